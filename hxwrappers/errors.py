@@ -1,0 +1,32 @@
+"""The errors that hxwrappers raises, all under one base class.
+
+Every message says what was wrong, what was expected and what to do about it.
+"""
+
+
+class HxWrappersError(Exception):
+    """Base class of every error that this library raises on purpose."""
+
+
+class InvalidArgumentError(HxWrappersError, ValueError):
+    """An argument lies outside the range that makes sense for it."""
+
+
+class InvalidSpaceError(HxWrappersError, TypeError):
+    """An observation or action space that a wrapper cannot work with."""
+
+
+class InvalidObservationError(HxWrappersError, ValueError):
+    """An observation of another shape or dtype than its space, or with NaN or infinity in it."""
+
+
+class AutoresetError(HxWrappersError, ValueError):
+    """A vector environment whose autoreset mode or final observations do not fit the use."""
+
+
+class CheckpointError(HxWrappersError, ValueError):
+    """A checkpoint that is unreadable, truncated, unsafe or made by another kind of model."""
+
+
+class WrapperContractError(HxWrappersError, AssertionError):
+    """A wrapper that breaks a promise of the wrapper contract (`hxwrappers.testing`)."""
