@@ -17,7 +17,7 @@ import torch
 
 from hxwrappers.errors import CheckpointError
 
-__all__ = ["atomic_write", "load_checkpoint", "save_checkpoint"]
+__all__ = ["atomic_write", "is_plain", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = "hxwrappers-checkpoint-1"
 
@@ -43,7 +43,10 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[Path], object]) 
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -103,6 +106,20 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds no state.")
     return state
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value may stand in a checkpoint.
+
+    Example:
+        >>> is_plain({"sizes": [1, 2]}), is_plain(print)
+        (True, False)
+    """
+    try:
+        _check_plain(value, "value")
+    except CheckpointError:
+        return False
+    return True
 
 
 def _check_plain(value: object, where: str) -> None:

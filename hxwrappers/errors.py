@@ -30,3 +30,7 @@ class CheckpointError(HxWrappersError, ValueError):
 
 class WrapperContractError(HxWrappersError, AssertionError):
     """A wrapper that breaks a promise of the wrapper contract (`hxwrappers.testing`)."""
+
+
+class SharedModelWarning(UserWarning):
+    """A model that should be shared by all environments is trained in one worker process alone."""

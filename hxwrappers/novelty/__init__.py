@@ -1,0 +1,16 @@
+"""Core: what is new. Random and contrastive network distillation, on tensors and arrays."""
+
+from hxwrappers.novelty.cnd import CNDModel
+from hxwrappers.novelty.model import NoveltyModel
+from hxwrappers.novelty.observations import ObservationLayout
+from hxwrappers.novelty.rnd import RNDModel
+from hxwrappers.novelty.settings import CNDSettings, NoveltySettings
+
+__all__ = [
+    "CNDModel",
+    "CNDSettings",
+    "NoveltyModel",
+    "NoveltySettings",
+    "ObservationLayout",
+    "RNDModel",
+]

@@ -1,0 +1,133 @@
+"""Running mean and variance, over samples and over the discounted sum of a reward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["RewardFilter", "RunningMoments"]
+
+
+class RunningMoments:
+    """Mean and (population) variance of all the samples seen so far, element by element.
+
+    Batches are merged by the parallel rule of Chan et al. (1979), in float64, on the device of
+    the samples, so that constant pixels keep an exact mean. `gymnasium.wrappers.utils` has the
+    same on the CPU only and without a `state_dict`.
+
+    Args:
+        shape: Shape of one sample; `()` for scalars.
+        device: Where the moments live.
+
+    Example:
+        >>> moments = RunningMoments((2,))
+        >>> moments.update(torch.tensor([[0.0, 1.0], [2.0, 1.0]]))
+        >>> moments.mean.tolist(), moments.variance.tolist()
+        ([1.0, 1.0], [1.0, 0.0])
+    """
+
+    def __init__(self, shape: tuple[int, ...], device: torch.device | str = "cpu") -> None:
+        self.mean = torch.zeros(shape, dtype=torch.float64, device=device)
+        self.variance = torch.ones(shape, dtype=torch.float64, device=device)
+        self.count = 0
+
+    def update(self, samples: Tensor) -> None:
+        """Take in a batch of samples, shape `(batch, *shape)`; an empty batch changes nothing."""
+        number = len(samples)
+        if number == 0:
+            return
+        values = samples.to(self.mean.device, torch.float64)
+        mean = values.mean(dim=0)
+        variance = values.var(dim=0, correction=0)
+        total = self.count + number
+        shift = mean - self.mean
+        squares = self.variance * self.count + variance * number
+        self.variance = (squares + shift.square() * (self.count * number / total)) / total
+        self.mean = self.mean + shift * (number / total)
+        self.count = total
+
+    def state_dict(self) -> dict[str, Any]:
+        """The moments as tensors and numbers."""
+        return {"mean": self.mean, "variance": self.variance, "count": self.count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        if state["mean"].shape != self.mean.shape:
+            raise ValueError(f"moments of shape {state['mean'].shape}, not {self.mean.shape}")
+        self.mean = state["mean"].to(self.mean).clone()
+        self.variance = state["variance"].to(self.variance).clone()
+        self.count = int(state["count"])
+
+
+class RewardFilter:
+    """Scale of a reward: the standard deviation of its forward-discounted sum.
+
+    Every stream (one environment) carries `sum = discount * sum + reward` over time and across
+    episode ends; the standard deviation of all sums is what the reward is divided by, its mean is
+    not subtracted (Burda et al. 2018, arXiv 1810.12894, section 2.4). The sums of the current
+    rollout wait until `commit`, so that the scale is constant between two updates of a model.
+
+    Args:
+        discount: Discount of the sum, in [0, 1).
+
+    Example:
+        >>> reward_filter = RewardFilter(0.5)
+        >>> for reward in (1.0, 1.0, 0.0):
+        ...     reward_filter.advance(np.array([0]), np.array([reward]))
+        >>> reward_filter.scale is None  # nothing is committed yet
+        True
+        >>> reward_filter.commit()
+        >>> round(reward_filter.scale, 4)  # the sums are 1, 1.5 and 0.75
+        0.3118
+    """
+
+    def __init__(self, discount: float) -> None:
+        self.discount = discount
+        self.sums: dict[int, float] = {}
+        self.moments = RunningMoments(())
+        self._pending: list[float] = []
+
+    @property
+    def scale(self) -> float | None:
+        """What to divide rewards by, or None while no rollout has been committed."""
+        if self.moments.count == 0:
+            return None
+        return math.sqrt(float(self.moments.variance)) + 1e-8
+
+    def advance(self, streams: np.ndarray, rewards: np.ndarray) -> None:
+        """Move the sums of some streams on by one step each.
+
+        Args:
+            streams: Stream numbers, shape `(batch,)`; a stream that stands twice moves twice,
+                in the order given.
+            rewards: Rewards of these streams, shape `(batch,)`.
+        """
+        for stream, reward in zip(streams.tolist(), rewards.tolist(), strict=True):
+            total = self.discount * self.sums.get(stream, 0.0) + reward
+            self.sums[stream] = total
+            self._pending.append(total)
+
+    def commit(self) -> None:
+        """Let the sums since the last commit count towards the scale."""
+        self.moments.update(torch.tensor(self._pending, dtype=torch.float64))
+        self._pending = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything the filter has counted, as tensors and numbers."""
+        return {
+            "streams": torch.tensor(list(self.sums), dtype=torch.int64),
+            "sums": torch.tensor(list(self.sums.values()), dtype=torch.float64),
+            "pending": torch.tensor(self._pending, dtype=torch.float64),
+            "moments": self.moments.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self.moments.load_state_dict(state["moments"])
+        self.sums = dict(zip(state["streams"].tolist(), state["sums"].tolist(), strict=True))
+        self._pending = state["pending"].tolist()

@@ -1,0 +1,137 @@
+"""Networks whose features are distilled: the RND paper's, and nets A and B of CND."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from hxwrappers.errors import InvalidArgumentError
+
+__all__ = ["FeatureNet", "build_predictor", "build_target", "orthogonal_init"]
+
+Activation = Callable[[], nn.Module]
+
+
+def _leaky_relu() -> nn.Module:
+    return nn.LeakyReLU(0.2)
+
+
+@dataclass(frozen=True)
+class _Architecture:
+    """Convolutions as (channels, kernel, stride, padding), and what follows them."""
+
+    convolutions: tuple[tuple[int, int, int, int], ...]
+    activation: Activation
+    predictor_activation: Activation
+
+
+# Burda et al. 2018 (arXiv 1810.12894) as released: leaky ReLU of slope 0.2 after the
+# convolutions, ReLU in the predictor's extra layers.
+_ARCHITECTURES = {
+    "rnd": _Architecture(((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0)), _leaky_relu, nn.ReLU),
+    # CND: "A" as drawn in its diagram, "B" as in the configuration that its best run used.
+    "A": _Architecture(((32, 8, 4, 2), (64, 3, 2, 1), (64, 3, 1, 1)), nn.ELU, nn.ELU),
+    "B": _Architecture(
+        ((16, 3, 2, 1), (32, 3, 2, 1), (64, 3, 2, 1), (64, 3, 1, 1)), nn.ELU, nn.ELU
+    ),
+}
+
+
+class FeatureNet(nn.Module):
+    """A trunk (convolutions for images, two hidden layers for vectors) and a head on top.
+
+    Args:
+        trunk: Maps frames to `(batch, channels, rows, columns)` or `(batch, hidden)`.
+        head: Maps the flattened trunk to `(batch, features)`.
+    """
+
+    def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Features of normalised frames, shape `(batch, features)`."""
+        return self.features_and_local(frames)[0]
+
+    def features_and_local(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and, for losses that look at places, the trunk's map below them."""
+        local = self.trunk(frames)
+        return self.head(local.flatten(1)), local
+
+
+def build_target(net: str, frame_shape: tuple[int, ...], features: int, hidden: int) -> FeatureNet:
+    """The network whose features the predictor must guess.
+
+    Args:
+        net: `"rnd"`, `"A"` or `"B"`; for vectors it only chooses the activations.
+        frame_shape: `(channels, height, width)` or `(size,)`.
+        features: Number of features.
+        hidden: Width of the hidden layers for vectors.
+
+    Raises:
+        InvalidArgumentError: There is no such net.
+
+    Example:
+        >>> import torch
+        >>> build_target("A", (1, 96, 96), 512, 256)(torch.zeros(2, 1, 96, 96)).shape
+        torch.Size([2, 512])
+    """
+    trunk, size, _ = _trunk(net, frame_shape, hidden)
+    return FeatureNet(trunk, nn.Linear(size, features))
+
+
+def build_predictor(
+    net: str, frame_shape: tuple[int, ...], features: int, hidden: int
+) -> FeatureNet:
+    """The network that guesses the target's features: the same trunk and two more layers.
+
+    Arguments as in `build_target`; the extra layers are as wide as the features.
+    """
+    trunk, size, activation = _trunk(net, frame_shape, hidden)
+    head = nn.Sequential(
+        nn.Linear(size, features),
+        activation(),
+        nn.Linear(features, features),
+        activation(),
+        nn.Linear(features, features),
+    )
+    return FeatureNet(trunk, head)
+
+
+def orthogonal_init(module: nn.Module, gain: float = math.sqrt(2.0)) -> None:
+    """Orthogonal weights of the given gain and zero biases in every linear and conv layer."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.orthogonal_(layer.weight, gain)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _trunk(
+    net: str, frame_shape: tuple[int, ...], hidden: int
+) -> tuple[nn.Module, int, Activation]:
+    architecture = _ARCHITECTURES.get(net)
+    if architecture is None:
+        raise InvalidArgumentError(f"net is {net!r}; it must be one of {sorted(_ARCHITECTURES)}.")
+    activation = architecture.activation
+    if len(frame_shape) == 1:
+        layers: list[nn.Module] = [
+            nn.Linear(frame_shape[0], hidden),
+            activation(),
+            nn.Linear(hidden, hidden),
+            activation(),
+        ]
+        return nn.Sequential(*layers), hidden, architecture.predictor_activation
+    channels, height, width = frame_shape
+    layers = []
+    for out_channels, kernel, stride, padding in architecture.convolutions:
+        layers += [nn.Conv2d(channels, out_channels, kernel, stride, padding), activation()]
+        channels = out_channels
+        height = (height + 2 * padding - kernel) // stride + 1
+        width = (width + 2 * padding - kernel) // stride + 1
+    trunk = nn.Sequential(*layers)
+    return trunk, channels * height * width, architecture.predictor_activation

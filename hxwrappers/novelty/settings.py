@@ -1,0 +1,119 @@
+"""The settings of novelty models, and the ranges in which they make sense."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from hxwrappers.errors import InvalidArgumentError
+
+__all__ = ["CNDSettings", "NoveltySettings", "check_settings", "require_range"]
+
+
+class NoveltySettings(TypedDict, total=False):
+    """Settings that RND and CND share; each model's page of the API names its defaults.
+
+    Attributes:
+        net: `"rnd"`, `"A"` or `"B"`.
+        features: Size of the distilled features.
+        hidden: Width of the hidden layers where observations are vectors.
+        learning_rate: Adam's learning rate for the predictor.
+        update_every: Steps of each environment between two trainings.
+        epochs: Passes over the collected frames at each training.
+        batch_size: Frames in a minibatch.
+        train_fraction: Share of each minibatch that the predictor is trained on, in (0, 1].
+        warmup_steps: First steps of each environment, which earn no bonus and only set the
+            observation moments.
+        normalize_observations: Whether inputs are standardised by running moments; otherwise
+            they are scaled to [0, 1] where the space is bounded.
+        observation_clip: Bound of the standardised inputs.
+        normalize_reward: Whether bonuses are divided by the deviation of their discounted sum.
+        reward_discount: Discount of that sum.
+        bonus_clip: Upper bound of the bonus, or None.
+        channel_axis: See `ObservationLayout.of`.
+        newest_channels: See `ObservationLayout.of`.
+        device: `"auto"`, `"cpu"`, `"cuda"`, ...
+        seed: Seed of weights and sampling; None lets the first `reset(seed=)` of a wrapper
+            choose it.
+    """
+
+    net: str
+    features: int
+    hidden: int
+    learning_rate: float
+    update_every: int
+    epochs: int
+    batch_size: int
+    train_fraction: float
+    warmup_steps: int
+    normalize_observations: bool
+    observation_clip: float
+    normalize_reward: bool
+    reward_discount: float
+    bonus_clip: float | None
+    channel_axis: int | None
+    newest_channels: int | None
+    device: str
+    seed: int | None
+
+
+class CNDSettings(NoveltySettings, total=False):
+    """Further settings of CND.
+
+    Attributes:
+        contrastive_loss: `"mse"`, `"nce"`, `"vicreg"` or `"st_dim"`.
+        pairs: Pairs of observations in each contrastive step.
+        target_learning_rate: Adam's learning rate for the target.
+        distil_mask: `"sample"` trains the predictor on `train_fraction` of the samples of a
+            minibatch; `"feature"` on that share of the feature elements of all samples, as the
+            reference code does, which costs as much as training on all.
+        noise: Amplitude of the uniform noise on the normalised inputs of the target's training.
+        feature_guard: Limit of the guard against exploding features, or None.
+    """
+
+    contrastive_loss: str
+    pairs: int
+    target_learning_rate: float
+    distil_mask: str
+    noise: float
+    feature_guard: float | None
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse settings outside their ranges.
+
+    Raises:
+        InvalidArgumentError: Names the setting, its value and its range.
+    """
+    for name in ("features", "hidden", "update_every", "epochs", "batch_size"):
+        require_range(name, settings[name], minimum=1)
+    for name in ("learning_rate", "observation_clip"):
+        require_range(name, settings[name], above=0.0)
+    require_range("train_fraction", settings["train_fraction"], above=0.0, maximum=1.0)
+    require_range("warmup_steps", settings["warmup_steps"], minimum=0)
+    require_range("reward_discount", settings["reward_discount"], minimum=0, maximum=1)
+    if settings["bonus_clip"] is not None:
+        require_range("bonus_clip", settings["bonus_clip"], above=0.0)
+
+
+def require_range(
+    name: str,
+    value: float,
+    *,
+    minimum: float = -math.inf,
+    above: float = -math.inf,
+    maximum: float = math.inf,
+) -> None:
+    """Refuse a number that is not within `minimum` and `maximum` and strictly above `above`.
+
+    Raises:
+        InvalidArgumentError: Names the number and its range.
+
+    Example:
+        >>> require_range("coefficient", 0.5, minimum=0)
+    """
+    if not (minimum <= value <= maximum and value > above):
+        low = f"above {above}" if above > minimum else f"at least {minimum}"
+        high = f" and at most {maximum}" if maximum < math.inf else ""
+        raise InvalidArgumentError(f"{name} is {value}; it must be {low}{high}.")

@@ -1,0 +1,79 @@
+"""What the novelty bonuses for Stable-Baselines3 have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from hxwrappers.novelty.model import NoveltyModel
+from hxwrappers.novelty.observations import find_box
+from hxwrappers.wrappers._bonus import bonus_info, check_bonus_arguments, model_seed
+from hxwrappers.wrappers._holds_model import HoldsModel
+
+__all__ = ["VecNoveltyBonus"]
+
+
+class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
+    """Adds a novelty bonus to the rewards of a vector environment; see `VecRNDBonus`."""
+
+    model_class: ClassVar[type[NoveltyModel]]
+
+    def __init__(
+        self,
+        venv: VecEnv,
+        model: NoveltyModel | str | os.PathLike[str] | None,
+        coefficient: float,
+        observation_key: str | None,
+        settings: Mapping[str, Any],
+    ) -> None:
+        super().__init__(venv)
+        check_bonus_arguments(coefficient)
+        space, self._key = find_box(venv.observation_space, observation_key)
+        self.coefficient = coefficient
+        self.model = self.model_class.resolve(model, space, settings)
+        self._owns_model = model is not self.model
+        self._streams = self.model.open_streams(venv.num_envs)
+        self._previous: np.ndarray | None = None
+
+    def seed(self, seed: int | None = None) -> list[int | None]:
+        """Seed the environments, and a model that has not learned anything yet."""
+        if seed is not None and self._owns_model:
+            self.model.reseed(model_seed(seed))
+        return list(self.venv.seed(seed))
+
+    def reset(self) -> VecEnvObs:
+        """Reset the environments."""
+        observations = self.venv.reset()
+        self._remember(observations)
+        return observations
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step, and add the coefficient times the bonus of each observation reached."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        reached = np.asarray(self._part(observations))
+        if dones.any():
+            reached = reached.copy()
+            for index in np.flatnonzero(dones):
+                reached[index] = self._part(infos[index]["terminal_observation"])
+        bonuses = self.model.observe(reached, self._streams, self._previous).astype(np.float64)
+        self._remember(observations)
+        added = self.coefficient * bonuses
+        infos = [
+            {**info, **bonus_info(info, *values)}
+            for info, *values in zip(
+                infos, rewards.tolist(), bonuses.tolist(), added.tolist(), strict=True
+            )
+        ]
+        return observations, (rewards + added).astype(np.float32), dones, infos
+
+    def _part(self, observations: Any) -> Any:
+        return observations if self._key is None else observations[self._key]
+
+    def _remember(self, observations: VecEnvObs) -> None:
+        if self.model.uses_previous:
+            self._previous = np.array(self._part(observations))

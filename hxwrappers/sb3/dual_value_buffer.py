@@ -1,0 +1,118 @@
+"""Rollout buffers for an extrinsic and an intrinsic value function side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
+from torch import Tensor
+
+__all__ = ["DualValueDictRolloutBuffer", "DualValueRolloutBuffer"]
+
+
+class _DualValue(RolloutBuffer):
+    """Keeps intrinsic values and returns beside the extrinsic ones.
+
+    Stable-Baselines3's PPO computes one value loss over `returns` and `old_values`. A minibatch
+    therefore hands it the extrinsic and the intrinsic ones interleaved, as the policy does with
+    its values, so that the loss is the mean of both.
+    """
+
+    def reset(self) -> None:
+        """Empty the buffer."""
+        super().reset()
+        # A buffer of its own for the intrinsic side, for its arithmetic of returns.
+        self.intrinsic = RolloutBuffer(
+            self.buffer_size,
+            spaces.Box(0, 0, (1,)),
+            spaces.Discrete(1),
+            self.device,
+            gae_lambda=self.gae_lambda,
+            n_envs=self.n_envs,
+        )
+
+    def add(
+        self,
+        obs: Any,
+        action: np.ndarray,
+        reward: np.ndarray,
+        episode_start: np.ndarray,
+        value: Tensor,
+        log_prob: Tensor,
+    ) -> None:
+        """Add one step of all environments; `value` has two columns, extrinsic and intrinsic."""
+        self.intrinsic.values[self.pos] = value[:, 1].cpu().numpy()
+        super().add(obs, action, reward, episode_start, value[:, 0], log_prob)
+
+    def combine(
+        self,
+        intrinsic_rewards: np.ndarray,
+        last_values: Tensor,
+        dones: np.ndarray,
+        *,
+        gamma: float,
+        episodic: bool,
+        coefficients: tuple[float, float],
+    ) -> None:
+        """Compute the intrinsic returns, and mix both advantages into `advantages`.
+
+        Args:
+            intrinsic_rewards: Shape `(steps, envs)`.
+            last_values: Intrinsic values of the observations after the last step, `(envs, 1)`.
+            dones: Whether the last step ended an episode, shape `(envs,)`.
+            gamma: Discount of the intrinsic rewards.
+            episodic: Whether intrinsic returns end with the episode.
+            coefficients: Weights of the extrinsic and the intrinsic advantages.
+        """
+        intrinsic = self.intrinsic
+        intrinsic.gamma = gamma
+        intrinsic.rewards = intrinsic_rewards
+        if episodic:
+            intrinsic.episode_starts = self.episode_starts
+        intrinsic.compute_returns_and_advantage(
+            last_values, dones if episodic else np.zeros_like(dones)
+        )
+        extrinsic_weight, intrinsic_weight = coefficients
+        mixed = extrinsic_weight * self.advantages + intrinsic_weight * intrinsic.advantages
+        self.advantages = mixed.astype(np.float32)
+
+    def get(self, batch_size: int | None = None) -> Generator[Any, None, None]:
+        """Minibatches in random order."""
+        if not self.generator_ready:
+            self._flat_values = self.swap_and_flatten(self.intrinsic.values).ravel()
+            self._flat_returns = self.swap_and_flatten(self.intrinsic.returns).ravel()
+        yield from super().get(batch_size)
+
+    def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
+        samples = super()._get_samples(batch_inds, env)
+        values = self.to_torch(self._flat_values[batch_inds])
+        returns = self.to_torch(self._flat_returns[batch_inds])
+        return samples._replace(
+            old_values=torch.stack([samples.old_values, values], dim=1).flatten(),
+            returns=torch.stack([samples.returns, returns], dim=1).flatten(),
+        )
+
+
+class DualValueRolloutBuffer(_DualValue):
+    """Rollout buffer of `DualValuePPO`.
+
+    Example:
+        >>> box, actions = spaces.Box(-1, 1, (3,)), spaces.Discrete(2)
+        >>> DualValueRolloutBuffer(4, box, actions, n_envs=2).intrinsic.values.shape
+        (4, 2)
+    """
+
+
+class DualValueDictRolloutBuffer(_DualValue, DictRolloutBuffer):
+    """Rollout buffer of `DualValuePPO` for Dict observations.
+
+    Example:
+        >>> observations = spaces.Dict(image=spaces.Box(0, 255, (7, 7, 3)))
+        >>> buffer = DualValueDictRolloutBuffer(4, observations, spaces.Discrete(2), n_envs=2)
+        >>> buffer.intrinsic.returns.shape
+        (4, 2)
+    """

@@ -1,0 +1,293 @@
+"""PPO with a value head for the extrinsic and one for the intrinsic reward."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.utils import explained_variance, obs_as_tensor
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+
+from hxwrappers.checkpoints import is_plain, load_checkpoint, save_checkpoint
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.novelty.settings import require_range
+from hxwrappers.sb3._generators import generator_states, restore_generators
+from hxwrappers.sb3._split_rewards import ClipRewards, SplitRewards
+from hxwrappers.sb3._stateful import load_wrapper_states, wrapper_states
+from hxwrappers.sb3.callbacks import ExplorationLog
+from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
+from hxwrappers.sb3.policies import (
+    CNDPolicy,
+    DualValueCnnPolicy,
+    DualValueMultiInputPolicy,
+    DualValuePolicy,
+)
+
+__all__ = ["DualValuePPO"]
+
+
+class DualValuePPO(PPO):
+    """PPO for environments with a novelty bonus, as RND and CND train it.
+
+    Two value heads: extrinsic returns are episodic with discount `gamma`, intrinsic returns run on
+    across episode ends with discount `intrinsic_gamma`, so that dying costs the agent nothing it
+    could still discover (Burda et al. 2018, arXiv 1810.12894, section 2.3). The advantages are
+    `extrinsic_coef * A_extrinsic + intrinsic_coef * A_intrinsic`. The extrinsic reward is read
+    from `info["extrinsic_reward"]`, the intrinsic one from `info["reward_bonus"]`, so any of the
+    bonuses on any shelf will do. Logs `exploration/...` and `train/...`.
+
+    Unlike Stable-Baselines3's, its checkpoints hold everything that training has learned or
+    counted, the novelty models included, and are loaded without executing code.
+
+    Args:
+        policy: `"MlpPolicy"`, `"CnnPolicy"`, `"MultiInputPolicy"`, `"CNDPolicy"` (the network of
+            CND), or a subclass of `DualValuePolicy`.
+        env: An environment with a bonus, for example `VecRNDBonus(...)`.
+        learning_rate: Adam's.
+        n_steps: Steps of each environment in a rollout.
+        batch_size: Steps in a minibatch.
+        n_epochs: Passes over each rollout.
+        gamma: Discount of the extrinsic reward.
+        intrinsic_gamma: Discount of the intrinsic reward.
+        gae_lambda: Decay of both advantage estimates.
+        clip_range: PPO's clip range.
+        ent_coef: Weight of the entropy.
+        vf_coef: Weight of the mean of both value losses.
+        max_grad_norm: Bound of the gradient's norm.
+        normalize_advantage: Whether to standardise advantages in each minibatch.
+        extrinsic_coef: Weight of the extrinsic advantages, 0 or more.
+        intrinsic_coef: Weight of the intrinsic advantages, 0 or more.
+        extrinsic_clip: Bound of the extrinsic reward that is learned from, or None. Infos and
+            episode statistics keep the reward as it is.
+        episodic_intrinsic: Whether intrinsic returns end with the episode, as in CND's code.
+        **kwargs: As in Stable-Baselines3's PPO.
+
+    Raises:
+        InvalidArgumentError: A coefficient is negative, or the environment has no bonus (seen at
+            its first step).
+
+    Example:
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> from hxwrappers.sb3 import VecRNDBonus
+        >>> envs = VecRNDBonus(make_vec_env("CartPole-v1", n_envs=2), warmup_steps=8)
+        >>> model = DualValuePPO("MlpPolicy", envs, n_steps=16, batch_size=16).learn(64)
+        >>> model.num_timesteps
+        64
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": DualValuePolicy,
+        "CnnPolicy": DualValueCnnPolicy,
+        "MultiInputPolicy": DualValueMultiInputPolicy,
+        "CNDPolicy": CNDPolicy,
+    }
+    policy: DualValuePolicy
+    rollout_buffer: DualValueRolloutBuffer
+
+    def __init__(
+        self,
+        policy: str | type[DualValuePolicy],
+        env: GymEnv,
+        learning_rate: float | Schedule = 1e-4,
+        n_steps: int = 128,
+        batch_size: int = 512,
+        n_epochs: int = 4,
+        gamma: float = 0.999,
+        intrinsic_gamma: float = 0.99,
+        gae_lambda: float = 0.95,
+        clip_range: float | Schedule = 0.1,
+        ent_coef: float = 0.001,
+        vf_coef: float = 1.0,
+        max_grad_norm: float = 0.5,
+        normalize_advantage: bool = False,
+        extrinsic_coef: float = 2.0,
+        intrinsic_coef: float = 1.0,
+        extrinsic_clip: float | None = None,
+        episodic_intrinsic: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        require_range("extrinsic_coef", extrinsic_coef, minimum=0.0)
+        require_range("intrinsic_coef", intrinsic_coef, minimum=0.0)
+        require_range("intrinsic_gamma", intrinsic_gamma, minimum=0.0, maximum=1.0)
+        if extrinsic_clip is not None:
+            require_range("extrinsic_clip", extrinsic_clip, above=0.0)
+        arguments = {
+            "learning_rate": learning_rate,
+            "n_steps": n_steps,
+            "batch_size": batch_size,
+            "n_epochs": n_epochs,
+            "gamma": gamma,
+            "gae_lambda": gae_lambda,
+            "clip_range": clip_range,
+            "ent_coef": ent_coef,
+            "vf_coef": vf_coef,
+            "max_grad_norm": max_grad_norm,
+            "normalize_advantage": normalize_advantage,
+            **kwargs,
+        }
+        self.intrinsic_gamma = intrinsic_gamma
+        self.extrinsic_coef = extrinsic_coef
+        self.intrinsic_coef = intrinsic_coef
+        self.extrinsic_clip = extrinsic_clip
+        self.episodic_intrinsic = episodic_intrinsic
+        self._arguments = {
+            "policy": policy,
+            **arguments,
+            "intrinsic_gamma": intrinsic_gamma,
+            "extrinsic_coef": extrinsic_coef,
+            "intrinsic_coef": intrinsic_coef,
+            "extrinsic_clip": extrinsic_clip,
+            "episodic_intrinsic": episodic_intrinsic,
+        }
+        is_dict = isinstance(env.observation_space, spaces.Dict)
+        buffer = DualValueDictRolloutBuffer if is_dict else DualValueRolloutBuffer
+        super().__init__(policy, env, rollout_buffer_class=buffer, **arguments)
+
+    # -- training ---------------------------------------------------------------------------
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Collect a rollout, and add what the intrinsic side needs to it."""
+        self._split.take()
+        if not super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps):
+            return False
+        buffer = cast(DualValueRolloutBuffer, rollout_buffer)
+        last = cast(Any, self._last_obs)
+        with torch.no_grad():
+            last_values = self.policy.predict_intrinsic_values(obs_as_tensor(last, self.device))
+        buffer.combine(
+            self._split.take(),
+            last_values,
+            cast(np.ndarray, self._last_episode_starts),
+            gamma=self.intrinsic_gamma,
+            episodic=self.episodic_intrinsic,
+            coefficients=(self.extrinsic_coef, self.intrinsic_coef),
+        )
+        explained = explained_variance(
+            buffer.intrinsic.values.flatten(), buffer.intrinsic.returns.flatten()
+        )
+        self.logger.record("exploration/value_explained_variance", float(explained))
+        return True
+
+    def _wrap_env(  # type: ignore[override]
+        self, env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True
+    ) -> VecEnv:
+        """Wrap as Stable-Baselines3 does, but with statistics of the extrinsic reward alone."""
+        monitored = isinstance(env, VecEnv) or is_wrapped(env, Monitor) or not monitor_wrapper
+        self._split = SplitRewards(PPO._wrap_env(env, verbose, monitor_wrapper=False))
+        wrapped = self._split if monitored else VecMonitor(self._split)
+        return wrapped if self.extrinsic_clip is None else ClipRewards(wrapped, self.extrinsic_clip)
+
+    def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
+        if callback is None:
+            given: list[BaseCallback] = []
+        elif isinstance(callback, list):
+            given = callback
+        else:
+            given = [callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]
+        return super()._init_callback([ExplorationLog(), *given], progress_bar)
+
+    # -- persistence ------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training has learned or counted, generators and wrappers included."""
+        return {
+            "policy": self.policy.state_dict(),
+            "optimizer": self.policy.optimizer.state_dict(),
+            "num_timesteps": self.num_timesteps,
+            "updates": self._n_updates,
+            "generators": generator_states(),
+            "wrappers": wrapper_states(self.env),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave; the environment is reset before the next rollout.
+
+        This also sets the global generators of torch and NumPy, which Stable-Baselines3 draws
+        from, so that training goes on exactly as it would have.
+
+        Raises:
+            CheckpointError: The state is of another policy or environment, or incomplete.
+        """
+        before = copy.deepcopy(self.state_dict())
+        try:
+            self._restore(state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            self._restore(before)
+            raise CheckpointError(
+                f"The state does not fit this model ({error}). Nothing was changed."
+            ) from error
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        load_wrapper_states(self.env, state["wrappers"])
+        self.policy.load_state_dict(state["policy"])
+        self.policy.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.num_timesteps = int(state["num_timesteps"])
+        self._n_updates = int(state["updates"])
+        restore_generators(state["generators"])
+        self._last_obs = None
+
+    def save(  # type: ignore[override]
+        self, path: str | os.PathLike[str], exclude: object = None, include: object = None
+    ) -> None:
+        """Save everything atomically; a path without a suffix gets `.zip`.
+
+        Args:
+            path: The file to write.
+            exclude: Accepted for callbacks of Stable-Baselines3; must be None.
+            include: Likewise.
+
+        Raises:
+            InvalidArgumentError: `exclude` or `include` is given.
+        """
+        if exclude is not None or include is not None:
+            raise InvalidArgumentError("DualValuePPO saves everything: no exclude or include.")
+        plain = {name: value for name, value in self._arguments.items() if is_plain(value)}
+        state = {"arguments": plain, **self.state_dict()}
+        save_checkpoint(_with_suffix(path), type(self).__name__, state)
+
+    @classmethod
+    def load(  # type: ignore[override]
+        cls, path: str | os.PathLike[str], env: GymEnv, **arguments: Any
+    ) -> DualValuePPO:
+        """Make the model that was saved, without executing code from the file.
+
+        Args:
+            path: What `save` was given.
+            env: An environment wrapped as it was when the model was saved.
+            **arguments: Replace the saved constructor arguments. Those that are not plain values
+                (a policy class, a schedule, classes in `policy_kwargs`) are not in the file and
+                must be given again.
+
+        Raises:
+            CheckpointError: The file is unreadable, of another kind, or does not fit `env`.
+        """
+        state = load_checkpoint(_with_suffix(path), cls.__name__)
+        given = {**state.get("arguments", {}), **arguments}
+        if "policy" not in given:
+            raise CheckpointError(f"{path} was saved with a policy class: give it as policy=...")
+        model = cls(env=env, **given)
+        model.load_state_dict(state)
+        return model
+
+
+def _with_suffix(path: str | os.PathLike[str]) -> Path:
+    return Path(path) if Path(path).suffix else Path(path).with_suffix(".zip")

@@ -1,0 +1,168 @@
+"""A `gymnasium.vector` environment as Stable-Baselines3 wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import (
+    VecEnvIndices,
+    VecEnvObs,
+    VecEnvStepReturn,
+)
+
+from hxwrappers.errors import AutoresetError, InvalidArgumentError
+from hxwrappers.vector._autoreset import autoreset_mode
+
+__all__ = ["VectorEnvAdapter", "from_vector_env"]
+
+
+def from_vector_env(env: VectorEnv[Any, Any, Any]) -> VecEnv:
+    """Let Stable-Baselines3 train on a `gymnasium.vector` environment.
+
+    Stable-Baselines3 resets an environment in the step in which its episode ends, so the vector
+    environment must do so too (`AutoresetMode.SAME_STEP`) or leave it to the adapter
+    (`AutoresetMode.DISABLED`). The dummy step of NEXT_STEP has no place in its buffers.
+
+    Wrap the result in `stable_baselines3.common.vec_env.VecMonitor` for episode statistics, and
+    that in a bonus, so that the statistics stay extrinsic.
+
+    Args:
+        env: The vector environment, for example `ale_py.vector_env.AtariVectorEnv`.
+
+    Raises:
+        AutoresetError: The environment's mode is NEXT_STEP, or it does not name its mode.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from stable_baselines3 import PPO
+        >>> envs = gym.make_vec(
+        ...     "CartPole-v1",
+        ...     num_envs=2,
+        ...     vectorization_mode="sync",
+        ...     vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+        ... )
+        >>> model = PPO("MlpPolicy", from_vector_env(envs), n_steps=16, batch_size=16).learn(32)
+    """
+    return VectorEnvAdapter(env)
+
+
+class VectorEnvAdapter(VecEnv):
+    """What `from_vector_env` returns; `env` is the vector environment inside."""
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        self._mode = autoreset_mode(env)
+        if self._mode is AutoresetMode.NEXT_STEP:
+            raise AutoresetError(
+                "The vector environment resets in the step after an episode's end (NEXT_STEP), and "
+                "Stable-Baselines3 would learn from that dummy step. Make it with "
+                "autoreset_mode=AutoresetMode.SAME_STEP, for example "
+                'gym.make_vec(..., vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}).'
+            )
+        self.env = env
+        self._actions: Any = None
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+
+    def reset(self) -> VecEnvObs:
+        """Reset all environments, the first time after `seed` with these seeds."""
+        observations, infos = self.env.reset(seed=self._seeds[0])
+        self.reset_infos = _split_infos(infos, self.num_envs)
+        self._reset_seeds()
+        return cast(VecEnvObs, observations)
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step all environments, and reset those whose episode ended."""
+        observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
+        dones = np.logical_or(terminations, truncations)
+        finals = infos.pop("final_obs", None)
+        split = _split_infos(infos, self.num_envs)
+        if dones.any():
+            if self._mode is AutoresetMode.DISABLED:
+                finals = observations
+                observations, _ = self.env.reset(options={"reset_mask": dones})
+            for index in np.flatnonzero(dones):
+                info = split[index]
+                info.update(info.pop("final_info", {}))
+                info["terminal_observation"] = _row(finals, int(index))
+                info["TimeLimit.truncated"] = bool(truncations[index] and not terminations[index])
+        return observations, np.asarray(rewards, np.float32), dones, split
+
+    def close(self) -> None:
+        """Close the vector environment."""
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Attribute of each environment, where the vector environment gives access to them."""
+        values = self._member("get_attr", attr_name)(attr_name)
+        return [values[index] for index in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of all environments."""
+        self._require_all(indices, "set_attr")
+        self._member("set_attr", attr_name)(attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **kwargs: Any
+    ) -> list[Any]:
+        """Call a method of all environments."""
+        self._require_all(indices, "env_method")
+        return list(self._member("call", method_name)(method_name, *method_args, **kwargs))
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """Whether environments are wrapped so; False for those that cannot be looked into."""
+        chosen = list(self._get_indices(indices))
+        envs = getattr(self.env.unwrapped, "envs", None)
+        if envs is None:
+            return [False for _ in chosen]
+        return [is_wrapped(envs[index], wrapper_class) for index in chosen]
+
+    def _member(self, method: str, name: str) -> Callable[..., Any]:
+        found = getattr(self.env.unwrapped, method, None)
+        if found is None:
+            raise AttributeError(
+                f"{type(self.env.unwrapped).__name__} gives no access to {name!r} of its parts."
+            )
+        return cast(Callable[..., Any], found)
+
+    def _require_all(self, indices: VecEnvIndices, method: str) -> None:
+        if list(self._get_indices(indices)) != list(range(self.num_envs)):
+            raise InvalidArgumentError(
+                f"{method} on a gymnasium.vector environment reaches all of its environments at "
+                "once; leave indices out."
+            )
+
+
+def _row(batch: Any, index: int) -> Any:
+    """One observation out of a batch, an array of observations, or a dict of such."""
+    if isinstance(batch, dict):
+        return {key: part[index] for key, part in batch.items()}
+    if batch is None or batch[index] is None:
+        raise AutoresetError(
+            f"The episode of environment {index} ended, but there is no final observation of it in "
+            'infos["final_obs"], as the autoreset mode SAME_STEP demands.'
+        )
+    return batch[index]
+
+
+def _split_infos(infos: dict[str, Any], number: int) -> list[dict[str, Any]]:
+    """One info for each environment, of the entries that are marked as its own."""
+    split: list[dict[str, Any]] = [{} for _ in range(number)]
+    for key, values in infos.items():
+        if key.startswith("_") and key[1:] in infos:
+            continue
+        mask = infos.get(f"_{key}")
+        rows = _split_infos(values, number) if isinstance(values, dict) else values
+        for index in range(number) if mask is None else np.flatnonzero(mask):
+            split[index][key] = rows[index]
+    return split

@@ -1,0 +1,116 @@
+"""What the novelty bonuses for vector environments have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+
+from hxwrappers.novelty.model import NoveltyModel
+from hxwrappers.novelty.observations import find_box
+from hxwrappers.vector._autoreset import autoreset_mode, reached_observations
+from hxwrappers.wrappers._bonus import check_bonus_arguments, model_seed
+from hxwrappers.wrappers._holds_model import HoldsModel
+
+__all__ = ["NoveltyBonus"]
+
+
+class NoveltyBonus(HoldsModel, VectorWrapper[Any, Any, Any, Any, Any]):
+    """Adds a novelty bonus to the rewards of a vector environment; see `RNDBonus`."""
+
+    model_class: ClassVar[type[NoveltyModel]]
+
+    def __init__(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        model: NoveltyModel | str | os.PathLike[str] | None,
+        coefficient: float,
+        observation_key: str | None,
+        settings: Mapping[str, Any],
+    ) -> None:
+        super().__init__(env)
+        check_bonus_arguments(coefficient)
+        space, self._key = find_box(env.single_observation_space, observation_key)
+        self._mode = autoreset_mode(env)
+        self.coefficient = coefficient
+        self.model = self.model_class.resolve(model, space, settings)
+        self._owns_model = model is not self.model
+        self._streams = self.model.open_streams(env.num_envs)
+        self._previous: np.ndarray | None = None
+        self._resetting = np.zeros(env.num_envs, np.bool_)
+
+    def reset(
+        self,
+        *,
+        seed: int | list[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset the environments; a seed also seeds a model that has not learned anything yet."""
+        observations, infos = self.env.reset(seed=cast(Any, seed), options=options)
+        first = seed[0] if isinstance(seed, list) else seed
+        if first is not None and self._owns_model:
+            self.model.reseed(model_seed(first))
+        self._remember(observations)
+        self._resetting[:] = False
+        return observations, infos
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Step, and add the coefficient times the bonus of each observation reached."""
+        observations, rewards, terminations, truncations, infos = self.env.step(actions)
+        over = np.logical_or(terminations, truncations)
+        part = observations if self._key is None else observations[self._key]
+        if self._mode is AutoresetMode.SAME_STEP:
+            part = reached_observations(part, over, infos, self._key)
+        real = ~self._resetting
+        bonuses = np.zeros(self.num_envs)
+        if real.all():
+            bonuses[:] = self.model.observe(part, self._streams, self._previous)
+        elif real.any():
+            previous = None if self._previous is None else self._previous[real]
+            bonuses[real] = self.model.observe(part[real], self._streams[real], previous)
+        self._remember(observations)
+        if self._mode is AutoresetMode.NEXT_STEP:
+            self._resetting = over
+        extrinsic = np.asarray(rewards, np.float64)
+        added = self.coefficient * bonuses
+        entries = {
+            "extrinsic_reward": extrinsic,
+            "intrinsic_reward": bonuses,
+            "reward_bonus": added,
+        }
+        infos = _with_entries(infos, entries, real)
+        return observations, extrinsic + added, terminations, truncations, infos
+
+    def _remember(self, observations: Any) -> None:
+        if self.model.uses_previous:
+            part = observations if self._key is None else observations[self._key]
+            self._previous = np.array(part)
+
+
+def _with_entries(
+    infos: dict[str, Any], entries: dict[str, np.ndarray], real: np.ndarray
+) -> dict[str, Any]:
+    """Add the entries of a bonus, on top of those of a bonus below it.
+
+    They stand at the top level for every real step, and once more in `final_info` where the
+    environment has one, which is where single wrappers would leave those of a last step.
+    """
+    merged = dict(infos)
+    for name, values in entries.items():
+        below = infos.get(name)
+        if below is None:
+            merged[name] = values
+        elif name != "extrinsic_reward":
+            merged[name] = below + values
+        merged[f"_{name}"] = real.copy()
+    if "final_info" in infos:
+        ended = infos["_final_info"]
+        final = dict(infos["final_info"])
+        for name in entries:
+            final[name] = np.where(ended, merged[name], 0.0)
+            final[f"_{name}"] = ended.copy()
+        merged["final_info"] = final
+    return merged

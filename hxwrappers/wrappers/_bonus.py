@@ -1,0 +1,102 @@
+"""What the novelty bonuses for one environment have in common."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+
+from hxwrappers.errors import SharedModelWarning
+from hxwrappers.novelty.model import NoveltyModel
+from hxwrappers.novelty.observations import find_box
+from hxwrappers.novelty.settings import require_range
+from hxwrappers.wrappers._holds_model import HoldsModel
+
+__all__ = ["NoveltyBonus", "bonus_info", "check_bonus_arguments", "model_seed"]
+
+
+class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Adds a novelty bonus to the reward of one environment; see `RNDBonus` and `CNDBonus`."""
+
+    model_class: ClassVar[type[NoveltyModel]]
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        model: NoveltyModel | str | os.PathLike[str] | None,
+        coefficient: float,
+        observation_key: str | None,
+        settings: Mapping[str, Any],
+    ) -> None:
+        model = os.fspath(model) if isinstance(model, os.PathLike) else model
+        RecordConstructorArgs.__init__(
+            self, model=model, coefficient=coefficient, observation_key=observation_key, **settings
+        )
+        gym.Wrapper.__init__(self, env)
+        check_bonus_arguments(coefficient)
+        if model is None and multiprocessing.parent_process() is not None:
+            warnings.warn(
+                f"{type(self).__name__} runs inside a worker process and trains a model of its "
+                "own there. Wrap the vector environment instead (hxwrappers.vector or "
+                "hxwrappers.sb3), so that all environments share one model.",
+                SharedModelWarning,
+                stacklevel=3,
+            )
+        space, self._key = find_box(env.observation_space, observation_key)
+        self.coefficient = coefficient
+        self.model = self.model_class.resolve(model, space, settings)
+        self._owns_model = model is not self.model
+        self._stream = self.model.open_streams(1)
+        self._previous: np.ndarray | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset the environment; a seed also seeds a model that has not learned anything yet."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        if seed is not None and self._owns_model:
+            self.model.reseed(model_seed(seed))
+        self._previous = self._batch(observation)
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step, and add the coefficient times the bonus of the observation reached."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        batch = self._batch(observation)
+        bonus = float(self.model.observe(batch, self._stream, self._previous)[0])
+        self._previous = batch
+        added = self.coefficient * bonus
+        info = {**info, **bonus_info(info, float(reward), bonus, added)}
+        return observation, float(reward) + added, terminated, truncated, info
+
+    def _batch(self, observation: Any) -> np.ndarray:
+        part = observation if self._key is None else observation[self._key]
+        return np.asarray(part)[None]
+
+
+def bonus_info(
+    info: Mapping[str, Any], reward: float, bonus: float, added: float
+) -> dict[str, float]:
+    """The entries that a bonus leaves in `info`, on top of those of a bonus below it."""
+    return {
+        "extrinsic_reward": info.get("extrinsic_reward", reward),
+        "intrinsic_reward": info.get("intrinsic_reward", 0.0) + bonus,
+        "reward_bonus": info.get("reward_bonus", 0.0) + added,
+    }
+
+
+def check_bonus_arguments(coefficient: float) -> None:
+    """Refuse a negative coefficient."""
+    require_range("coefficient", coefficient, minimum=0.0)
+
+
+def model_seed(seed: int) -> int:
+    """A seed for a model, apart from the one that the environment was given."""
+    (child,) = np.random.SeedSequence(seed).spawn(1)
+    return int(child.generate_state(1, np.uint64)[0])

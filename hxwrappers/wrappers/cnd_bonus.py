@@ -1,0 +1,61 @@
+"""Novelty bonus by contrastive network distillation, for one environment."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import gymnasium as gym
+from typing_extensions import Unpack
+
+from hxwrappers.novelty.cnd import CNDModel
+from hxwrappers.novelty.settings import CNDSettings
+from hxwrappers.wrappers._bonus import NoveltyBonus
+
+__all__ = ["CNDBonus"]
+
+
+class CNDBonus(NoveltyBonus):
+    """Adds a bonus for observations that are new, by contrastive network distillation.
+
+    "Exploration by self-supervised exploitation"; Pechac et al. 2023, arXiv 2302.11563. The reward
+    becomes `reward + coefficient * bonus`. `info["extrinsic_reward"]` keeps the environment's own
+    reward, `info["intrinsic_reward"]` is the bonus before the coefficient, and `info["reward_bonus"]` is
+    what was added. Put `Monitor` or `RecordEpisodeStatistics` inside this wrapper, so that episode
+    returns stay extrinsic. The model learns online; set `training = False` to freeze it.
+
+    For several environments use `hxwrappers.vector.CNDBonus` or `hxwrappers.sb3.VecCNDBonus`,
+    which share one model and score in batches, or hand one `CNDModel` to all the wrappers.
+
+    Args:
+        env: The environment; its observations are a Box, or a Dict with a Box in it.
+        model: A model to share, the path of a saved one, or None for a new one.
+        coefficient: Scale of the bonus in the reward, 0 or more.
+        observation_key: Which part of a Dict observation is scored.
+        **settings: Settings of a new model, see `CNDModel`.
+
+    Raises:
+        InvalidSpaceError: The observations are not a Box, or not those of the given model.
+        InvalidArgumentError: An argument is out of range.
+        CheckpointError: The saved model is unreadable or of another kind.
+
+    Example:
+        >>> env = CNDBonus(gym.make("CartPole-v1"), warmup_steps=1, update_every=4)
+        >>> observation, info = env.reset(seed=0)
+        >>> for _ in range(8):
+        ...     observation, reward, terminated, truncated, info = env.step(0)
+        >>> info["extrinsic_reward"], info["intrinsic_reward"] > 0
+        (1.0, True)
+    """
+
+    model_class = CNDModel
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        model: CNDModel | str | os.PathLike[str] | None = None,
+        coefficient: float = 0.5,
+        observation_key: str | None = None,
+        **settings: Unpack[CNDSettings],
+    ) -> None:
+        super().__init__(env, model, coefficient, observation_key, settings)
