@@ -20,9 +20,10 @@ class CNDBonus(NoveltyBonus):
 
     "Exploration by self-supervised exploitation"; Pechac et al. 2023, arXiv 2302.11563. The reward
     becomes `reward + coefficient * bonus`. `info["extrinsic_reward"]` keeps the environment's own
-    reward, `info["intrinsic_reward"]` is the bonus before the coefficient, and `info["reward_bonus"]` is
-    what was added. Put `Monitor` or `RecordEpisodeStatistics` inside this wrapper, so that episode
-    returns stay extrinsic. The model learns online; set `training = False` to freeze it.
+    reward, `info["intrinsic_reward"]` is the bonus before the coefficient, and
+    `info["reward_bonus"]` is what was added. Put `Monitor` or `RecordEpisodeStatistics` inside this
+    wrapper, so that episode returns stay extrinsic. The model learns online; set
+    `training = False` to freeze it.
 
     For several environments use `hxwrappers.vector.CNDBonus` or `hxwrappers.sb3.VecCNDBonus`,
     which share one model and score in batches, or hand one `CNDModel` to all the wrappers.
