@@ -91,6 +91,9 @@ class CNDModel(NoveltyModel):
         require_range("pairs", settings.get("pairs", 64), minimum=2)
         require_range("noise", settings.get("noise", 0.2), minimum=0)
         require_range("target_learning_rate", settings.get("target_learning_rate", 1e-4), above=0.0)
+        guard = settings.get("feature_guard", 200.0)
+        if guard is not None:
+            require_range("feature_guard", guard, above=0.0)
         self._loss = loss
         self.uses_previous = loss in SUCCESSIVE_LOSSES
         super().__init__(observation_space, settings)

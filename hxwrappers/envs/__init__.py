@@ -1,0 +1,1 @@
+"""The standard stacks, one function a family."""

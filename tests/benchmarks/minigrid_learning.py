@@ -1,0 +1,166 @@
+"""Learning curves on MiniGrid: PPO alone, with a bonus in its reward, and with two value heads.
+
+    python -m tests.benchmarks.minigrid_learning --tasks MultiRoom-N6 DoorKey-16x16
+
+Every run writes a curve to `runs/minigrid/`, and is skipped where that is there already. At the end
+a table of medians over seeds is printed and the curves are drawn.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import tyro
+
+METHODS = ("ppo", "ppo+rnd", "dual+rnd", "dual+cnd")
+LABELS = {
+    "ppo": "PPO alone",
+    "ppo+rnd": "PPO on the sum with VecRNDBonus",
+    "dual+rnd": "DualValuePPO with VecRNDBonus",
+    "dual+cnd": "DualValuePPO with VecCNDBonus",
+}
+PPO_SETTINGS: dict[str, Any] = {
+    "learning_rate": 3e-4,
+    "n_steps": 128,
+    "batch_size": 256,
+    "n_epochs": 4,
+    "gamma": 0.99,
+    "gae_lambda": 0.95,
+    "clip_range": 0.2,
+    "ent_coef": 0.01,
+    "normalize_advantage": True,
+    "device": "cpu",
+}
+BONUS_SETTINGS: dict[str, Any] = {"features": 128, "hidden": 128, "batch_size": 256}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run."""
+
+    tasks: tuple[str, ...] = ("MultiRoom-N6", "DoorKey-16x16")
+    methods: tuple[str, ...] = METHODS
+    seeds: tuple[int, ...] = (0, 1, 2)
+    steps: int = 600_000
+    level_seed: int = 0
+    num_envs: int = 16
+    processes: int = 2
+    folder: Path = Path("runs/minigrid")
+    picture: Path = field(default=Path("docs/images/minigrid.png"))
+
+
+def run(options: Options, task: str, method: str, seed: int) -> None:
+    """Train once, and write the curve of success over the last 100 episodes."""
+    path = options.folder / f"{task}_{method}_{seed}.json"
+    if path.exists():
+        return
+    import torch  # noqa: PLC0415
+    from stable_baselines3 import PPO  # noqa: PLC0415
+    from stable_baselines3.common.callbacks import BaseCallback  # noqa: PLC0415
+    from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor  # noqa: PLC0415
+
+    from hxwrappers.envs.minigrid import make_minigrid  # noqa: PLC0415
+    from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, VecRNDBonus  # noqa: PLC0415
+
+    class Curve(BaseCallback):
+        """Keeps the share of successes at the end of each rollout."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.recent: deque[bool] = deque(maxlen=100)
+            self.points: list[tuple[int, float]] = []
+
+        def _on_step(self) -> bool:
+            for info in self.locals["infos"]:
+                if "episode" in info:
+                    self.recent.append(info["episode"]["r"] > 0)
+            return True
+
+        def _on_rollout_end(self) -> None:
+            share = sum(self.recent) / len(self.recent) if self.recent else 0.0
+            self.points.append((self.num_timesteps, share))
+
+    torch.set_num_threads(1)
+    make = [lambda: make_minigrid(task, level_seed=options.level_seed)] * options.num_envs
+    venv: VecEnv = VecMonitor(DummyVecEnv(make))
+    venv.seed(1000 * seed)
+    if method.endswith("rnd"):
+        venv = VecRNDBonus(venv, seed=seed, **BONUS_SETTINGS)
+    elif method.endswith("cnd"):
+        venv = VecCNDBonus(venv, seed=seed, **BONUS_SETTINGS)
+    algorithm = DualValuePPO if method.startswith("dual") else PPO
+    net = {"net_arch": {"pi": [128, 128], "vf": [128, 128]}}
+    model = algorithm("MlpPolicy", venv, seed=seed, policy_kwargs=net, **PPO_SETTINGS)
+    curve = Curve()
+    start = time.time()
+    model.learn(options.steps, callback=curve)
+    document = {"points": curve.points, "seconds": time.time() - start}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+    print(f"{task:16} {method:10} seed {seed}: {curve.points[-1][1]:.2f}", flush=True)
+
+
+def report(options: Options) -> None:
+    """Print the table, and draw the curves."""
+    import matplotlib as mpl  # noqa: PLC0415
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, axes = plt.subplots(
+        1, len(options.tasks), figsize=(5.5 * len(options.tasks), 3.6), squeeze=False, sharey=True
+    )
+    print(f"\nSuccess over the last 100 of {options.steps:,} steps' episodes, level fixed")
+    for axis, task in zip(axes[0], options.tasks, strict=True):
+        for method in options.methods:
+            curves = [
+                json.loads((options.folder / f"{task}_{method}_{seed}.json").read_text())["points"]
+                for seed in options.seeds
+            ]
+            ends = [curve[-1][1] for curve in curves]
+            print(f"{task:16} {LABELS[method]:34} median {median(ends):.2f}  seeds {ends}")
+            steps = [point[0] for point in curves[0]]
+            shares = list(zip(*([point[1] for point in curve] for curve in curves), strict=True))
+            (line,) = axis.plot(steps, [median(share) for share in shares], label=LABELS[method])
+            axis.fill_between(
+                steps,
+                [min(share) for share in shares],
+                [max(share) for share in shares],
+                color=line.get_color(),
+                alpha=0.15,
+                linewidth=0,
+            )
+        axis.set(title=f"{task}, fixed level", xlabel="environment steps", ylim=(-0.02, 1.02))
+        axis.grid(alpha=0.3)
+    axes[0][0].set_ylabel("success, median of seeds")
+    axes[0][-1].legend(fontsize=8, loc="center right")
+    figure.tight_layout()
+    options.picture.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(options.picture, dpi=130)
+    print(f"curves: {options.picture}")
+
+
+def main() -> None:
+    """Run what is missing, then report."""
+    options = tyro.cli(Options)
+    jobs = [
+        (options, task, method, seed)
+        for task in options.tasks
+        for seed in options.seeds
+        for method in options.methods
+    ]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(options.processes, maxtasksperchild=1) as pool:
+        pool.starmap(run, jobs, chunksize=1)
+    report(options)
+
+
+if __name__ == "__main__":
+    main()

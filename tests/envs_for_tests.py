@@ -1,0 +1,64 @@
+"""Small environments whose every step is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+
+class Corridor(gym.Env[np.ndarray, int]):
+    """Counts its steps; ends after a length drawn at each reset, by termination or truncation.
+
+    The observation is `[episode, step]` plus noise from the environment's own generator, so that
+    every observation can be told from every other and a stolen random number shows.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(self, shortest: int = 2, longest: int = 5) -> None:
+        self.observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+        self.action_space = spaces.Discrete(3)
+        self.shortest, self.longest = shortest, longest
+        self.episode = 0
+
+    def _observation(self) -> np.ndarray:
+        noise = self.np_random.normal(scale=0.01, size=2)
+        return (np.array([self.episode, self.count]) + noise).astype(np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        self.episode = 1 if seed is not None else self.episode + 1
+        self.count = 0
+        self.length = int(self.np_random.integers(self.shortest, self.longest + 1))
+        return self._observation(), {}
+
+    def step(self, action: int):
+        self.count += 1
+        over = self.count >= self.length
+        terminated = over and self.length % 2 == 0
+        return self._observation(), float(action), terminated, over and not terminated, {}
+
+
+class Pictures(gym.Env[np.ndarray, int]):
+    """Random grey pictures; an episode lasts four steps."""
+
+    metadata = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(0, 255, (40, 40, 1), np.uint8)
+        self.action_space = spaces.Discrete(2)
+
+    def _observation(self) -> np.ndarray:
+        return self.np_random.integers(0, 256, (40, 40, 1), np.uint8)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        self.count = 0
+        return self._observation(), {}
+
+    def step(self, action: int):
+        self.count += 1
+        return self._observation(), 0.0, self.count >= 4, False, {}

@@ -1,0 +1,406 @@
+"""RNDModel and CNDModel: what they learn, when, and what they keep."""
+
+import io
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hxwrappers.errors import (
+    CheckpointError,
+    InvalidArgumentError,
+    InvalidObservationError,
+    InvalidSpaceError,
+)
+from hxwrappers.novelty import CNDModel, RNDModel
+
+VECTOR = spaces.Box(-10, 10, (4,))
+IMAGE = spaces.Box(0, 255, (4, 48, 48), np.uint8)
+SMALL = {"features": 16, "hidden": 16, "update_every": 4, "batch_size": 8, "seed": 0}
+CND_LOSSES = ("mse", "nce", "vicreg", "st_dim")
+
+
+def observations(space: spaces.Box, number: int, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    if space.dtype == np.uint8:
+        return generator.integers(0, 256, (number, *space.shape)).astype(np.uint8)
+    return generator.normal(size=(number, *space.shape)).astype(np.float32)
+
+
+def drive(model, steps: int, seed: int = 0, streams: int = 3) -> np.ndarray:
+    """Let a model observe some steps of several streams, and return its bonuses."""
+    space = model.layout.space
+    bonuses = []
+    for step in range(steps):
+        batch = observations(space, streams, seed * 1000 + step)
+        before = observations(space, streams, seed * 1000 + step + 500)
+        bonuses.append(model.observe(batch, np.arange(streams), before))
+    return np.array(bonuses)
+
+
+def make(kind: str, space: spaces.Box = VECTOR, **settings):
+    if kind == "rnd":
+        return RNDModel(space, **{**SMALL, "warmup_steps": 2, **settings})
+    return CNDModel(
+        space, **{**SMALL, "warmup_steps": 2, "pairs": 4, "contrastive_loss": kind, **settings}
+    )
+
+
+def test_score_is_the_mean_squared_error_over_features():
+    model = RNDModel(VECTOR, **SMALL, warmup_steps=0, normalize_observations=False)
+    batch = observations(VECTOR, 5)
+    inputs = (torch.from_numpy(batch) + 10.0) / 20.0  # scaled by the bounds of the space
+    with torch.no_grad():
+        expected = (model.target(inputs) - model.predictor(inputs)).square().mean(dim=1)
+    np.testing.assert_allclose(model.score(batch), expected.numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["rnd", "mse", "nce", "vicreg"])
+@pytest.mark.parametrize("space", [VECTOR, IMAGE])
+def test_what_was_trained_on_becomes_less_new(kind, space):
+    settings = {"learning_rate": 1e-3, "train_fraction": 1.0, "normalize_observations": False}
+    model = make(kind, space, **settings)
+    if kind != "rnd":
+        model.settings["target_learning_rate"] = 1e-12
+    seen, unseen = observations(space, 8, seed=1), observations(space, 8, seed=2)
+    if space is VECTOR:
+        seen, unseen = seen + 5.0, unseen - 5.0
+    else:
+        seen, unseen = seen // 4, 255 - unseen // 4
+    before = model.score(seen).mean(), model.score(unseen).mean()
+    for _ in range(150):
+        model._distil(model._normalize(model.layout.frames(seen, model.device)))
+    after = model.score(seen).mean(), model.score(unseen).mean()
+    assert after[0] < 0.3 * before[0]
+    assert after[0] / before[0] < 0.5 * after[1] / before[1]
+
+
+@pytest.mark.parametrize("kind", CND_LOSSES)
+def test_contrastive_training_lowers_its_loss(kind):
+    model = make(kind, IMAGE, pairs=16, target_learning_rate=1e-3, batch_size=32)
+    batch = observations(IMAGE, 32, seed=3)
+    first = np.mean([model.update(batch, batch)["contrastive_loss"] for _ in range(5)])
+    for _ in range(40):
+        model.update(batch, batch)
+    last = np.mean([model.update(batch, batch)["contrastive_loss"] for _ in range(5)])
+    assert last < first
+
+
+def test_the_target_of_rnd_never_changes_and_that_of_cnd_does():
+    for kind, changes in (("rnd", False), ("mse", True)):
+        model = make(kind)
+        before = model.features(observations(VECTOR, 4))
+        model.update(observations(VECTOR, 16))
+        assert (model.features(observations(VECTOR, 4)) != before).any() == changes
+
+
+def test_distillation_does_not_train_the_target():
+    model = make("mse")
+    before = [parameter.clone() for parameter in model.target.parameters()]
+    model._distil(torch.randn(16, 4))
+    assert all(map(torch.equal, before, model.target.parameters()))
+
+
+@pytest.mark.parametrize("fraction", [0.25, 1.0])
+def test_the_predictor_trains_on_its_share_of_the_samples(fraction, monkeypatch):
+    model = make("rnd", train_fraction=fraction)
+    sizes = []
+    forward = model.predictor.forward
+    monkeypatch.setattr(model.predictor, "forward", lambda x: sizes.append(len(x)) or forward(x))
+    model.update(observations(VECTOR, 8))
+    assert sizes == [int(8 * fraction)]
+
+
+def test_feature_mask_keeps_the_mean_over_the_kept_elements():
+    model = make("mse", distil_mask="feature", train_fraction=1.0)
+    inputs = torch.randn(8, 4)
+    with torch.no_grad():
+        expected = (model.predictor(inputs) - model.target(inputs)).square().mean()
+    assert model._distil(inputs).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_feature_mask_keeps_a_share_of_elements_of_all_samples():
+    torch.manual_seed(0)
+    model = make("mse", distil_mask="feature", train_fraction=0.25, features=4096)
+    inputs = torch.randn(8, 4)
+    model._optimizers["predictor"] = torch.optim.SGD(model.predictor.parameters(), lr=0.0)
+    model._distil(inputs)
+    bias_gradient = model.predictor.head[-1].bias.grad
+    share = float((bias_gradient != 0).float().mean())
+    assert share == pytest.approx(1 - 0.75**8, abs=0.03)
+
+
+def test_warm_up_earns_nothing_and_sets_the_moments():
+    model = make("rnd", warmup_steps=3)
+    model.open_streams(3)
+    bonuses = drive(model, 5)
+    assert (bonuses[:3] == 0).all()
+    assert (bonuses[3:] > 0).all()
+    seen = np.concatenate([observations(VECTOR, 3, step) for step in range(3)])
+    np.testing.assert_allclose(model._normalize._moments.mean, seen.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(model._normalize._moments.variance, seen.var(axis=0), atol=1e-6)
+
+
+def test_the_bonus_is_a_fixed_function_between_two_updates():
+    model = make("mse", warmup_steps=0)
+    model.open_streams(1)
+    same = observations(VECTOR, 1, seed=9)
+    previous = [float(model.observe(same, np.array([0]))[0]) for _ in range(12)]
+    assert len(set(previous[0:4])) == len(set(previous[4:8])) == len(set(previous[8:12])) == 1
+    assert previous[0] != previous[4] != previous[8]
+    assert model.updates == 3
+
+
+def test_the_reward_scale_follows_the_published_filter():
+    model = make("rnd", warmup_steps=0, reward_discount=0.9, epochs=1)
+    model.open_streams(2)
+    batches = [observations(VECTOR, 2, step) for step in range(5)]
+    errors = [model.score(batch) for batch in batches[:4]]
+    for batch in batches[:4]:
+        assert (model.observe(batch, np.arange(2)) == 0).all(), "no scale is known yet"
+    sums, all_sums = np.zeros(2), []
+    for error in errors:
+        sums = 0.9 * sums + error
+        all_sums.append(sums)
+    bonus = model.observe(batches[4], np.arange(2))
+    np.testing.assert_allclose(bonus, model.score(batches[4]) / np.std(all_sums), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["rnd", *CND_LOSSES])
+def test_a_batch_equals_its_observations_one_by_one(kind):
+    space = IMAGE if kind == "st_dim" else VECTOR
+    together, alone = make(kind, space, update_every=3), make(kind, space, update_every=3)
+    together.open_streams(4)
+    alone.open_streams(4)
+    for step in range(9):
+        active = np.array([0, 1, 2, 3]) if step % 4 else np.array([0, 2, 3])  # splits a batch
+        batch, before = (
+            observations(space, len(active), step),
+            observations(space, len(active), -step % 7),
+        )
+        expected = together.observe(batch, active, before)
+        actual = [
+            alone.observe(batch[i : i + 1], active[i : i + 1], before[i : i + 1])[0]
+            for i in range(len(active))
+        ]
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-6)
+    assert together.updates == alone.updates > 0
+
+
+@pytest.mark.parametrize("kind", ["rnd", *CND_LOSSES])
+@pytest.mark.parametrize("cut", [1, 3, 5, 7])
+def test_save_and_load_continue_bit_for_bit(kind, cut, tmp_path):
+    space = IMAGE if kind == "st_dim" else VECTOR
+    straight, first, second = (make(kind, space) for _ in range(3))
+    for model in (straight, first, second):
+        model.open_streams(3)
+    second.update(observations(space, 8, 77), observations(space, 8, 78))
+    expected = drive(straight, 12)
+    for step in range(cut):
+        first.observe(
+            observations(space, 3, step), np.arange(3), observations(space, 3, step + 500)
+        )
+    first.save(tmp_path / "model.pt")
+    second.load(tmp_path / "model.pt")
+    actual = [
+        second.observe(
+            observations(space, 3, step), np.arange(3), observations(space, 3, step + 500)
+        )
+        for step in range(cut, 12)
+    ]
+    np.testing.assert_array_equal(np.array(actual), expected[cut:])
+    assert second.losses == straight.losses
+
+
+@given(st.integers(0, 2**64), st.sampled_from(["rnd", "mse"]))
+def test_the_same_seed_gives_the_same_model(seed, kind):
+    settings = {"seed": seed, "features": 4, "hidden": 4}
+    first, second = make(kind, **settings), make(kind, **settings)
+    batch = observations(VECTOR, 4)
+    np.testing.assert_array_equal(first.score(batch), second.score(batch))
+
+
+def test_reseed_changes_only_a_model_that_knows_nothing():
+    model = make("rnd", seed=None)
+    model.open_streams(3)
+    model.reseed(1)
+    first = model.score(observations(VECTOR, 3))
+    model.reseed(1)
+    np.testing.assert_array_equal(model.score(observations(VECTOR, 3)), first)
+    drive(model, 1)
+    model.reseed(2)
+    np.testing.assert_array_equal(model.score(observations(VECTOR, 3)), first)
+
+
+def test_building_a_model_leaves_the_global_generator_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    make("mse")
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_frozen_models_score_and_learn_nothing():
+    model = make("mse")
+    model.open_streams(3)
+    drive(model, 4)
+    before = model.state_dict()
+    model.training = False
+    bonuses = drive(model, 20)
+    assert (bonuses > 0).all()
+    after = model.state_dict()
+    assert before["updates"] == after["updates"]
+    assert len(before["rollout"]["frames"]) == len(after["rollout"]["frames"])
+
+
+def test_nothing_is_learned_from_a_bad_batch():
+    model = make("rnd", warmup_steps=0)
+    model.open_streams(2)
+    batch = observations(VECTOR, 2)
+    batch[1, 2] = np.nan
+    with pytest.raises(InvalidObservationError, match="NaN"):
+        model.observe(batch, np.arange(2))
+    assert len(model._rollout) == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"features": 0},
+        {"hidden": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": -1e-4},
+        {"update_every": 0},
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"train_fraction": 0.0},
+        {"train_fraction": 1.5},
+        {"warmup_steps": -1},
+        {"observation_clip": 0.0},
+        {"reward_discount": 1.5},
+        {"bonus_clip": 0.0},
+        {"net": "C"},
+        {"learning_rate": float("nan")},
+        {"no_such_setting": 1},
+    ],
+)
+@pytest.mark.parametrize("model_class", [RNDModel, CNDModel])
+def test_settings_out_of_range_are_refused_by_name(model_class, settings):
+    with pytest.raises(InvalidArgumentError, match=next(iter(settings))):
+        model_class(VECTOR, **settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"contrastive_loss": "triplet"},
+        {"pairs": 1},
+        {"noise": -0.1},
+        {"target_learning_rate": 0.0},
+        {"distil_mask": "pixel"},
+        {"feature_guard": 0.0},
+    ],
+)
+def test_settings_of_cnd_out_of_range_are_refused_by_name(settings):
+    with pytest.raises(InvalidArgumentError, match=next(iter(settings))):
+        CNDModel(VECTOR, **settings)
+
+
+def test_st_dim_needs_images():
+    with pytest.raises(InvalidSpaceError, match="st_dim"):
+        CNDModel(VECTOR, contrastive_loss="st_dim")
+
+
+@pytest.mark.parametrize("kind", ["vicreg", "st_dim"])
+def test_losses_on_successive_states_ask_for_them(kind):
+    model = make(kind, IMAGE)
+    with pytest.raises(InvalidArgumentError, match="previous"):
+        model.update(observations(IMAGE, 4))
+
+
+# -- files ----------------------------------------------------------------------------------
+
+
+def changed_nothing(model, before) -> bool:
+    buffer_before, buffer_after = io.BytesIO(), io.BytesIO()
+    torch.save(before, buffer_before)
+    torch.save(model.state_dict(), buffer_after)
+    return buffer_before.getvalue() == buffer_after.getvalue()
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    path = tmp_path / "model.pt"
+    make("rnd").save(path)
+    for model in (make("mse"), make("rnd", features=8), make("rnd", spaces.Box(-1, 1, (5,)))):
+        before = model.state_dict()
+        with pytest.raises(CheckpointError, match=r"checkpoint of|another model"):
+            model.load(path)
+        assert changed_nothing(model, before)
+
+
+def test_a_damaged_state_changes_nothing(tmp_path):
+    model = make("mse")
+    model.update(observations(VECTOR, 8))
+    before = model.state_dict()
+    for name in ("networks", "optimizers", "moments", "rollout", "generator", "losses"):
+        broken = make("mse", seed=5).state_dict()
+        del broken[name]
+        with pytest.raises(CheckpointError, match="incomplete"):
+            model.load_state_dict(broken)
+        assert changed_nothing(model, before)
+
+
+def test_truncated_files_are_refused(tmp_path):
+    path = tmp_path / "model.pt"
+    make("rnd").save(path)
+    whole = path.read_bytes()
+    model = make("rnd", seed=1)
+    before = model.state_dict()
+    for size in [0, 1, 10, 100, len(whole) // 2, len(whole) - 1]:
+        path.write_bytes(whole[:size])
+        with pytest.raises(CheckpointError):
+            model.load(path)
+        assert changed_nothing(model, before)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="nowhere"):
+        make("rnd").load(tmp_path / "nowhere.pt")
+
+
+class Hostile:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("write", [pickle.dump, torch.save])
+def test_a_pickle_that_poses_as_a_checkpoint_is_not_executed(write, tmp_path):
+    path, trace = tmp_path / "model.pt", tmp_path / "executed"
+    with path.open("wb") as file:
+        write(
+            {"format": "hxwrappers-checkpoint-1", "kind": "RNDModel", "state": Hostile(trace)}, file
+        )
+    with pytest.raises(CheckpointError, match="Nothing from it was executed"):
+        make("rnd").load(path)
+    assert not trace.exists()
+
+
+def test_resolve_reads_the_settings_from_the_file(tmp_path):
+    path = tmp_path / "model.pt"
+    model = make("rnd", features=7)
+    model.save(path)
+    loaded = RNDModel.resolve(str(path), VECTOR, {})
+    assert loaded.settings == model.settings
+    np.testing.assert_array_equal(
+        loaded.score(observations(VECTOR, 3)), model.score(observations(VECTOR, 3))
+    )

@@ -1,0 +1,117 @@
+"""Which part of an observation a novelty network sees."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from hxwrappers.errors import InvalidArgumentError, InvalidObservationError, InvalidSpaceError
+from hxwrappers.novelty.observations import ObservationLayout, find_box
+
+CPU = torch.device("cpu")
+
+
+def image(*shape: int) -> spaces.Box:
+    return spaces.Box(0, 255, shape, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "newest"),
+    [
+        ((4, 96, 96), np.s_[:, 3:]),
+        ((1, 96, 96), np.s_[:, :]),
+        ((3, 64, 64), np.s_[:, :]),
+        ((6, 64, 64), np.s_[:, 3:]),
+        ((12, 84, 84), np.s_[:, 9:]),
+        ((96, 96), np.s_[:, None]),
+    ],
+)
+def test_channels_first(shape, newest):
+    layout = ObservationLayout.of(image(*shape))
+    batch = np.random.default_rng(0).integers(0, 256, (5, *shape), np.uint8)
+    frames = layout.frames(batch, CPU)
+    np.testing.assert_array_equal(frames.numpy(), batch[newest])
+    assert frames.shape[1:] == layout.frame_shape
+    assert frames.dtype == torch.uint8
+
+
+@pytest.mark.parametrize(("shape", "newest"), [((84, 84, 4), 1), ((210, 160, 3), 3)])
+def test_channels_last(shape, newest):
+    layout = ObservationLayout.of(image(*shape))
+    batch = np.random.default_rng(0).integers(0, 256, (5, *shape), np.uint8)
+    expected = batch[..., -newest:].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(layout.frames(batch, CPU).numpy(), expected)
+    np.testing.assert_array_equal(layout.frames(torch.from_numpy(batch), CPU).numpy(), expected)
+
+
+def test_a_stack_of_colour_frames():
+    layout = ObservationLayout.of(image(4, 84, 84, 3))
+    batch = np.random.default_rng(0).integers(0, 256, (2, 4, 84, 84, 3), np.uint8)
+    expected = batch[:, -1].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(layout.frames(batch, CPU).numpy(), expected)
+
+
+@pytest.mark.parametrize("shape", [(7, 7, 3), (17,), (), (25, 25, 3), (2, 3)])
+def test_small_and_flat_observations_are_vectors(shape):
+    layout = ObservationLayout.of(spaces.Box(-1, 1, shape))
+    size = int(np.prod(shape)) if shape else 1
+    assert layout.frame_shape == (size,)
+    assert layout.frames(np.zeros((2, *shape), np.float32), CPU).shape == (2, size)
+
+
+def test_frames_are_copies():
+    layout = ObservationLayout.of(spaces.Box(-1, 1, (3,)))
+    batch = np.zeros((1, 3), np.float32)
+    frames = layout.frames(batch, CPU)
+    batch[:] = 1.0
+    assert float(frames.abs().sum()) == 0.0
+
+
+def test_the_guess_can_be_overruled():
+    layout = ObservationLayout.of(image(12, 84, 84), newest_channels=1)
+    assert layout.frame_shape == (1, 84, 84)
+    assert ObservationLayout.of(image(64, 40, 64), channel_axis=2).frame_shape == (1, 64, 40)
+
+
+@pytest.mark.parametrize(
+    ("space", "arguments", "error"),
+    [
+        (spaces.Discrete(4), {}, InvalidSpaceError),
+        (spaces.Dict(a=spaces.Box(0, 1, (2,))), {}, InvalidSpaceError),
+        (spaces.Box(0, 1, (0,)), {}, InvalidSpaceError),
+        (image(64, 40, 64), {}, InvalidSpaceError),
+        (image(4, 84, 84), {"channel_axis": 1}, InvalidArgumentError),
+        (image(4, 84, 84), {"newest_channels": 5}, InvalidArgumentError),
+        (image(4, 84, 84), {"newest_channels": 0}, InvalidArgumentError),
+    ],
+)
+def test_spaces_that_cannot_be_read(space, arguments, error):
+    with pytest.raises(error):
+        ObservationLayout.of(space, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("batch", "match"),
+    [
+        (np.zeros((2, 4), np.float32), "shape"),
+        (np.zeros(3, np.float32), "shape"),
+        (np.zeros((2, 3), np.float64), "dtype"),
+        (np.zeros((2, 3), np.uint8), "dtype"),
+        (np.array([[0, np.nan, 0]], np.float32), "NaN"),
+        (np.array([[0, np.inf, 0]], np.float32), "NaN"),
+    ],
+)
+def test_observations_that_are_not_of_their_space(batch, match):
+    layout = ObservationLayout.of(spaces.Box(-1, 1, (3,)))
+    with pytest.raises(InvalidObservationError, match=match):
+        layout.frames(batch, CPU)
+
+
+def test_find_box():
+    space = spaces.Dict(a=spaces.Box(0, 1, (2,)), b=spaces.Box(0, 1, (3,)), c=spaces.Discrete(2))
+    assert find_box(space, "b") == (space["b"], "b")
+    for key in (None, "c", "d"):
+        with pytest.raises(InvalidSpaceError, match="must be one of"):
+            find_box(space, key)
+    with pytest.raises(InvalidSpaceError, match="not a Dict"):
+        find_box(space["a"], "a")
