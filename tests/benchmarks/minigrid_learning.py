@@ -1,6 +1,6 @@
 """Learning curves on MiniGrid: PPO alone, with a bonus in its reward, and with two value heads.
 
-    python -m tests.benchmarks.minigrid_learning --tasks MultiRoom-N6 DoorKey-16x16
+    python -m tests.benchmarks.minigrid_learning --tasks MultiRoom-N6 KeyCorridorS4R3
 
 Every run writes a curve to `runs/minigrid/`, and is skipped where that is there already. At the end
 a table of medians over seeds is printed and the curves are drawn.
@@ -45,7 +45,7 @@ BONUS_SETTINGS: dict[str, Any] = {"features": 128, "hidden": 128, "batch_size": 
 class Options:
     """What to run."""
 
-    tasks: tuple[str, ...] = ("MultiRoom-N6", "DoorKey-16x16")
+    tasks: tuple[str, ...] = ("MultiRoom-N6", "KeyCorridorS4R3")
     methods: tuple[str, ...] = METHODS
     seeds: tuple[int, ...] = (0, 1, 2)
     steps: int = 600_000
