@@ -30,3 +30,7 @@ class CheckpointError(HxWrappersError, ValueError):
 
 class WrapperContractError(HxWrappersError, AssertionError):
     """A wrapper that breaks a promise of the wrapper contract (`hxwrappers.testing`)."""
+
+
+class StackedStickinessWarning(UserWarning):
+    """Actions are sticky twice over: by a wrapper and by another one or the emulator below it."""
