@@ -116,7 +116,7 @@ class DrawsFromPython(DrawsFrom):
 
 
 class DrawsFromNumPy(DrawsFrom):
-    source = staticmethod(np.random.rand)  # noqa: NPY002 - that is what is broken
+    source = staticmethod(np.random.rand)
 
 
 class DrawsFromTorch(DrawsFrom):
