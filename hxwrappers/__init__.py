@@ -1,7 +1,8 @@
 """Gymnasium wrappers for hard-exploration reinforcement learning."""
 
-from hxwrappers.wrappers import CNDBonus, RNDBonus
+from hxwrappers import vector
+from hxwrappers.wrappers import CNDBonus, RNDBonus, StickyActions
 
-__all__ = ["CNDBonus", "RNDBonus"]
+__all__ = ["CNDBonus", "RNDBonus", "StickyActions", "vector"]
 
 __version__ = "0.1.0"

@@ -34,3 +34,7 @@ class WrapperContractError(HxWrappersError, AssertionError):
 
 class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
+
+
+class StackedStickinessWarning(UserWarning):
+    """Actions are sticky twice over: by a wrapper and by another one or the emulator below it."""

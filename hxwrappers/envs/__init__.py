@@ -1,1 +1,20 @@
-"""The standard stacks, one function a family."""
+"""The standard environment stacks: one function for each family."""
+
+from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
+from hxwrappers.envs.procgen import PROCGEN_PRESETS, ProcgenSettings, make_procgen
+from hxwrappers.envs.procgen_env import ProcgenEnv, ProcgenState, ProcgenVectorEnv
+from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
+
+__all__ = [
+    "ATARI_PRESETS",
+    "PROCGEN_PRESETS",
+    "ROOM_BYTES",
+    "AtariSettings",
+    "ProcgenEnv",
+    "ProcgenSettings",
+    "ProcgenState",
+    "ProcgenVectorEnv",
+    "RoomTracker",
+    "make_atari",
+    "make_procgen",
+]

@@ -1,6 +1,7 @@
-"""Shelf: the wrappers for `gymnasium.vector.VectorEnv`, under the same names."""
+"""The wrappers for `gymnasium.vector.VectorEnv`, `ale_py.AtariVectorEnv` included."""
 
 from hxwrappers.vector.cnd_bonus import CNDBonus
 from hxwrappers.vector.rnd_bonus import RNDBonus
+from hxwrappers.vector.sticky_actions import StickyActions
 
-__all__ = ["CNDBonus", "RNDBonus"]
+__all__ = ["CNDBonus", "RNDBonus", "StickyActions"]

@@ -1,6 +1,7 @@
-"""Shelf: the wrappers for one `gymnasium.Env`."""
+"""The wrappers for one `gymnasium.Env`."""
 
 from hxwrappers.wrappers.cnd_bonus import CNDBonus
 from hxwrappers.wrappers.rnd_bonus import RNDBonus
+from hxwrappers.wrappers.sticky_actions import StickyActions
 
-__all__ = ["CNDBonus", "RNDBonus"]
+__all__ = ["CNDBonus", "RNDBonus", "StickyActions"]

@@ -1,0 +1,224 @@
+"""The Atari stacks of the papers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, overload
+
+import gymnasium as gym
+from gymnasium.error import DependencyNotInstalled
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from hxwrappers.envs._build import choose, settings_of, vectorize
+from hxwrappers.envs.rooms import RoomTracker
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.vector import StickyActions as VectorStickyActions
+from hxwrappers.wrappers import StickyActions
+
+__all__ = ["ATARI_PRESETS", "AtariSettings", "make_atari"]
+
+
+@dataclass(frozen=True)
+class AtariSettings:
+    """How a paper plays Atari.
+
+    Attributes:
+        screen_size: Height and width of the observed frame in pixels.
+        grayscale: Grey frames, or RGB ones.
+        frame_skip: Emulator frames a step; the last two are joined by their maximum.
+        frame_stack: Frames an observation, the newest last; black ones fill up after a reset.
+        sticky_actions: The probability that an action is repeated, 0 for never.
+        sticky_level: Whether the coin is tossed for each emulator "frame" inside the frame skip,
+            by the emulator itself, or for each "step", by `hxwrappers.StickyActions`.
+        noop_max: At most so many idle frames begin an episode, their number drawn at random
+            (`AtariVectorEnv` draws from 0, one less at most; single environments from 1).
+        max_frames: An episode is truncated after so many emulator frames.
+        clip_rewards: Rewards limited to -1 and 1; `info["episode"]` keeps the true score.
+        full_action_space: All 18 actions, or those that the game knows.
+    """
+
+    screen_size: int = 84
+    grayscale: bool = True
+    frame_skip: int = 4
+    frame_stack: int = 4
+    sticky_actions: float = 0.0
+    sticky_level: Literal["frame", "step"] = "frame"
+    noop_max: int = 0
+    max_frames: int = 108_000
+    clip_rewards: bool = False
+    full_action_space: bool = False
+
+
+ATARI_PRESETS = {
+    "plain": AtariSettings(),
+    "cnd": AtariSettings(
+        screen_size=96, sticky_actions=0.25, noop_max=30, max_frames=18_000, clip_rewards=True
+    ),
+    "rnd": AtariSettings(sticky_actions=0.25, max_frames=18_000, clip_rewards=True),
+    "impala": AtariSettings(noop_max=30, clip_rewards=True),
+}
+"""Settings by method: CND as its reference code runs Montezuma's Revenge; RND (Burda et al. 2018,
+arXiv 1810.12894) as OpenAI released it, 4,500 steps an episode; IMPALA (Espeholt et al. 2018,
+arXiv 1802.01561). "plain" adds nothing to the usual frame skip and stack."""
+
+
+@overload
+def make_atari(
+    game: str,
+    *,
+    preset: str = ...,
+    num_envs: None = None,
+    track_rooms: bool = ...,
+    render_mode: str | None = ...,
+    **overrides: Any,
+) -> gym.Env[Any, Any]: ...
+@overload
+def make_atari(
+    game: str,
+    *,
+    preset: str = ...,
+    num_envs: int,
+    backend: str = ...,
+    autoreset_mode: AutoresetMode | str = ...,
+    track_rooms: bool = ...,
+    render_mode: str | None = ...,
+    **overrides: Any,
+) -> VectorEnv: ...
+def make_atari(
+    game: str,
+    *,
+    preset: str = "plain",
+    num_envs: int | None = None,
+    backend: str = "ale",
+    autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    track_rooms: bool = False,
+    render_mode: str | None = None,
+    **overrides: Any,
+) -> gym.Env[Any, Any] | VectorEnv:
+    """Make an Atari game with the settings of a paper.
+
+    Observations are uint8 of shape `(frame_stack, screen_size, screen_size)`, with a last axis of
+    3 if in colour. `info["episode"]` tells the true score and length of an episode at its end,
+    whatever happens to the reward.
+
+    Args:
+        game: In any of the usual spellings: "montezuma_revenge", "MontezumaRevenge",
+            "ALE/MontezumaRevenge-v5".
+        preset: The name of one of `ATARI_PRESETS`.
+        num_envs: None makes a `gymnasium.Env`, a number a `gymnasium.vector.VectorEnv`.
+        backend: What makes the vector: "ale" is `ale_py.AtariVectorEnv`, which steps all games in
+            threads of C++ and has no access to the RAM, to emulator states or to rendering;
+            "sync" and "async" are vectors of single environments, in this process or in others.
+        autoreset_mode: When a vector resets the environments whose episodes end.
+        track_rooms: Add a `RoomTracker`; not with the backend "ale".
+        render_mode: "rgb_array" or "human" for single environments.
+        **overrides: Fields of `AtariSettings` that shall differ from the preset.
+
+    Raises:
+        DependencyNotInstalled: The extra `atari` is missing.
+        InvalidArgumentError: No such game, preset, setting or backend, or the backend cannot do
+            what is asked of it.
+
+    Example:
+        >>> env = make_atari("montezuma_revenge", preset="cnd", sticky_actions=0.0)
+        >>> env.observation_space.shape, env.action_space.n.item()
+        ((4, 96, 96), 18)
+        >>> envs = make_atari("montezuma_revenge", preset="rnd", num_envs=8)
+        >>> envs.reset(seed=1)[0].shape
+        (8, 4, 84, 84)
+    """
+    settings = settings_of(ATARI_PRESETS, preset, overrides)
+    choose("sticky_level", settings.sticky_level, ("frame", "step"))
+    env_id = _env_id(game)
+    if num_envs is None:
+        return _make_single(env_id, settings, track_rooms, render_mode)
+    choose("backend", backend, ("ale", "sync", "async"))
+    if backend == "ale":
+        if track_rooms or render_mode is not None:
+            raise InvalidArgumentError(
+                "AtariVectorEnv gives access neither to the RAM, which tells the room, nor to "
+                'rendering. Use backend="sync" or backend="async".'
+            )
+        return _make_fast(env_id, settings, num_envs, AutoresetMode(autoreset_mode))
+    make = partial(_make_single, env_id, settings, track_rooms, render_mode)
+    return vectorize(make, num_envs, backend, autoreset_mode)
+
+
+def _ale() -> Any:
+    try:
+        import ale_py  # noqa: PLC0415 - an optional extra
+    except ModuleNotFoundError as error:
+        raise DependencyNotInstalled(
+            'The Atari games need ale-py. Run `pip install "hxwrappers[atari]"`.'
+        ) from error
+    gym.register_envs(ale_py)
+    return ale_py
+
+
+def _env_id(game: str) -> str:
+    ale = _ale()
+    spellings: dict[str, str] = {}
+    for rom in ale.roms.get_all_rom_ids():
+        name = ale.registration.rom_id_to_name(rom)
+        spellings |= dict.fromkeys((rom, name, f"ALE/{name}-v5"), f"ALE/{name}-v5")
+    return spellings[choose("game", game, spellings)]
+
+
+def _emulator(settings: AtariSettings) -> dict[str, Any]:
+    by_frame = settings.sticky_level == "frame"
+    return {
+        "repeat_action_probability": settings.sticky_actions if by_frame else 0.0,
+        "max_num_frames_per_episode": settings.max_frames,
+        "full_action_space": settings.full_action_space,
+    }
+
+
+def _make_single(
+    env_id: str, settings: AtariSettings, track_rooms: bool, render_mode: str | None
+) -> gym.Env[Any, Any]:
+    _ale()  # registers the games, in worker processes too
+    env = gym.make(env_id, frameskip=1, render_mode=render_mode, **_emulator(settings))
+    env = gym.wrappers.AtariPreprocessing(
+        env,
+        noop_max=settings.noop_max,
+        frame_skip=settings.frame_skip,
+        screen_size=settings.screen_size,
+        grayscale_obs=settings.grayscale,
+    )
+    if track_rooms:
+        env = RoomTracker(env)
+    env = gym.wrappers.RecordEpisodeStatistics(env)
+    if settings.clip_rewards:
+        env = gym.wrappers.ClipReward(env, -1.0, 1.0)
+    env = gym.wrappers.FrameStackObservation(env, settings.frame_stack, padding_type="zero")
+    if settings.sticky_level == "step":
+        env = StickyActions(env, settings.sticky_actions)
+    return env
+
+
+def _make_fast(
+    env_id: str, settings: AtariSettings, num_envs: int, autoreset_mode: AutoresetMode
+) -> VectorEnv:
+    envs: VectorEnv = gym.make_vec(
+        env_id,
+        num_envs,
+        autoreset_mode=autoreset_mode,
+        img_height=settings.screen_size,
+        img_width=settings.screen_size,
+        grayscale=settings.grayscale,
+        stack_num=settings.frame_stack,
+        frameskip=settings.frame_skip,
+        noop_max=settings.noop_max,
+        use_fire_reset=False,
+        reward_clipping=False,
+        **_emulator(settings),
+    )
+    # A copy, since AtariVectorEnv shares its metadata with every other vector environment.
+    envs.metadata = dict(envs.metadata)
+    envs = gym.wrappers.vector.RecordEpisodeStatistics(envs)
+    if settings.clip_rewards:
+        envs = gym.wrappers.vector.ClipReward(envs, -1.0, 1.0)
+    if settings.sticky_level == "step":
+        envs = VectorStickyActions(envs, settings.sticky_actions)
+    return envs

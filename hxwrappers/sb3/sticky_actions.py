@@ -1,0 +1,87 @@
+"""Sticky actions for Stable-Baselines3's vector environments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector.utils import batch_space
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
+
+__all__ = ["VecStickyActions"]
+
+
+class VecStickyActions(Sticky, VecEnvWrapper):
+    """Repeats, in each environment by itself, the action executed last in a share of the steps.
+
+    The Stable-Baselines3 form of `hxwrappers.StickyActions` (Machado et al. 2018,
+    arXiv 1709.06009, section 5): with `seed(s)` it does exactly what single wrappers seeded s,
+    s + 1, ... do. The first step of an episode is never sticky. `infos[i]["sticky_action"]` says
+    whether environment i repeated.
+
+    Args:
+        venv: The environments; a `StackedStickinessWarning` says if they are sticky already.
+        repeat_probability: At least 0 and less than 1; can be changed at any time.
+
+    Raises:
+        InvalidArgumentError: The probability lies outside that range.
+
+    Example:
+        >>> import numpy as np
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> venv = VecStickyActions(make_vec_env("FrozenLake-v1", 2, seed=0), 0.5)
+        >>> _ = venv.reset()
+        >>> for _ in range(3):
+        ...     print([info["sticky_action"] for info in venv.step(np.array([3, 3]))[3]])
+        [False, False]
+        [True, False]
+        [False, True]
+    """
+
+    def __init__(self, venv: VecEnv, repeat_probability: float = 0.25) -> None:
+        VecEnvWrapper.__init__(self, venv)
+        self._start_sticky(
+            repeat_probability, venv.num_envs, batch_space(venv.action_space, venv.num_envs)
+        )
+        # make_vec_env seeds the environments before anyone can wrap them.
+        self._coin_seeds: list[int | None] = list(venv.unwrapped._seeds)
+        self._repeats = np.zeros(venv.num_envs, dtype=np.bool_)
+        warn_if_already_sticky(venv)
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the environments and the coins; both take effect at the next reset."""
+        seeds = super().seed(seed)
+        self._coin_seeds = list(seeds) if seed is None else [seed + i for i in range(self.num_envs)]
+        return seeds
+
+    def reset(self) -> VecEnvObs:
+        """Begin an episode in every environment."""
+        self._seed_coins(self._coin_seeds)
+        self._coin_seeds = [None] * self.num_envs
+        self._first_step[:] = True
+        return self.venv.reset()
+
+    def step_async(self, actions: npt.NDArray[Any]) -> None:
+        """Send the actions off, some replaced by those executed last."""
+        self._repeats = self._toss(np.ones(self.num_envs, dtype=np.bool_))
+        # Kept as a copy: callers may reuse the array of their actions.
+        chosen = np.array(actions)
+        if self._repeats.any():
+            chosen[self._repeats] = self._executed[self._repeats]
+        self._executed = chosen
+        self.venv.step_async(chosen)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Wait for the step and say in the infos which actions were repeated."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self._first_step |= dones
+        infos = [
+            {**info, "sticky_action": bool(repeats)}
+            for info, repeats in zip(infos, self._repeats, strict=True)
+        ]
+        return observations, rewards, dones, infos

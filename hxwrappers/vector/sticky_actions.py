@@ -1,0 +1,134 @@
+"""Sticky actions for a vector environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import concatenate, create_empty_array, iterate
+
+from hxwrappers.errors import CheckpointError
+from hxwrappers.vector._lanes import (
+    autoreset_mode,
+    check_whole_batches,
+    lane_seeds,
+    reset_lanes,
+)
+from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
+
+__all__ = ["StickyActions"]
+
+
+class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
+    """Repeats, in each environment by itself, the action executed last in a share of the steps.
+
+    The vector form of `hxwrappers.StickyActions` (Machado et al. 2018, arXiv 1709.06009,
+    section 5): with seed s it does exactly what single wrappers seeded s, s + 1, ... do, in all
+    three autoreset modes. The first step of an episode is never sticky, and the step in which
+    `AutoresetMode.NEXT_STEP` only resets tosses no coin. Works on `ale_py`'s `AtariVectorEnv`.
+
+    `infos["sticky_action"]` is a bool array of shape `(num_envs,)`, with the mask
+    `infos["_sticky_action"]` False where an environment was reset instead of stepped.
+
+    Args:
+        env: The vector environment; a `StackedStickinessWarning` says if it is sticky already.
+        repeat_probability: At least 0 and less than 1; can be changed at any time.
+
+    Raises:
+        InvalidArgumentError: The probability lies outside that range, or the environment steps
+            only a part of its environments at a time.
+        AutoresetError: The environment does not say when it resets.
+
+    Example:
+        >>> import gymnasium as gym, numpy as np
+        >>> envs = StickyActions(gym.make_vec("FrozenLake-v1", 2, "sync"), repeat_probability=0.5)
+        >>> _ = envs.reset(seed=0)
+        >>> [envs.step(np.array([3, 3]))[4]["sticky_action"].tolist() for _ in range(3)]
+        [[False, False], [True, False], [False, True]]
+    """
+
+    def __init__(self, env: VectorEnv, repeat_probability: float = 0.25) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, repeat_probability=repeat_probability)
+        VectorWrapper.__init__(self, env)
+        self._autoreset_mode = autoreset_mode(env)
+        check_whole_batches(env)
+        self._start_sticky(repeat_probability, env.num_envs, env.action_space)
+        self._resets_next = np.zeros(env.num_envs, dtype=np.bool_)
+        warn_if_already_sticky(env)
+
+    def reset(
+        self,
+        *,
+        seed: int | list[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin episodes, in all environments or those of `options["reset_mask"]`."""
+        resetting = reset_lanes(self.env, options)
+        self._seed_coins(lane_seeds(seed, resetting))
+        self._first_step |= resetting
+        self._resets_next &= ~resetting
+        return self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+
+    def step(
+        self, actions: Any
+    ) -> tuple[
+        Any,
+        npt.NDArray[np.float64],
+        npt.NDArray[np.bool_],
+        npt.NDArray[np.bool_],
+        dict[str, Any],
+    ]:
+        """Execute the actions, some replaced by those executed last, and say which in the infos."""
+        acting = ~self._resets_next
+        repeats = self._toss(acting)
+        self._executed = self._choose(actions, repeats)
+        observations, rewards, terminations, truncations, infos = self.env.step(self._executed)
+        ended = np.logical_or(terminations, truncations)
+        if self._autoreset_mode is not AutoresetMode.DISABLED:
+            self._first_step |= ended
+        if self._autoreset_mode is AutoresetMode.NEXT_STEP:
+            self._resets_next = ended
+        infos = {**infos, "sticky_action": repeats, "_sticky_action": acting}
+        return observations, rewards, terminations, truncations, infos
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that decides later steps, as numbers, strings, lists and dicts."""
+        return {**super().state_dict(), "resets_next": self._resets_next.tolist()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned.
+
+        Raises:
+            CheckpointError: The state belongs to another number of environments or another action
+                space, or parts of it are missing.
+        """
+        if len(state.get("resets_next", ())) != self.num_envs:
+            raise CheckpointError(
+                f"This is not a state of sticky actions in a vector of {self.num_envs} "
+                "environments. Pass what state_dict() returned for as many environments."
+            )
+        super().load_state_dict(state)
+        self._resets_next = np.array(state["resets_next"], dtype=np.bool_)
+
+    def _choose(self, actions: Any, repeats: npt.NDArray[np.bool_]) -> Any:
+        """Return a batch of its own: callers may reuse the arrays of their actions."""
+        if isinstance(actions, np.ndarray):
+            chosen = actions.copy()
+            if repeats.any():
+                chosen[repeats] = self._executed[repeats]
+            return chosen
+        asked = iterate(self.action_space, actions)
+        if self._executed is None:
+            items = list(asked)
+        else:
+            last = iterate(self.action_space, self._executed)
+            items = [
+                old if again else new for old, new, again in zip(last, asked, repeats, strict=True)
+            ]
+        single = self.single_action_space
+        out: Any = create_empty_array(single, self.num_envs)
+        return concatenate(single, items, out)

@@ -1,0 +1,70 @@
+"""Sticky actions for one environment."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.core import ActType, ObsType
+
+from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
+
+__all__ = ["StickyActions"]
+
+_ACTING = np.ones(1, dtype=np.bool_)
+
+
+class StickyActions(
+    Sticky, gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
+):
+    """Repeats the action executed last, instead of the one asked for, in a share of the steps.
+
+    From Machado et al. 2018, "Revisiting the Arcade Learning Environment", arXiv 1709.06009,
+    section 5: the environment executes the previously *executed* action with probability
+    `repeat_probability`, so that a memorised sequence of actions no longer plays the game. The
+    first step of an episode is never sticky. Any action space works, nested ones included.
+
+    The coins come from a generator of this wrapper, seeded by `reset(seed=)`; the environment's
+    own randomness is left alone. `info["sticky_action"]` says whether the step repeated. The
+    wrapper is always on, in training and at evaluation alike.
+
+    Args:
+        env: The environment; a `StackedStickinessWarning` says if it is sticky already.
+        repeat_probability: At least 0 and less than 1; can be changed at any time.
+
+    Raises:
+        InvalidArgumentError: The probability lies outside that range.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> env = StickyActions(gym.make("FrozenLake-v1"), repeat_probability=0.5)
+        >>> _ = env.reset(seed=0)
+        >>> [env.step(action)[4]["sticky_action"] for action in (0, 3, 0, 3, 0)]
+        [False, True, False, False, True]
+        >>> env.repeat_probability = 0.0
+    """
+
+    def __init__(self, env: gym.Env[ObsType, ActType], repeat_probability: float = 0.25) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, repeat_probability=repeat_probability)
+        gym.Wrapper.__init__(self, env)
+        self._start_sticky(repeat_probability, 1, env.action_space)
+        warn_if_already_sticky(env)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
+        """Begin an episode; a seed also seeds the coins."""
+        self._seed_coins([seed])
+        self._first_step[:] = True
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Execute the action, or the one executed last, and say which in the info."""
+        repeats = bool(self._toss(_ACTING)[0])
+        executed = self._executed if repeats else action
+        # Kept as a copy: callers may reuse the array of their action.
+        self._executed = deepcopy(executed)
+        observation, reward, terminated, truncated, info = self.env.step(executed)
+        return observation, reward, terminated, truncated, {**info, "sticky_action": repeats}

@@ -1,0 +1,165 @@
+import io
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import hxwrappers
+from hxwrappers import StickyActions
+from hxwrappers._random import own_generator
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, StackedStickinessWarning
+from hxwrappers.wrappers._sticky import find_stickiness
+from tests.toys import ACTION_SPACES, make_echo
+
+gym.register_envs(ale_py)
+
+
+def play(env: gym.Env[Any, Any], actions: list[Any]) -> list[bool]:
+    """Step through the actions, resetting after each end, and return which steps repeated."""
+    repeated = []
+    for action in actions:
+        _, _, terminated, truncated, info = env.step(action)
+        repeated.append(info["sticky_action"])
+        if terminated or truncated:
+            env.reset()
+    return repeated
+
+
+def test_repeats_the_executed_action_and_never_in_the_first_step():
+    env = StickyActions(make_echo(length=5), 0.5)
+    env.reset(seed=0)
+    asked = [1, 2, 3, 4, 5] * 20
+    repeated = play(env, asked)
+    coins = own_generator(0, "StickyActions")
+    expected, last = [], None
+    for index, action in enumerate(asked):
+        sticky = index % 5 != 0 and coins.random() < 0.5
+        last = last if sticky else action
+        expected.append((sticky, last))
+    assert list(zip(repeated, env.unwrapped.executed, strict=True)) == expected
+    assert any(repeated)
+    assert not any(repeated[::5])
+
+
+@pytest.mark.parametrize("kind", ACTION_SPACES)
+def test_any_action_space(kind):
+    env = StickyActions(make_echo(length=6, kind=kind), 0.5)
+    env.action_space.seed(1)
+    env.reset(seed=1)
+    asked = [env.action_space.sample() for _ in range(60)]
+    repeated = play(env, asked)
+    last: Any = None
+    for sticky, action, executed in zip(repeated, asked, env.unwrapped.executed, strict=True):
+        last = last if sticky else action
+        assert gym.utils.env_checker.data_equivalence(executed, last)
+
+
+def test_callers_may_reuse_their_action_array():
+    env = StickyActions(make_echo(length=100, kind="box"), 0.9)
+    env.reset(seed=0)
+    action = np.full(2, 0.5, np.float32)
+    env.step(action)
+    action[:] = -1
+    observation, *_, info = env.step(action)
+    assert info["sticky_action"]
+    assert observation[1] == 1.0
+
+
+@given(probability=st.floats(0, 0.99), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_same_seed_same_trajectory_and_the_env_keeps_its_randomness(probability, seed):
+    bare, *sticky = make_echo(), *(StickyActions(make_echo(), probability) for _ in range(2))
+    for env in (bare, *sticky):
+        env.reset(seed=seed)
+    for action in (0, 1, 2):
+        expected = bare.step(action)[0]
+        seen = [env.step(action)[0] for env in sticky]
+        np.testing.assert_array_equal(seen[0], seen[1])
+        assert seen[0][2] == expected[2]
+
+
+def test_the_share_of_repeated_steps_is_the_probability():
+    env = StickyActions(make_echo(length=10**6))
+    env.reset(seed=0)
+    assert np.mean(play(env, [0] * 10_000)) == pytest.approx(0.25, abs=0.015)
+    env.repeat_probability = 0.0
+    assert not any(play(env, [0] * 100))
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.0, 2, float("nan")])
+def test_refuses_what_is_no_probability(probability):
+    with pytest.raises(InvalidArgumentError, match="at least 0 and less than 1"):
+        StickyActions(make_echo(), probability)
+    env = StickyActions(make_echo())
+    with pytest.raises(InvalidArgumentError):
+        env.repeat_probability = probability
+
+
+@pytest.mark.parametrize("kind", ACTION_SPACES)
+def test_continues_from_a_saved_state(kind):
+    envs = [StickyActions(make_echo(length=50, kind=kind), p) for p in (0.5, 0.1)]
+    for env in envs:
+        env.action_space.seed(1)
+    actions = [envs[0].action_space.sample() for _ in range(40)]
+    envs[0].reset(seed=3)
+    envs[1].env.reset(seed=3)
+    play(envs[0], actions[:10])
+    for action in envs[0].unwrapped.executed:
+        envs[1].env.step(action)
+    file = io.BytesIO()
+    torch.save(envs[0].state_dict(), file)
+    file.seek(0)
+    envs[1].load_state_dict(torch.load(file, weights_only=True))
+    for action in actions[10:]:
+        straight, resumed = (env.step(action) for env in envs)
+        np.testing.assert_array_equal(straight[0], resumed[0])
+        assert straight[4] == resumed[4]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"generators": []}, "holds 0 environments"),
+        ({"action_space": "Discrete(9)"}, "belongs to the actions Discrete"),
+        ({"generators": [{"bit_generator": "MT19937"}]}, "PCG64"),
+        ({"first_step": None}, "holds 1 environments"),
+    ],
+)
+def test_refuses_a_state_of_something_else(change, message):
+    env = StickyActions(make_echo())
+    with pytest.raises(CheckpointError, match=message):
+        env.load_state_dict({**env.state_dict(), **change})
+    with pytest.raises(CheckpointError, match="not a state of sticky actions"):
+        env.load_state_dict({})
+
+
+def test_the_spec_goes_through_json():
+    env = StickyActions(make_echo(), repeat_probability=0.4)
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    assert isinstance(again, hxwrappers.StickyActions)
+    assert again.repeat_probability == 0.4
+    assert again.spec == env.spec
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: StickyActions(make_echo()),
+        lambda: gym.wrappers.TimeLimit(gym.wrappers.StickyAction(make_echo(), 0.3), 5),
+        lambda: gym.make("ALE/Pong-v5"),
+    ],
+)
+def test_warns_when_the_env_is_sticky_already(make):
+    with pytest.warns(StackedStickinessWarning, match="stacked twice"):
+        StickyActions(make())
+
+
+def test_does_not_warn_about_an_emulator_that_is_not_sticky():
+    env = gym.make("ALE/Pong-v5", repeat_action_probability=0.0)
+    assert find_stickiness(env) is None
+    StickyActions(env)
