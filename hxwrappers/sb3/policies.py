@@ -101,7 +101,6 @@ class CNDFeatures(BaseFeaturesExtractor):
             size = trunk(torch.zeros(1, *shape)).shape[1]
         self.layers = nn.Sequential(trunk, nn.Linear(size, features_dim), nn.ReLU())
         orthogonal_init(self.layers)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, observations: Tensor) -> Tensor:
         """Features, shape `(batch, features_dim)`."""
@@ -137,3 +136,5 @@ class CNDPolicy(DualValuePolicy):
             orthogonal_init(self.mlp_extractor.value_net, 0.1)
             orthogonal_init(self.action_net, 0.01)
             orthogonal_init(self.value_net, 0.01)
+        # After the initialisation, which needs plain strides; convolutions are faster so.
+        self.features_extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,0 +1,111 @@
+"""Pictures of runs and of what novelty models see; needs the extra `plots`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.error import DependencyNotInstalled
+
+__all__ = ["plot_features", "plot_history"]
+
+PANELS = (
+    ("return_mean", "episode return, mean of 100", "linear"),
+    ("rooms", "rooms visited", "linear"),
+    ("bonus_mean", "bonus added to a step's reward", "log"),
+    ("distillation_loss", "distillation loss", "log"),
+    ("contrastive_loss", "contrastive loss", "log"),
+    ("feature_magnitude", "mean squared feature", "log"),
+)
+
+
+def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "") -> None:
+    """Draw the history of a training run.
+
+    Args:
+        rows: Rows of `hxwrappers.sb3.runs.History`.
+        path: The picture to write.
+        title: Stands above it.
+
+    Raises:
+        DependencyNotInstalled: matplotlib is missing.
+    """
+    plt = _pyplot()
+    panels = [panel for panel in PANELS if any(panel[0] in row for row in rows)]
+    columns = 3
+    figure, axes = plt.subplots(
+        -(-len(panels) // columns),
+        columns,
+        figsize=(11, 3 * -(-len(panels) // columns)),
+        squeeze=False,
+    )
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    for axis, (name, label, scale) in zip(axes.flat, panels, strict=False):
+        points = [(row["steps"], row[name]) for row in rows if name in row]
+        axis.plot(*zip(*points, strict=True), linewidth=1.2)
+        axis.set(title=label, xlabel="steps", yscale=scale)
+        axis.grid(alpha=0.3)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def plot_features(
+    features: Mapping[str, np.ndarray], labels: Sequence[int], path: Path, label: str = "room"
+) -> None:
+    """Draw features in two dimensions by t-SNE, coloured by a label, one panel for each set.
+
+    The picture by which CND explains itself: a random target tells rooms apart but sees little
+    inside them, a trained target spreads them out.
+
+    Args:
+        features: Sets of features of the same observations by name, each `(number, features)`.
+        labels: Label of each observation.
+        path: The picture to write.
+        label: What the labels are.
+
+    Raises:
+        DependencyNotInstalled: matplotlib or scikit-learn is missing.
+    """
+    plt = _pyplot()
+    try:
+        from sklearn.manifold import TSNE  # noqa: PLC0415
+    except ImportError as error:
+        raise DependencyNotInstalled(
+            't-SNE needs scikit-learn: pip install "hxwrappers[plots]"'
+        ) from error
+    names, codes = np.unique(np.asarray(labels), return_inverse=True)
+    figure, axes = plt.subplots(1, len(features), figsize=(5 * len(features), 4.6), squeeze=False)
+    points: Any = None
+    for axis, (name, values) in zip(axes[0], features.items(), strict=True):
+        perplexity = min(30.0, (len(values) - 1) / 3)
+        flat = TSNE(random_state=0, perplexity=perplexity, init="pca").fit_transform(values)
+        points = axis.scatter(flat[:, 0], flat[:, 1], c=codes, cmap="turbo", s=6, alpha=0.8)
+        axis.set(title=name, xticks=[], yticks=[])
+    handles, _ = points.legend_elements(num=None)
+    figure.legend(
+        handles, [str(value) for value in names], title=label, loc="center right", fontsize=8
+    )
+    _save(figure, path, rect=(0, 0, 0.92, 1))
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib as mpl  # noqa: PLC0415
+    except ImportError as error:
+        raise DependencyNotInstalled(
+            'Pictures need matplotlib: pip install "hxwrappers[plots]"'
+        ) from error
+    mpl.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    return pyplot
+
+
+def _save(figure: Any, path: Path, rect: tuple[float, float, float, float] = (0, 0, 1, 1)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout(rect=rect)
+    figure.savefig(path, dpi=130)
+    _pyplot().close(figure)

@@ -1,0 +1,297 @@
+"""DualValuePPO: returns by hand, the loss over both heads, files."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+
+from hxwrappers import RNDBonus
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.sb3 import DualValuePPO, ExplorationLog, VecCNDBonus, VecRNDBonus
+from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
+from tests.envs_for_tests import Corridor, Pictures
+
+QUICK = {"features": 8, "hidden": 8, "warmup_steps": 4, "update_every": 16, "seed": 0}
+SHORT = {"n_steps": 16, "batch_size": 16, "seed": 0, "device": "cpu"}
+
+
+def corridors(**settings):
+    return VecRNDBonus(VecMonitor(DummyVecEnv([Corridor] * 2)), **{**QUICK, **settings})
+
+
+def filled(buffer_class=DualValueRolloutBuffer, space=None, steps=3):
+    """A buffer of one environment with known rewards and values; an episode starts at step 1."""
+    space = spaces.Box(-1, 1, (2,)) if space is None else space
+    buffer = buffer_class(steps, space, spaces.Discrete(2), "cpu", 0.5, 0.9, 1)
+    for step in range(steps):
+        observation = space.sample()
+        if isinstance(observation, dict):
+            observation = {key: value[None] for key, value in observation.items()}
+        buffer.add(
+            observation,
+            np.array([step % 2]),
+            np.array([1.0 + step]),
+            np.array([step == 1]),
+            torch.tensor([[0.5, 0.25]]),
+            torch.tensor([-0.7]),
+        )
+    buffer.compute_returns_and_advantage(torch.tensor([[2.0]]), np.array([False]))
+    return buffer
+
+
+def test_extrinsic_advantages_by_hand():
+    # errors: 1 - 0.5 (the next step starts an episode), 2 + 0.9 * 0.5 - 0.5, 3 + 0.9 * 2 - 0.5
+    advantages = filled().advantages.ravel()
+    third = 4.3
+    second = 1.95 + 0.9 * 0.5 * third
+    np.testing.assert_allclose(advantages, [0.5, second, third], rtol=1e-6)
+
+
+@pytest.mark.parametrize("episodic", [False, True])
+def test_dual_advantages_by_hand(episodic):
+    buffer = filled()
+    extrinsic = buffer.advantages.copy()
+    buffer.combine(
+        np.array([[1.0], [0.0], [2.0]], np.float32),
+        torch.tensor([[4.0]]),
+        np.array([True]),
+        gamma=0.5,
+        episodic=episodic,
+        coefficients=(2.0, 3.0),
+    )
+    # gamma 0.5, lambda 0.5; errors with bootstrap, then the running sum with factor 0.25
+    third = 2.0 + (0.0 if episodic else 0.5 * 4.0) - 0.25
+    second = 0.0 + 0.5 * 0.25 - 0.25 + 0.25 * third
+    first = 0.75 if episodic else 1.0 + 0.5 * 0.25 - 0.25 + 0.25 * second
+    intrinsic = np.array([[first], [second], [third]])
+    np.testing.assert_allclose(buffer.intrinsic.advantages, intrinsic, rtol=1e-6)
+    np.testing.assert_allclose(buffer.intrinsic.returns, intrinsic + 0.25, rtol=1e-6)
+    np.testing.assert_allclose(buffer.advantages, 2 * extrinsic + 3 * intrinsic, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("buffer_class", "space"),
+    [
+        (DualValueRolloutBuffer, spaces.Box(-1, 1, (2,))),
+        (DualValueDictRolloutBuffer, spaces.Dict(a=spaces.Box(-1, 1, (2,)))),
+    ],
+)
+def test_minibatches_interleave_both_returns(buffer_class, space):
+    buffer = filled(buffer_class, space, steps=8)
+    buffer.combine(
+        np.arange(8, dtype=np.float32)[:, None],
+        torch.tensor([[4.0]]),
+        np.array([False]),
+        gamma=0.9,
+        episodic=False,
+        coefficients=(1.0, 1.0),
+    )
+    extrinsic, intrinsic = buffer.returns.ravel().copy(), buffer.intrinsic.returns.ravel().copy()
+    pairs = set(zip(extrinsic.tolist(), intrinsic.tolist(), strict=True))
+    seen = set()
+    for samples in buffer.get(3):
+        assert samples.returns.shape == samples.old_values.shape == (2 * len(samples.actions),)
+        seen |= {tuple(pair) for pair in samples.returns.reshape(-1, 2).tolist()}
+        assert samples.old_values.reshape(-1, 2).unique(dim=0).tolist() == [[0.5, 0.25]]
+    assert seen == pairs
+
+
+def test_policy_values_have_two_columns_where_they_should():
+    policy = DualValuePPO("MlpPolicy", corridors(), **SHORT).policy
+    observation = torch.zeros(5, 2)
+    _, values, _ = policy(observation)
+    both, _, _ = policy.evaluate_actions(observation, torch.zeros(5))
+    assert values.shape == both.shape == (5, 2)
+    assert torch.equal(policy.predict_values(observation), values[:, :1])
+    assert torch.equal(policy.predict_intrinsic_values(observation), values[:, 1:])
+
+
+def test_the_rollout_holds_both_rewards_apart():
+    model = DualValuePPO("MlpPolicy", corridors(), **SHORT)
+    model.learn(32)
+    model.learn(32, reset_num_timesteps=False)
+    rewards = model.rollout_buffer.rewards
+    whole = np.isclose(rewards, np.round(rewards))
+    assert whole.mean() > 0.5, "all but the bootstrapped time-outs are the rewards of the corridor"
+    assert rewards[whole].max() <= 2
+    assert (model.rollout_buffer.intrinsic.rewards > 0).all()
+    assert model.rollout_buffer.intrinsic.rewards.shape == (16, 2)
+
+
+def test_extrinsic_clip_bounds_what_is_learned_from_and_nothing_else():
+    clipped = DualValuePPO("MlpPolicy", corridors(), extrinsic_clip=0.5, gamma=0.0, **SHORT)
+    clipped.learn(32)
+    assert clipped.rollout_buffer.rewards.max() == 0.5
+    assert max(info["r"] for info in clipped.ep_info_buffer) > 0.5
+
+
+def test_statistics_of_a_single_environment_stay_extrinsic():
+    model = DualValuePPO("MlpPolicy", RNDBonus(Corridor(), **QUICK, coefficient=100.0), **SHORT)
+    model.learn(64)
+    assert all(info["r"] <= 10 for info in model.ep_info_buffer)
+    assert len(model.ep_info_buffer) > 5
+
+
+def test_an_environment_without_a_bonus_is_refused():
+    model = DualValuePPO("MlpPolicy", make_vec_env("CartPole-v1"), **SHORT)
+    with pytest.raises(InvalidArgumentError, match="no novelty bonus"):
+        model.learn(16)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"extrinsic_coef": -1.0},
+        {"intrinsic_coef": -0.1},
+        {"intrinsic_gamma": 1.1},
+        {"extrinsic_clip": 0.0},
+    ],
+)
+def test_bad_coefficients(arguments):
+    with pytest.raises(InvalidArgumentError, match=next(iter(arguments))):
+        DualValuePPO("MlpPolicy", corridors(), **arguments, **SHORT)
+
+
+def parameters(model) -> np.ndarray:
+    return torch.nn.utils.parameters_to_vector(model.policy.parameters()).detach().numpy()
+
+
+def test_save_and_load_keep_everything(tmp_path):
+    model = DualValuePPO("MlpPolicy", corridors(), gamma=0.97, extrinsic_coef=1.5, **SHORT)
+    model.learn(96)
+    model.save(tmp_path / "model")
+    loaded = DualValuePPO.load(tmp_path / "model", corridors(seed=9))
+    assert loaded.num_timesteps == 96
+    assert (loaded.gamma, loaded.extrinsic_coef) == (0.97, 1.5)
+    np.testing.assert_array_equal(parameters(loaded), parameters(model))
+    observation = np.ones((3, 2), np.float32)
+    np.testing.assert_array_equal(
+        loaded.env.venv.model.score(observation), model.env.venv.model.score(observation)
+    )
+
+
+def test_training_continues_bit_for_bit_after_loading(tmp_path):
+    straight = DualValuePPO("MlpPolicy", corridors(), **SHORT)
+    straight.learn(64)
+    straight.save(tmp_path / "model.zip")
+    resumed = DualValuePPO.load(tmp_path / "model.zip", corridors())
+    for model in (straight, resumed):
+        torch.manual_seed(1)
+        np.random.seed(1)  # noqa: NPY002
+        model.env.seed(5)
+        model._last_obs = None
+        model.learn(64, reset_num_timesteps=False)
+    np.testing.assert_array_equal(parameters(straight), parameters(resumed))
+
+
+def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path):
+    DualValuePPO("MlpPolicy", corridors(), **SHORT).save(tmp_path / "model.zip")
+    with pytest.raises(CheckpointError, match="wrappers"):
+        DualValuePPO.load(tmp_path / "model.zip", VecCNDBonus(DummyVecEnv([Corridor] * 2), **QUICK))
+    with pytest.raises(CheckpointError):
+        DualValuePPO.load(tmp_path / "model.zip", corridors(features=4))
+    PPO("MlpPolicy", DummyVecEnv([Corridor]), n_steps=16, batch_size=16).save(tmp_path / "ppo.zip")
+    with pytest.raises(CheckpointError):
+        DualValuePPO.load(tmp_path / "ppo.zip", corridors())
+
+
+def test_the_network_of_cnd():
+    model = DualValuePPO("CNDPolicy", VecCNDBonus(DummyVecEnv([Pictures] * 2), **QUICK), **SHORT)
+    layers = [
+        layer for layer in model.policy.features_extractor.modules() if hasattr(layer, "stride")
+    ]
+    assert [(layer.out_channels, layer.kernel_size[0], layer.stride[0]) for layer in layers] == [
+        (32, 3, 2),
+        (64, 3, 2),
+        (64, 3, 2),
+        (128, 3, 1),
+    ]
+    gains = {
+        name: float(torch.linalg.matrix_norm(weight.flatten(1), 2))
+        for name, weight in model.policy.named_parameters()
+        if name.endswith("weight")
+    }
+    assert gains["action_net.weight"] == pytest.approx(0.01, rel=1e-3)
+    assert gains["value_net.weight"] == pytest.approx(0.01, rel=1e-3)
+    assert gains["mlp_extractor.value_net.0.weight"] == pytest.approx(0.1, rel=1e-3)
+    assert gains["features_extractor.layers.1.weight"] == pytest.approx(2**0.5, rel=1e-3)
+    model.learn(32)
+
+
+def test_dict_observations():
+    pytest.importorskip("minigrid")
+    import gymnasium as gym  # noqa: PLC0415
+    from minigrid.wrappers import FlatObsWrapper  # noqa: F401, PLC0415
+
+    class NoMission(gym.ObservationWrapper):
+        """MiniGrid without the text, which Stable-Baselines3 does not take."""
+
+        def __init__(self, env):
+            super().__init__(env)
+            parts = env.observation_space.spaces
+            self.observation_space = spaces.Dict(
+                {key: parts[key] for key in ("image", "direction")}
+            )
+
+        def observation(self, observation):
+            return {key: observation[key] for key in ("image", "direction")}
+
+    envs = DummyVecEnv([lambda: NoMission(gym.make("MiniGrid-Empty-5x5-v0"))] * 2)
+    DualValuePPO("MultiInputPolicy", VecRNDBonus(envs, **QUICK), **SHORT).learn(64)
+
+
+class Keys(KVWriter):
+    """Collects the keys that are logged."""
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+
+    def write(self, key_values, key_excluded, step=0) -> None:
+        self.keys |= set(key_values)
+
+    def close(self) -> None:
+        pass
+
+
+EXPLORATION_KEYS = {
+    "exploration/intrinsic_reward_mean",
+    "exploration/intrinsic_reward_std",
+    "exploration/intrinsic_reward_max",
+    "exploration/reward_bonus_mean",
+    "exploration/distillation_loss",
+}
+
+
+def test_what_is_logged():
+    ours = DualValuePPO("MlpPolicy", corridors(), **SHORT)
+    stock = PPO("MlpPolicy", corridors(), n_steps=16, batch_size=16)
+    for model, callback in ((ours, None), (stock, ExplorationLog())):
+        keys = Keys()
+        model.set_logger(Logger(None, [keys]))
+        model.learn(96, callback=callback)
+        assert keys.keys >= EXPLORATION_KEYS
+        assert ("exploration/value_explained_variance" in keys.keys) == (model is ours)
+
+
+def test_callbacks_of_every_form_are_called():
+    calls = []
+
+    class Counts(BaseCallback):
+        """Notes that it was called."""
+
+        def _on_step(self):
+            calls.append("object")
+            return True
+
+    def function(*_):
+        calls.append("function")
+        return True
+
+    for callback in (Counts(), [Counts()], function, None):
+        DualValuePPO("MlpPolicy", corridors(), **SHORT).learn(32, callback=callback)
+    assert calls == ["object"] * 32 + ["function"] * 16

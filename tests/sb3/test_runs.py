@@ -1,0 +1,86 @@
+"""Training runs: what a checkpoint holds, and that a resumed run equals one that never stopped."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.env_util import make_vec_env
+
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.sb3 import DualValuePPO, VecCNDBonus
+from hxwrappers.sb3.runs import TrainingRun
+
+
+def build(folder, checkpoint_every=64, **arguments) -> TrainingRun:
+    envs = VecCNDBonus(
+        make_vec_env("CartPole-v1", n_envs=2),
+        features=8,
+        hidden=8,
+        warmup_steps=8,
+        update_every=16,
+        pairs=4,
+        seed=0,
+    )
+    model = DualValuePPO("MlpPolicy", envs, n_steps=16, batch_size=16, seed=1, **arguments)
+    return TrainingRun(model, folder, seed=2, checkpoint_every=checkpoint_every, progress=False)
+
+
+def parameters(run: TrainingRun) -> np.ndarray:
+    return torch.nn.utils.parameters_to_vector(run.model.policy.parameters()).detach().numpy()
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
+    straight = build(tmp_path / "straight")
+    straight.train(256)
+    build(tmp_path / "resumed").train(128)
+    resumed = build(tmp_path / "resumed")
+    assert resumed.resume() == 128
+    resumed.train(256)
+    np.testing.assert_array_equal(parameters(straight), parameters(resumed))
+    for one, other in zip(straight.history.rows, resumed.history.rows, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_with_a_checkpoint(number, tmp_path):
+    run = build(tmp_path, checkpoint_every=10**9)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), number))
+    timer.start()
+    run.train(10**9)
+    assert run.interrupted
+    assert run.model.num_timesteps % 32 == 0
+    again = build(tmp_path)
+    assert again.resume() == run.model.num_timesteps
+    np.testing.assert_array_equal(parameters(again), parameters(run))
+
+
+def test_resume_without_a_checkpoint_says_where_it_looked(tmp_path):
+    with pytest.raises(CheckpointError, match="no checkpoint file"):
+        build(tmp_path / "empty").resume()
+
+
+def test_resume_into_another_model_changes_nothing(tmp_path):
+    build(tmp_path).train(32)
+    other = build(tmp_path, policy_kwargs={"net_arch": [7]})
+    before = parameters(other)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        other.resume()
+    np.testing.assert_array_equal(parameters(other), before)
+
+
+def test_a_truncated_checkpoint_is_refused(tmp_path):
+    build(tmp_path).train(32)
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match="could not be read"):
+        build(tmp_path).resume()
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="checkpoint_every"):
+        build(tmp_path, checkpoint_every=0)
+    with pytest.raises(InvalidArgumentError, match="schedule"):
+        build(tmp_path, learning_rate=lambda remaining: 1e-3 * remaining)

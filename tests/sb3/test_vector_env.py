@@ -1,0 +1,98 @@
+"""The adapter from gymnasium.vector to Stable-Baselines3."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+
+from hxwrappers import vector
+from hxwrappers.errors import AutoresetError, InvalidArgumentError
+from hxwrappers.sb3 import DualValuePPO, VecRNDBonus, from_vector_env
+from tests.envs_for_tests import Corridor
+
+MODES = pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+
+
+@MODES
+def test_it_behaves_as_a_dummy_vec_env(mode):
+    ours = from_vector_env(SyncVectorEnv([Corridor] * 3, autoreset_mode=mode))
+    theirs = DummyVecEnv([Corridor] * 3)
+    for envs in (ours, theirs):
+        envs.seed(4)
+    np.testing.assert_array_equal(ours.reset(), theirs.reset())
+    actions = np.random.default_rng(0)
+    ended = 0
+    for _ in range(40):
+        action = actions.integers(0, 3, 3)
+        one, other = ours.step(action), theirs.step(action)
+        for left, right in zip(one[:3], other[:3], strict=True):
+            np.testing.assert_array_equal(left, right)
+            assert left.dtype == right.dtype
+        for index in np.flatnonzero(one[2]):
+            ended += 1
+            np.testing.assert_array_equal(
+                one[3][index]["terminal_observation"], other[3][index]["terminal_observation"]
+            )
+            assert one[3][index]["TimeLimit.truncated"] == other[3][index]["TimeLimit.truncated"]
+    assert ended > 10
+
+
+def test_next_step_is_refused_with_the_way_out():
+    with pytest.raises(AutoresetError, match="SAME_STEP"):
+        from_vector_env(SyncVectorEnv([Corridor] * 2))
+
+
+def test_statistics_of_vector_wrappers_reach_the_infos():
+    envs = SyncVectorEnv([Corridor] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    model = PPO("MlpPolicy", from_vector_env(RecordEpisodeStatistics(envs)), n_steps=16)
+    model.learn(64)
+    assert len(model.ep_info_buffer) > 5
+
+
+def test_dual_value_ppo_over_a_vector_bonus():
+    envs = SyncVectorEnv([Corridor] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    bonused = vector.RNDBonus(envs, features=8, hidden=8, warmup_steps=4, update_every=8, seed=0)
+    model = DualValuePPO("MlpPolicy", from_vector_env(bonused), n_steps=16, batch_size=16)
+    model.learn(64)
+    assert bonused.model.updates > 0
+    assert model.rollout_buffer.intrinsic.rewards.max() > 0
+
+
+def test_on_the_vector_environment_of_ale():
+    vector_env = pytest.importorskip("ale_py.vector_env")
+    envs = vector_env.AtariVectorEnv(
+        "breakout",
+        num_envs=2,
+        max_num_frames_per_episode=120,
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
+    venv = VecRNDBonus(VecMonitor(from_vector_env(envs)), features=8, warmup_steps=4, seed=0)
+    venv.seed(0)
+    venv.reset()
+    ended = 0
+    for _ in range(60):
+        observations, _, dones, infos = venv.step(np.zeros(2, np.int64))
+        for index in np.flatnonzero(dones):
+            ended += 1
+            assert infos[index]["terminal_observation"].shape == (4, 84, 84)
+            assert (infos[index]["terminal_observation"] != observations[index]).any()
+            assert "episode" in infos[index]
+    assert ended > 1
+    with pytest.raises(AttributeError, match="AtariVectorEnv gives no access"):
+        venv.get_attr("ram")
+    venv.close()
+
+
+def test_attributes_and_methods_of_the_parts():
+    adapter = from_vector_env(SyncVectorEnv([Corridor] * 2, autoreset_mode=AutoresetMode.SAME_STEP))
+    adapter.reset()
+    assert adapter.get_attr("longest") == [5, 5]
+    adapter.set_attr("longest", 7)
+    assert adapter.get_attr("longest", indices=1) == [7]
+    assert adapter.env_method("get_wrapper_attr", "shortest") == [2, 2]
+    assert adapter.env_is_wrapped(gym.wrappers.TimeLimit) == [False, False]
+    with pytest.raises(InvalidArgumentError, match="indices"):
+        adapter.set_attr("longest", 7, indices=[0])
