@@ -279,7 +279,7 @@ class ProcgenEnv(gym.Env[npt.NDArray[np.uint8], Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
         """Begin an episode; a seed chooses the levels from here on."""
-        super().reset(seed=seed)
+        super().reset(seed=seed, options=options)
         observation, self._next_episode = self._next_episode, None
         if observation is None or seed is not None:
             observation = self._vector.reset(seed=seed)[0][0]
