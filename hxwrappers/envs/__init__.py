@@ -1,6 +1,7 @@
 """The standard environment stacks: one function for each family."""
 
 from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
+from hxwrappers.envs.minigrid import FixedLevel, GridObservation, make_minigrid
 from hxwrappers.envs.procgen import PROCGEN_PRESETS, ProcgenSettings, make_procgen
 from hxwrappers.envs.procgen_env import ProcgenEnv, ProcgenState, ProcgenVectorEnv
 from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
@@ -10,11 +11,14 @@ __all__ = [
     "PROCGEN_PRESETS",
     "ROOM_BYTES",
     "AtariSettings",
+    "FixedLevel",
+    "GridObservation",
     "ProcgenEnv",
     "ProcgenSettings",
     "ProcgenState",
     "ProcgenVectorEnv",
     "RoomTracker",
     "make_atari",
+    "make_minigrid",
     "make_procgen",
 ]

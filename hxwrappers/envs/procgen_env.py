@@ -83,6 +83,8 @@ class ProcgenVectorEnv(VectorEnv):
         InvalidArgumentError: No such game or mode, or levels where the mode sets the level.
     """
 
+    # On the class, for close() after a constructor that raised.
+    _games: Any = None
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "render_modes": ["rgb_array"],
         "render_fps": 15,
@@ -127,7 +129,6 @@ class ProcgenVectorEnv(VectorEnv):
             "render_mode": render_mode,
             **levels,
         }
-        self._games: Any = None
         self.game = game
         self.num_envs = num_envs
         self.render_mode = render_mode
@@ -279,7 +280,7 @@ class ProcgenEnv(gym.Env[npt.NDArray[np.uint8], Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
         """Begin an episode; a seed chooses the levels from here on."""
-        super().reset(seed=seed)
+        super().reset(seed=seed, options=options)
         observation, self._next_episode = self._next_episode, None
         if observation is None or seed is not None:
             observation = self._vector.reset(seed=seed)[0][0]
@@ -336,6 +337,7 @@ def _import_procgen() -> Any:
         raise DependencyNotInstalled(
             'Procgen is not installed. Run `pip install "hxwrappers[procgen]"` and then '
             "`pip install --no-deps procgen-mirror gym3 gym gym_notices` (with their dependencies "
-            "they would ask for an old NumPy, which they do not need); Python 3.10 or 3.11."
+            "they would ask for an old NumPy, which they do not need). There are wheels for Python "
+            "3.11 and 3.12."
         ) from error
     return procgen
