@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 )
 
 from hxwrappers.errors import AutoresetError, InvalidArgumentError
-from hxwrappers.vector._autoreset import autoreset_mode
+from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
 
 __all__ = ["VectorEnvAdapter", "from_vector_env"]
 
@@ -64,9 +65,13 @@ class VectorEnvAdapter(VecEnv):
                 "autoreset_mode=AutoresetMode.SAME_STEP, for example "
                 'gym.make_vec(..., vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}).'
             )
+        check_whole_batches(env)
         self.env = env
         self._actions: Any = None
-        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        with warnings.catch_warnings():
+            # AtariVectorEnv has no render mode, which needs no warning.
+            warnings.filterwarnings("ignore", "The `render_mode` attribute is not defined")
+            super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
         """Reset all environments, the first time after `seed` with these seeds."""

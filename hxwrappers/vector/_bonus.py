@@ -11,7 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import find_box
-from hxwrappers.vector._autoreset import autoreset_mode, reached_observations
+from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
+from hxwrappers.vector._reached import reached_observations
 from hxwrappers.wrappers._bonus import check_bonus_arguments, model_seed
 from hxwrappers.wrappers._holds_model import HoldsModel
 
@@ -35,6 +36,7 @@ class NoveltyBonus(HoldsModel, VectorWrapper[Any, Any, Any, Any, Any]):
         check_bonus_arguments(coefficient)
         space, self._key = find_box(env.single_observation_space, observation_key)
         self._mode = autoreset_mode(env)
+        check_whole_batches(env)
         self.coefficient = coefficient
         self.model = self.model_class.resolve(model, space, settings)
         self._owns_model = model is not self.model

@@ -115,7 +115,7 @@ def test_same_step_without_final_observations_is_an_error():
 
 def test_an_environment_that_does_not_name_its_mode_is_refused():
     envs = SyncVectorEnv([Corridor] * 2)
-    envs.metadata = {}
+    envs.metadata, envs.autoreset_mode = {}, None
     with pytest.raises(AutoresetError, match="autoreset_mode"):
         vector.RNDBonus(envs)
 

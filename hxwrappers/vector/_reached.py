@@ -1,32 +1,14 @@
-"""Which transitions of a vector step are real, and where each of them led."""
+"""Where the steps of a vector environment led."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hxwrappers.errors import AutoresetError
 
-__all__ = ["autoreset_mode", "reached_observations"]
-
-
-def autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
-    """The autoreset mode of a vector environment, from its metadata.
-
-    Raises:
-        AutoresetError: The metadata does not name a mode.
-    """
-    mode = env.metadata.get("autoreset_mode")
-    try:
-        return AutoresetMode(mode)
-    except ValueError as error:
-        raise AutoresetError(
-            f"The vector environment says autoreset_mode={mode!r} in its metadata; expected one of "
-            f"{[str(known.value) for known in AutoresetMode]}. Set "
-            'env.metadata["autoreset_mode"] to the mode that it keeps.'
-        ) from error
+__all__ = ["reached_observations"]
 
 
 def reached_observations(
