@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -68,10 +67,7 @@ class VectorEnvAdapter(VecEnv):
         check_whole_batches(env)
         self.env = env
         self._actions: Any = None
-        with warnings.catch_warnings():
-            # AtariVectorEnv has no render mode, which needs no warning.
-            warnings.filterwarnings("ignore", "The `render_mode` attribute is not defined")
-            super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
         """Reset all environments, the first time after `seed` with these seeds."""
@@ -107,6 +103,8 @@ class VectorEnvAdapter(VecEnv):
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Attribute of each environment, where the vector environment gives access to them."""
+        if attr_name == "render_mode":  # asked for by every wrapper; not all give access to it
+            return [self.env.render_mode for _ in self._get_indices(indices)]
         values = self._member("get_attr", attr_name)(attr_name)
         return [values[index] for index in self._get_indices(indices)]
 

@@ -47,7 +47,9 @@ def test_next_step_is_refused_with_the_way_out():
 
 def test_statistics_of_vector_wrappers_reach_the_infos():
     envs = SyncVectorEnv([Corridor] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
-    model = PPO("MlpPolicy", from_vector_env(RecordEpisodeStatistics(envs)), n_steps=16)
+    model = PPO(
+        "MlpPolicy", from_vector_env(RecordEpisodeStatistics(envs)), n_steps=16, batch_size=16
+    )
     model.learn(64)
     assert len(model.ep_info_buffer) > 5
 
