@@ -44,8 +44,9 @@ def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     for axis, (name, label, scale) in zip(axes.flat, panels, strict=False):
-        points = [(row["steps"], row[name]) for row in rows if name in row]
-        axis.plot(*zip(*points, strict=True), linewidth=1.2)
+        # On a log axis, the zeros of the warm-up have no place.
+        shown = [row for row in rows if name in row and (scale == "linear" or row[name] > 0)]
+        axis.plot([row["steps"] for row in shown], [row[name] for row in shown], linewidth=1.2)
         axis.set(title=label, xlabel="steps", yscale=scale)
         axis.grid(alpha=0.3)
     figure.suptitle(title)

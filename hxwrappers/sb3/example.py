@@ -1,0 +1,147 @@
+"""What the exploration examples share: options, the run, the table and pictures at its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from hxwrappers.errors import CheckpointError
+from hxwrappers.plots import plot_features, plot_history
+from hxwrappers.sb3._stateful import novelty_models
+from hxwrappers.sb3.dual_value_ppo import DualValuePPO
+from hxwrappers.sb3.runs import CHECKPOINT, History, TrainingRun
+
+__all__ = ["ExampleOptions", "run_example"]
+
+
+@dataclass(frozen=True)
+class ExampleOptions:
+    """Options of an exploration example.
+
+    Attributes:
+        preset: "laptop" runs for some minutes on a CPU; "paper" is the published configuration.
+        total_timesteps: Steps of all environments together; None takes the preset's.
+        num_envs: Environments side by side; None takes the preset's.
+        seed: Seed of everything.
+        device: "auto", "cpu", "cuda", ...
+        folder: Where checkpoint, log and pictures go.
+        resume: Go on from the checkpoint in the folder.
+        checkpoint_every: Steps between checkpoints; episodes in flight are cut at each.
+        features: Draw the t-SNE of the target's features at the end.
+        threads: Threads of torch on the CPU; None takes one for each core.
+    """
+
+    preset: str = "laptop"
+    total_timesteps: int | None = None
+    num_envs: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    folder: Path = Path("runs/example")
+    resume: bool = False
+    checkpoint_every: int | None = None
+    features: bool = False
+    threads: int | None = None
+
+
+def run_example(
+    model: DualValuePPO,
+    options: ExampleOptions,
+    total_timesteps: int,
+    checkpoint_every: int,
+    *,
+    evaluate: Callable[[], gym.Env[Any, Any]] | None = None,
+    references: Mapping[str, str] | None = None,
+) -> History:
+    """Train, save, and say what came of it.
+
+    Args:
+        model: The model to train.
+        options: The user's options.
+        total_timesteps: When to stop.
+        checkpoint_every: Steps between checkpoints.
+        evaluate: Makes one environment with `info["room"]`, for the picture of the features.
+        references: Published ranges by name of the row that they stand beside in the table.
+
+    Raises:
+        CheckpointError: `--resume` without a checkpoint that fits, or a folder that already holds
+            a run that would be overwritten.
+    """
+    torch.set_num_threads(options.threads or os.cpu_count() or 1)
+    run = TrainingRun(model, options.folder, seed=options.seed, checkpoint_every=checkpoint_every)
+    if options.resume:
+        print(f"resuming at step {run.resume():,}")
+    elif (options.folder / CHECKPOINT).exists():
+        raise CheckpointError(
+            f"{options.folder} holds a run already: give --resume to go on with it, or another "
+            "--folder."
+        )
+    print(f"training to step {total_timesteps:,} on {model.device}, logging to {options.folder}")
+    history = run.train(total_timesteps)
+    picture = options.folder / "history.png"
+    plot_history(history.rows, picture, title=f"{options.folder.name}, seed {options.seed}")
+    print_table(history, references or {})
+    print(f"\ncurves      {picture}\ncheckpoint  {options.folder / CHECKPOINT}")
+    print(f"log         tensorboard --logdir {options.folder}")
+    if run.interrupted:
+        print("\nstopped by a signal; go on with --resume")
+    elif options.features and evaluate is not None:
+        print(f"features    {draw_features(model, evaluate(), options.folder)}")
+    return history
+
+
+def print_table(history: History, references: Mapping[str, str]) -> None:
+    """Print what a run came to, with published ranges beside it where they are known."""
+    rows = history.rows
+    last = rows[-1]
+    lines: dict[str, str] = {
+        "steps": f"{last['steps']:,.0f}",
+        "steps a second": f"{last['steps'] / max(last['seconds'], 1e-9):,.0f}",
+        "episodes": f"{last['episodes']:,.0f}",
+    }
+    if history.rooms:
+        lines["rooms visited"] = f"{len(history.rooms)}: {sorted(history.rooms)}"
+    if "return_mean" in last:
+        lines["return, mean of last 100"] = f"{last['return_mean']:.1f}"
+        lines["return, best"] = f"{last['return_max']:.0f}"
+    for name in ("bonus_mean", "distillation_loss", "contrastive_loss", "feature_magnitude"):
+        values = [row[name] for row in rows if name in row and row[name] > 0]
+        if values:
+            label = name.replace("_", " ")
+            lines[label] = f"{min(values):.3g} to {max(values):.3g}, now {values[-1]:.3g}"
+    print()
+    for name, value in lines.items():
+        reference = f"   ({references[name]})" if name in references else ""
+        print(f"{name:26}{value}{reference}")
+
+
+def draw_features(
+    model: DualValuePPO, env: gym.Env[Any, Any], folder: Path, number: int = 1500
+) -> Path:
+    """Draw the features of frames that the agent sees, of a random target and of the model's."""
+    (novelty,) = novelty_models(model.get_env())
+    observations, rooms = [], []
+    observation, info = env.reset(seed=0)
+    for _ in range(number):
+        observations.append(observation)
+        rooms.append(int(info.get("room", 0)))
+        action, _ = model.predict(np.asarray(observation))
+        observation, _, terminated, truncated, info = env.step(int(action))
+        if terminated or truncated:
+            observation, info = env.reset()
+    batch = np.stack(observations)
+    untrained = type(novelty)(novelty.layout.space, **{**novelty.settings, "seed": 0})
+    untrained._normalize.load_state_dict(novelty._normalize.state_dict())
+    path = folder / "features.png"
+    plot_features(
+        {"random target": untrained.features(batch), "trained target": novelty.features(batch)},
+        rooms,
+        path,
+    )
+    return path
