@@ -38,6 +38,9 @@ PPO_SETTINGS: dict[str, Any] = {
     "normalize_advantage": True,
     "device": "cpu",
 }
+# Where one value function sees the sum, reaching the goal ends the bonus of the episode as well: the
+# bonus must be small against the goal's reward (about 0.2 here), or it pays to stay away from it.
+SUM_COEFFICIENT = 0.1
 BONUS_SETTINGS: dict[str, Any] = {"features": 128, "hidden": 128, "batch_size": 256}
 
 
@@ -92,7 +95,8 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     venv: VecEnv = VecMonitor(DummyVecEnv(make))
     venv.seed(1000 * seed)
     if method.endswith("rnd"):
-        venv = VecRNDBonus(venv, seed=seed, **BONUS_SETTINGS)
+        coefficient = SUM_COEFFICIENT if method.startswith("ppo") else 1.0
+        venv = VecRNDBonus(venv, coefficient=coefficient, seed=seed, **BONUS_SETTINGS)
     elif method.endswith("cnd"):
         venv = VecCNDBonus(venv, seed=seed, **BONUS_SETTINGS)
     algorithm = DualValuePPO if method.startswith("dual") else PPO
