@@ -17,7 +17,7 @@ from hxwrappers.sb3.example import ExampleOptions, run_example
 
 PRESETS: dict[str, dict[str, Any]] = {
     "laptop": {
-        "total_timesteps": 30_000,
+        "total_timesteps": 20_000,
         "num_envs": 8,
         "checkpoint_every": 10_000,
         "env": {"backend": "sync", "track_rooms": True},
@@ -53,13 +53,8 @@ class Options(ExampleOptions):
 def main() -> None:
     """Build the stack and train."""
     options = tyro.cli(Options)
-    preset = PRESETS[options.preset]
-    envs = make_atari(
-        options.game,
-        preset="cnd",
-        num_envs=options.num_envs or preset["num_envs"],
-        **preset["env"],
-    )
+    preset = options.of(PRESETS)
+    envs = make_atari(options.game, preset="cnd", num_envs=preset["num_envs"], **preset["env"])
     venv = VecCNDBonus(
         from_vector_env(envs), seed=options.seed, device=options.device, **preset["bonus"]
     )
@@ -69,8 +64,7 @@ def main() -> None:
     run_example(
         model,
         options,
-        options.total_timesteps or preset["total_timesteps"],
-        options.checkpoint_every or preset["checkpoint_every"],
+        preset,
         evaluate=lambda: make_atari(options.game, preset="cnd", track_rooms=True),
         references=REFERENCES,
     )

@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from hxwrappers.errors import CheckpointError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.plots import plot_features, plot_history
 from hxwrappers.sb3._stateful import novelty_models
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
@@ -49,12 +49,29 @@ class ExampleOptions:
     features: bool = False
     threads: int | None = None
 
+    def of(self, presets: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """The chosen preset, with the options that the user gave in place of its own.
+
+        Raises:
+            InvalidArgumentError: There is no such preset.
+        """
+        if self.preset not in presets:
+            raise InvalidArgumentError(
+                f"There is no preset {self.preset!r}; there are {', '.join(presets)}."
+            )
+        names = ("total_timesteps", "num_envs", "checkpoint_every")
+        given = {name: getattr(self, name) for name in names}
+        for name, value in given.items():
+            if value is not None and value < 1:
+                raise InvalidArgumentError(f"{name} is {value}; it must be at least 1.")
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return {**presets[self.preset], **chosen}
+
 
 def run_example(
     model: DualValuePPO,
     options: ExampleOptions,
-    total_timesteps: int,
-    checkpoint_every: int,
+    preset: Mapping[str, Any],
     *,
     evaluate: Callable[[], gym.Env[Any, Any]] | None = None,
     references: Mapping[str, str] | None = None,
@@ -64,8 +81,7 @@ def run_example(
     Args:
         model: The model to train.
         options: The user's options.
-        total_timesteps: When to stop.
-        checkpoint_every: Steps between checkpoints.
+        preset: What `options.of` gave: when to stop, and how often to save.
         evaluate: Makes one environment with `info["room"]`, for the picture of the features.
         references: Published ranges by name of the row that they stand beside in the table.
 

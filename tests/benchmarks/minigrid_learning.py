@@ -38,8 +38,8 @@ PPO_SETTINGS: dict[str, Any] = {
     "normalize_advantage": True,
     "device": "cpu",
 }
-# Where one value function sees the sum, reaching the goal ends the bonus of the episode as well: the
-# bonus must be small against the goal's reward (about 0.2 here), or it pays to stay away from it.
+# Where one value function sees the sum, reaching the goal ends the bonus of the episode as well:
+# the bonus must be small against the goal's reward (about 0.2 here), or avoiding it pays.
 SUM_COEFFICIENT = 0.1
 BONUS_SETTINGS: dict[str, Any] = {"features": 128, "hidden": 128, "batch_size": 256}
 

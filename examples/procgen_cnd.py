@@ -1,0 +1,49 @@
+"""Explore the hard levels of Procgen with contrastive network distillation.
+
+    python examples/procgen_cnd.py --game caveflyer
+    python examples/procgen_cnd.py --game climber --preset paper   # 64M steps: a GPU
+
+Procgen needs a second command to install, see `hxwrappers.envs.make_procgen`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from hxwrappers.envs import make_procgen
+from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, from_vector_env
+from hxwrappers.sb3.example import ExampleOptions, run_example
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "laptop": {"total_timesteps": 20_000, "num_envs": 16, "checkpoint_every": 10_000},
+    "paper": {"total_timesteps": 64_000_000, "num_envs": 128, "checkpoint_every": 1_000_000},
+}
+
+
+@dataclass(frozen=True)
+class Options(ExampleOptions):
+    """Explore the hard level of a Procgen game with contrastive network distillation."""
+
+    folder: Path = Path("runs/procgen_cnd")
+    game: str = "caveflyer"
+
+
+def main() -> None:
+    """Build the stack and train."""
+    options = tyro.cli(Options)
+    preset = options.of(PRESETS)
+    envs = make_procgen(options.game, preset="cnd", num_envs=preset["num_envs"])
+    venv = VecCNDBonus(
+        from_vector_env(envs),
+        normalize_observations=False,
+        seed=options.seed,
+        device=options.device,
+    )
+    model = DualValuePPO("CNDPolicy", venv, gamma=0.998, seed=options.seed, device=options.device)
+    run_example(model, options, preset)
+
+
+if __name__ == "__main__":
+    main()
