@@ -17,7 +17,7 @@ PANELS = (
     ("bonus_mean", "bonus added to a step's reward", "log"),
     ("distillation_loss", "distillation loss", "log"),
     ("contrastive_loss", "contrastive loss", "log"),
-    ("feature_magnitude", "mean squared feature", "log"),
+    ("feature_magnitude", "feature magnitude", "log"),
 )
 
 

@@ -183,4 +183,4 @@ class CNDModel(NoveltyModel):
                 loss = info_nce(first, second)
         if self.settings["feature_guard"] is not None:
             loss = loss + feature_guard(first, second, self.settings["feature_guard"])
-        return loss, both.square().mean()
+        return loss, first.square().mean() + second.square().mean()

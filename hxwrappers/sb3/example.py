@@ -90,7 +90,9 @@ def run_example(
             a run that would be overwritten.
     """
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
-    run = TrainingRun(model, options.folder, seed=options.seed, checkpoint_every=checkpoint_every)
+    total_timesteps: int = preset["total_timesteps"]
+    every: int = preset["checkpoint_every"]
+    run = TrainingRun(model, options.folder, seed=options.seed, checkpoint_every=every)
     if options.resume:
         print(f"resuming at step {run.resume():,}")
     elif (options.folder / CHECKPOINT).exists():

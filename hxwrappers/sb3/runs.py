@@ -64,12 +64,8 @@ class History(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        now = time.perf_counter()
-        self.seconds += now - self._clock
-        self._clock = now
         row = {
             "steps": float(self.num_timesteps),
-            "seconds": self.seconds,
             "episodes": float(self.episodes),
             "rooms": float(len(self.rooms)),
             "bonus_mean": float(np.mean(self._bonuses)),
@@ -83,6 +79,10 @@ class History(BaseCallback):
         self.rows.append(row)
         for name in ("rooms", "episodes"):
             self.logger.record(f"exploration/{name}", row[name])
+
+    def _on_training_end(self) -> None:
+        self.seconds += time.perf_counter() - self._clock
+        self.rows[-1]["seconds"] = self.seconds
 
     def state_dict(self) -> dict[str, Any]:
         """Everything counted so far."""

@@ -1,0 +1,135 @@
+"""Training CNDModel against the reference code of CND, in turns on one machine.
+
+    python -m tests.benchmarks.novelty_update --reference PATH
+
+PATH is a checkout of github.com/michalnand/reinforcement_learning_agents, whose own methods are
+called on 4x96x96 states: distillation of 512 and a contrastive step of 64 pairs, with networks of
+net B's layers that look at one channel, as its networks do. Its tile mask does not run in the
+present version, so noise is its only augmentation here, which favours it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import statistics
+import sys
+import time
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from gymnasium import spaces
+
+from hxwrappers.novelty import CNDModel
+from hxwrappers.novelty.networks import build_predictor, build_target, orthogonal_init
+
+BATCH, PAIRS, SHAPE = 512, 64, (4, 96, 96)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How often to measure, and where the reference code is."""
+
+    reference: Path | None = None
+    rounds: int = 7
+    threads: int = 2
+
+
+class OneChannel(torch.nn.Module):
+    """A network that is handed four channels and looks at one, as in the reference code."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        orthogonal_init(network)
+        self.network = network
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        return self.network(states[:, 0:1])
+
+
+def reference_step(folder: Path, observations: np.ndarray) -> Callable[[], object]:
+    """The distillation and contrastive steps of the reference agent's training loop."""
+    package = types.ModuleType("reference")
+    package.__path__ = [str(folder / "RLAgents" / "lib_agents")]
+    sys.modules["reference"] = package
+    agent_class: Any = importlib.import_module("reference.AgentPPOCND").AgentPPOCND
+    losses: Any = importlib.import_module("reference.SelfSupervisedLoss")
+    agent = agent_class.__new__(agent_class)
+    arguments = ("B", (1, *SHAPE[1:]), 512, 512)
+    agent.model_cnd_target = OneChannel(build_target(*arguments))
+    agent.model_cnd = OneChannel(build_predictor(*arguments))
+    agent.normalise_state_mean = agent.normalise_state_std = True
+    agent.augmentations_probs, agent.cnd_augmentations = 0.5, ["noise"]
+    states = torch.from_numpy(observations).float() / 255.0
+    agent.states_running_stats = types.SimpleNamespace(
+        mean=states.mean(dim=0).numpy(), std=states.std(dim=0).clamp(min=0.03).numpy()
+    )
+    optimizer = torch.optim.Adam(agent.model_cnd.parameters(), lr=1e-4)
+    target_optimizer = torch.optim.Adam(agent.model_cnd_target.parameters(), lr=1e-4)
+
+    def step() -> None:
+        loss = agent._compute_loss_cnd(states, 0.75)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        first, second = (torch.randint(0, BATCH, (PAIRS,)) for _ in range(2))
+        labels = (torch.rand(PAIRS) > 0.5).float()
+        others = torch.where(labels > 0.5, second, first)
+        loss, *_ = losses.contrastive_loss_mse(
+            agent.model_cnd_target,
+            states[first],
+            states[others],
+            labels,
+            agent._norm_state,
+            agent._aug_cnd,
+        )
+        target_optimizer.zero_grad()
+        loss.backward()
+        target_optimizer.step()
+
+    return step
+
+
+def our_step(observations: np.ndarray, **settings: Any) -> Callable[[], object]:
+    space = spaces.Box(0, 255, SHAPE, np.uint8)
+    model = CNDModel(space, seed=0, device="cpu", batch_size=BATCH, pairs=PAIRS, **settings)
+    model._normalize.update(model.layout.frames(observations, model.device))
+    return lambda: model.update(observations)
+
+
+def main() -> None:
+    options = tyro.cli(Options)
+    torch.set_num_threads(options.threads)
+    observations = np.random.default_rng(0).integers(0, 256, (BATCH, *SHAPE)).astype(np.uint8)
+    steps = {
+        "net B, all samples, feature mask (the same work)": our_step(
+            observations, net="B", distil_mask="feature"
+        ),
+        "defaults: net A, a quarter of the samples": our_step(observations),
+    }
+    if options.reference is not None:
+        steps = {"reference": reference_step(options.reference, observations), **steps}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(options.rounds + 1):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            if turn > 0:
+                times[name].append(time.perf_counter() - start)
+    print(f"{BATCH} samples and {PAIRS} pairs, {options.threads} threads, {options.rounds} rounds")
+    for name, values in times.items():
+        line = f"{name:50} {BATCH / statistics.median(values):7,.0f} samples/s"
+        line += f"  ({1e3 * min(values):,.0f} to {1e3 * max(values):,.0f} ms)"
+        if options.reference is not None:
+            ratios = np.divide(times["reference"], values)
+            line += f"  {np.median(ratios):.2f} times the reference"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
