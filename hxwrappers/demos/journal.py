@@ -21,7 +21,7 @@ import numpy as np
 from hxwrappers.demos.codec import decode, encode
 from hxwrappers.demos.metadata import DemoMetadata
 from hxwrappers.demos.store import MAX_SNAPSHOT_BYTES, SnapshotLog, SnapshotStore
-from hxwrappers.errors import DemoError, HxWrappersError, JournalError, SnapshotError
+from hxwrappers.errors import HxWrappersError, JournalError, SnapshotError
 
 if TYPE_CHECKING:
     from hxwrappers.demos.demo import Demo
@@ -114,16 +114,13 @@ def recover_demos(path: str | os.PathLike[str]) -> list[Demo]:
         JournalError: The file is missing, no journal, or damaged before its end.
     """
     runs: list[_Run] = []
-    for kind, content in _records(Path(path)):
-        try:
-            _replay_record(runs, kind, content)
-        except JournalError:
-            raise
-        except (HxWrappersError, ValueError, TypeError, KeyError, IndexError) as error:
-            raise JournalError(f"{os.fspath(path)} is a damaged journal: {error}") from error
     try:
+        for kind, content, _ in _records(Path(path)):
+            _replay_record(runs, kind, content)
         return [run.demo() for run in runs if run.rewards]
-    except DemoError as error:
+    except JournalError:
+        raise
+    except (HxWrappersError, ValueError, TypeError, KeyError, IndexError) as error:
         raise JournalError(f"{os.fspath(path)} is a damaged journal: {error}") from error
 
 
@@ -203,19 +200,13 @@ def _inflate(packed: bytes) -> bytes:
     return encoded
 
 
-def _records(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    for kind, content, _ in _records_with_ends(path):
-        yield kind, content
-
-
 def _usable_length(path: Path) -> int:
-    end = len(_MAGIC) if path.stat().st_size else 0
-    for _, _, end in _records_with_ends(path) if end else ():  # noqa: B007 - the last one's end
-        pass
-    return end
+    if not path.stat().st_size:
+        return 0
+    return max((end for _, _, end in _records(path)), default=len(_MAGIC))
 
 
-def _records_with_ends(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
+def _records(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
     if not path.is_file():
         raise JournalError(f"There is no journal at {path}.")
     size = path.stat().st_size

@@ -135,7 +135,7 @@ class DemoRecording:
         if self._journal is not None:
             self._journal.step(kept, float(reward), bool(terminated), bool(truncated))
         last = self._log.last_step if self.snapshotter.persistent else max(self._live, default=None)
-        if not self.ended and (last is None or len(self) - last >= self._every):
+        if not any(self._ends[-1]) and (last is None or len(self) - last >= self._every):
             self._take_snapshot()
         return observation, float(reward), terminated, truncated, info
 

@@ -15,6 +15,7 @@ sticky actions as text (string).
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass, replace
 
@@ -27,7 +28,7 @@ __all__ = [
     "is_frame_finished",
     "parse_ale_state",
     "read_machine",
-    "read_system",
+    "read_system_of_old",
 ]
 
 TRUE = 0xFAB1FAB2
@@ -198,8 +199,8 @@ def parse_ale_state(data: bytes, *, finished: bool = True) -> AleState:
     inner = WordReader(reader.text("the machine", len(data)))
     limits = reader.words(2)
     reader.end("after the paddles' limits")
-    md5 = inner.text("the md5", 32)
-    cycles, generator = read_system(inner)
+    md5 = read_md5(inner)
+    cycles, generator = _read_system(inner)
     machine = read_machine(inner, finished=finished)
     rest = inner.rest()
     has_sticky = len(rest) > 4 * _MAX_SETTINGS
@@ -313,6 +314,10 @@ class WordReader:
             if not right:
                 raise _malformed(f"field {index} of the block {name} is {value}")
 
+    def words_left(self) -> tuple[int, ...]:
+        """All that is left, as words."""
+        return _split_words(self.rest())
+
     @property
     def position(self) -> int:
         """How many bytes were read."""
@@ -332,13 +337,28 @@ class WordReader:
             raise _malformed(f"there are {len(self._data) - self._position} bytes {where}")
 
 
-def read_system(reader: WordReader) -> tuple[int, bytes]:
+def _read_system(reader: WordReader) -> tuple[int, bytes]:
     """Read the system's block: its cycles and its generator's text."""
     reader.expect("System")
     (cycles,) = reader.words(1)
     generator = reader.text("the system's generator", 8192)
     check_generator(generator)
     return cycles, generator
+
+
+def read_system_of_old(reader: WordReader) -> tuple[bytes, int]:
+    """Read the md5 and the system's block as emulators wrote it that had no generator in it."""
+    md5 = read_md5(reader)
+    reader.expect("System")
+    return md5, reader.words(1)[0]
+
+
+def read_md5(reader: WordReader) -> bytes:
+    """Read the md5 of a ROM: 32 hexadecimal digits."""
+    md5 = reader.text("the md5", 32)
+    if not re.fullmatch(rb"[0-9a-f]{32}", md5):
+        raise _malformed("the md5 of the ROM is none")
+    return md5
 
 
 def read_machine(reader: WordReader, *, finished: bool = True) -> bytes:

@@ -130,13 +130,13 @@ class Snapshotter(ABC):
         """What a demonstration for this environment depends on, as JSON values."""
         return {}
 
-    def saw_reset(self, seed: int | None, options: Mapping[str, Any] | None) -> None:
+    def saw_reset(  # noqa: B027 - a hook, not a duty
+        self, seed: int | None, options: Mapping[str, Any] | None
+    ) -> None:
         """Tell the snapshotter that the environment was reset; only replay needs to know."""
-        return
 
-    def saw_step(self, action: Any) -> None:
+    def saw_step(self, action: Any) -> None:  # noqa: B027 - a hook, not a duty
         """Tell the snapshotter that the environment was stepped; only replay needs to know."""
-        return
 
     def encode(self, snapshot: Snapshot) -> bytes:
         """A snapshot as bytes for a file.
