@@ -14,13 +14,13 @@ import numpy.typing as npt
 from hxwrappers.demos.file import read_demo_file, write_demo_file
 from hxwrappers.demos.metadata import DemoMetadata
 from hxwrappers.demos.player import DemoPlayer, Transition, Verification
-from hxwrappers.demos.store import SnapshotStore
-from hxwrappers.errors import DemoError, DemoFileError, InvalidArgumentError
+from hxwrappers.demos.store import SnapshotLog, SnapshotStore
+from hxwrappers.errors import DemoError, DemoFileError, DemoMismatchError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from hxwrappers.demos.snapshots import Snapshotter
 
-__all__ = ["Demo"]
+__all__ = ["Demo", "concatenate"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,3 +319,56 @@ class Demo:
                 f"Step {step} is out of range; the demonstration has steps 0 to {len(self)}."
             )
         return int(step)
+
+
+def concatenate(first: Demo, *rest: Demo) -> Demo:
+    """Join demonstrations end to end.
+
+    Where a later one has a snapshot of its start, the joint is a seam: a restore or a replay goes
+    on from that snapshot. Where it has none, its actions are played on from the state before; ask
+    `verify` whether that gives what was recorded.
+
+    Args:
+        first: The demonstration to begin with.
+        *rest: The others, made in the same environment.
+
+    Raises:
+        DemoMismatchError: They were made in different environments.
+        DemoError: One that is not the last ends with the episode's end.
+    """
+    joined = first
+    for demo in rest:
+        joined = _join(joined, demo)
+    return joined
+
+
+def _join(first: Demo, second: Demo) -> Demo:
+    one, other = first.metadata, second.metadata
+    differing = sorted(
+        key for key in {*one.env, *other.env} - {"spec"} if one.env.get(key) != other.env.get(key)
+    )
+    if differing or (len(second.snapshots) and one.family != other.family):
+        raise DemoMismatchError(
+            "The demonstrations cannot be joined, since they were made in different environments; "
+            f"they differ in {', '.join(differing) or 'the family of their snapshots'}."
+        )
+    if first.ended:
+        raise DemoError(
+            "The demonstration to go on from ends with the episode's end. Cut it off before that, "
+            "with slice(stop=-1), to join another one to it."
+        )
+    at = len(first)
+    starts_with_snapshot = second.snapshots.last_at_or_before(0) is not None
+    log = SnapshotLog(first.snapshots.up_to(at - 1 if starts_with_snapshot else at))
+    for index, step in enumerate(second.snapshots.steps.tolist()):
+        log.append(at + step, second.snapshots.get(index))
+    seams = (*one.seams, *((at,) if starts_with_snapshot else ()))
+    seams += tuple(at + seam for seam in other.seams if seam > 0)
+    return Demo(
+        np.concatenate([first.actions, second.actions]),
+        np.concatenate([first.rewards, second.rewards]),
+        np.concatenate([first.terminations, second.terminations]),
+        np.concatenate([first.truncations, second.truncations]),
+        one.with_seams(tuple(seam for seam in seams if seam > 0)),
+        log.store(),
+    )

@@ -105,8 +105,15 @@ class DemoMetadata:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a replay depends on, where installed."""
     found = {"python": platform.python_version(), "platform": sys.platform}
-    installed = {name for names in packages.packages_distributions().values() for name in names}
-    return found | {name: packages.version(name) for name in _PACKAGES if name in installed}
+    known = {name: _version(name) for name in _PACKAGES}
+    return found | {name: version for name, version in known.items() if version is not None}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return packages.version(name)
+    except packages.PackageNotFoundError:
+        return None
 
 
 def describe_environment(snapshotter: Snapshotter) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
@@ -29,7 +29,7 @@ class Transition(NamedTuple):
         step: The step that the action led to: 1 for the first action.
         action: The action taken.
         observation: The observation.
-        reward: The reward.
+        reward: The environment's own reward, without a wrapper's bonus.
         terminated: Whether the episode ended.
         truncated: Whether the episode was cut off.
         info: The environment's further information.
@@ -245,9 +245,8 @@ class DemoPlayer:
                 self.snapshotter.restore(self._stored(index))
             else:
                 self._remember(at + 1)
-            yield Transition(
-                at + 1, action, observation, float(reward), terminated, truncated, info
-            )
+            own = own_reward(reward, info)
+            yield Transition(at + 1, action, observation, own, terminated, truncated, info)
 
     def _remember(self, step: int) -> None:
         snapshotter = self.snapshotter
@@ -264,6 +263,16 @@ class DemoPlayer:
 
     def _stored(self, index: int) -> Snapshot:
         return self.snapshotter.decode(self.demo.snapshots.get(index))
+
+
+def own_reward(reward: SupportsFloat, info: Mapping[str, Any]) -> float:
+    """The environment's own reward, also where a wrapper has added a bonus to it.
+
+    Args:
+        reward: What `step` returned.
+        info: The step's info; bonus wrappers keep the environment's reward there.
+    """
+    return float(info.get("extrinsic_reward", reward))
 
 
 def _was_reset(env: gym.Env[Any, Any]) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.metadata import DemoMetadata, describe_environment, versions
-from hxwrappers.demos.player import DemoPlayer
+from hxwrappers.demos.player import DemoPlayer, own_reward
 from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
 from hxwrappers.demos.store import SnapshotLog
 from hxwrappers.errors import DemoError, InvalidArgumentError
@@ -35,6 +35,11 @@ class DemoRecording:
         made_by: What the demonstration's metadata shall say of how it was made.
         journal: Where to write each step at once, so that a killed process loses nothing that was
             taken more than a moment before; none unless given.
+
+    Attributes:
+        env: The environment.
+        snapshotter: What freezes it.
+        saved: For the caller to note that the run up to now was saved; any change clears it.
 
     Raises:
         InvalidArgumentError: `snapshot_every` is not positive.
@@ -71,6 +76,7 @@ class DemoRecording:
         self._forget()
 
     def _forget(self) -> None:
+        self.saved = False
         self._actions: list[Any] = []
         self._rewards: list[float] = []
         self._ends: list[tuple[bool, bool]] = []
@@ -129,11 +135,13 @@ class DemoRecording:
         kept = copy.deepcopy(action)
         observation, reward, terminated, truncated, info = self.env.step(action)
         self.snapshotter.saw_step(kept)
+        self.saved = False
         self._actions.append(kept)
-        self._rewards.append(float(reward))
+        own = own_reward(reward, info)
+        self._rewards.append(own)
         self._ends.append((bool(terminated), bool(truncated)))
         if self._journal is not None:
-            self._journal.step(kept, float(reward), bool(terminated), bool(truncated))
+            self._journal.step(kept, own, bool(terminated), bool(truncated))
         last = self._log.last_step if self.snapshotter.persistent else max(self._live, default=None)
         if not any(self._ends[-1]) and (last is None or len(self) - last >= self._every):
             self._take_snapshot()
@@ -247,6 +255,7 @@ class DemoRecording:
             self._journal.snapshot(len(self), encoded)
 
     def _cut(self, target: int) -> None:
+        self.saved = False
         del self._actions[target:], self._rewards[target:], self._ends[target:]
         self._log.cut(target)
         self._live = {at: state for at, state in self._live.items() if at <= target}

@@ -11,7 +11,7 @@ from hxwrappers.demos.snapshots.base import LayeredSnapshotter, Snapshot, Snapsh
 from hxwrappers.demos.snapshots.deep_copy import DeepCopySnapshotter
 from hxwrappers.demos.snapshots.exactness import first_inexact_step
 from hxwrappers.demos.snapshots.mujoco import MujocoSnapshotter
-from hxwrappers.demos.snapshots.procgen import ProcgenSnapshotter
+from hxwrappers.demos.snapshots.own_state import OwnStateSnapshotter
 from hxwrappers.demos.snapshots.replay import ReplaySnapshotter
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "DeepCopySnapshotter",
     "LayeredSnapshotter",
     "MujocoSnapshotter",
-    "ProcgenSnapshotter",
+    "OwnStateSnapshotter",
     "ReplaySnapshotter",
     "Snapshot",
     "Snapshotter",
@@ -29,8 +29,8 @@ __all__ = [
 
 _FAMILIES: tuple[type[Snapshotter], ...] = (
     AleSnapshotter,
-    ProcgenSnapshotter,
     MujocoSnapshotter,
+    OwnStateSnapshotter,
     DeepCopySnapshotter,
     ReplaySnapshotter,
 )
@@ -43,7 +43,8 @@ def find_snapshotter(env: gym.Env[Any, Any]) -> Snapshotter:
         env: The outermost environment to freeze; its wrappers are frozen with it.
 
     Returns:
-        In this order, one for ALE, Procgen, MuJoCo, environments that can be deep-copied, and
+        In this order, one for ALE, MuJoCo, environments that freeze themselves (Procgen), those
+        that can be deep-copied, and
         otherwise one that replays from the seed.
 
     Example:

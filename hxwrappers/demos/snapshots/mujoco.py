@@ -13,6 +13,44 @@ from hxwrappers.errors import SnapshotError
 
 __all__ = ["MujocoSnapshotter"]
 
+# What rewards and observations read; all of a size that the model sets. Contacts and constraints,
+# whose sizes vary, are rebuilt by the next step before anything reads them.
+_DERIVED = [
+    "actuator_force",
+    "actuator_length",
+    "actuator_velocity",
+    "cacc",
+    "cdof",
+    "cdof_dot",
+    "cfrc_ext",
+    "cfrc_int",
+    "cinert",
+    "cvel",
+    "geom_xmat",
+    "geom_xpos",
+    "qacc",
+    "qacc_smooth",
+    "qfrc_actuator",
+    "qfrc_bias",
+    "qfrc_constraint",
+    "qfrc_passive",
+    "qfrc_smooth",
+    "sensordata",
+    "site_xmat",
+    "site_xpos",
+    "subtree_angmom",
+    "subtree_com",
+    "subtree_linvel",
+    "ten_length",
+    "ten_velocity",
+    "xanchor",
+    "xaxis",
+    "ximat",
+    "xipos",
+    "xmat",
+    "xpos",
+    "xquat",
+]
 _NOT_STATE = frozenset({"model", "data", "mujoco_renderer", "_cached_spec", "spec"})
 
 
@@ -96,15 +134,7 @@ def _same(value: object, expected: np.ndarray[Any, Any]) -> bool:
 
 
 def _derived(data: Any) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of fixed size; those of contacts and constraints are rebuilt by the next step."""
-    arrays = {}
-    for name in dir(data):
-        if name.startswith(("_", "efc_", "contact", "iefc_", "tree_", "island_", "map_")):
-            continue
-        value = getattr(data, name)
-        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.flags.writeable:
-            arrays[name] = value
-    return arrays
+    return {name: getattr(data, name) for name in _DERIVED if hasattr(data, name)}
 
 
 def _attributes(base: Any) -> dict[str, Any]:

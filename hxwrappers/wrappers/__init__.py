@@ -1,0 +1,5 @@
+"""The wrappers for one `gymnasium.Env`."""
+
+from hxwrappers.wrappers.demo_recorder import DemoRecorder
+
+__all__ = ["DemoRecorder"]
