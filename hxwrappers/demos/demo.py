@@ -345,7 +345,9 @@ def concatenate(first: Demo, *rest: Demo) -> Demo:
 def _join(first: Demo, second: Demo) -> Demo:
     one, other = first.metadata, second.metadata
     differing = sorted(
-        key for key in {*one.env, *other.env} - {"spec"} if one.env.get(key) != other.env.get(key)
+        key
+        for key in {*one.env, *other.env} - {"spec", "wrapper_arguments"}
+        if one.env.get(key) != other.env.get(key)
     )
     if differing or (len(second.snapshots) and one.family != other.family):
         raise DemoMismatchError(

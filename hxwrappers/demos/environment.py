@@ -18,6 +18,7 @@ from hxwrappers.errors import DemoMismatchError
 __all__ = ["make_environment"]
 
 _PLUGINS = {"ALE/": ("ale_py", "atari"), "MiniGrid-": ("minigrid", "minigrid")}
+_PASSED_OVER = {"DemoRecorder", "OrderEnforcing", "PassiveEnvChecker"}
 _WRAPPERS = {
     "AtariPreprocessing",
     "ClipReward",
@@ -60,9 +61,13 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
         'CliffWalking-v1'
     """
     match demo.metadata.env:
-        case {"id": str(name), "spec": {"kwargs": dict(kwargs), **spec}}:
-            wrappers = spec.get("additional_wrappers")
-            limit = spec.get("max_episode_steps")
+        case {
+            "id": str(name),
+            "spec": {"kwargs": dict(kwargs)},
+            "wrappers": list(wrappers),
+            "wrapper_arguments": list(settings),
+        } if len(wrappers) == len(settings):
+            pass
         case _:
             raise DemoMismatchError(
                 "The demonstration does not say which registered environment it was made in. Make "
@@ -75,12 +80,16 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
             "package that brings it, import it, and use Demo.verify or Demo.restore from Python."
         )
     arguments = {key: value for key, value in kwargs.items() if key != "render_mode"}
-    if isinstance(limit, int):
-        arguments["max_episode_steps"] = limit
+    layers = [
+        _layer(wrapper, options)
+        for wrapper, options in zip(reversed(wrappers), reversed(settings), strict=True)
+        if not (isinstance(wrapper, str) and wrapper in _PASSED_OVER)
+    ]
     try:
-        env = gym.make(name, **{**arguments, **overrides})
-        for make, settings in _recorded_wrappers(wrappers):
-            env = make(env, **settings)
+        # The time limit is one of the recorded wrappers, where there was one.
+        env = gym.make(name, max_episode_steps=-1, **{**arguments, **overrides})
+        for make, options in layers:
+            env = make(env, **options)
     except (TypeError, ValueError, AttributeError, AssertionError) as error:
         raise DemoMismatchError(
             f"The environment {name!r} cannot be made as the demonstration describes it: {error}."
@@ -88,23 +97,13 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
     return env
 
 
-def _recorded_wrappers(wrappers: object) -> list[tuple[Callable[..., Any], dict[str, Any]]]:
-    found: list[tuple[Callable[..., Any], dict[str, Any]]] = []
-    for entry in wrappers if isinstance(wrappers, list) else ():
-        match entry:
-            case {"name": str(name), "kwargs": dict() | None as kwargs}:
-                pass
-            case _:
-                raise DemoMismatchError("The demonstration describes a wrapper in no known form.")
-        if name == "DemoRecorder":
-            continue
-        if name not in _WRAPPERS:
-            raise DemoMismatchError(
-                f"The demonstration was recorded inside the wrapper {name}, which is not made from "
-                "a file. Make the environment yourself and use it from Python."
-            )
-        found.append((getattr(gym.wrappers, name), kwargs or {}))
-    return found
+def _layer(name: object, settings: object) -> tuple[Callable[..., Any], dict[str, Any]]:
+    if not isinstance(name, str) or name not in _WRAPPERS or not isinstance(settings, dict):
+        raise DemoMismatchError(
+            f"The demonstration was recorded inside the wrapper {name}, which is not made from "
+            "a file. Make the environment yourself and use it from Python."
+        )
+    return getattr(gym.wrappers, name), settings
 
 
 def _import_plugin(name: str) -> None:

@@ -24,7 +24,7 @@ from hxwrappers.errors import DemoFileError
 
 __all__ = ["load_plain_pickle"]
 
-MAX_CONTAINERS = 1 << 20
+MAX_CONTAINERS = 1 << 18
 MAX_DEPTH = 3
 _DTYPE = re.compile(r"^[<>|=]?(b1|[iu][1248]|f[48])$")
 _MARK = object()
@@ -202,12 +202,15 @@ class _Machine:
 
     def update(self, items: list[Any]) -> None:
         target = self.stack[-1]
-        if type(target) is not dict or len(items) % 2:
+        if type(target) is not dict:
             raise TypeError("items for something that is no dict")
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            if type(key) not in (str, bytes, int):
-                raise TypeError("a key that is no string")
-            target[key] = value
+        target.update(self.paired(items))
+
+    @staticmethod
+    def paired(items: list[Any]) -> dict[Any, Any]:
+        if not all(type(key) in (str, bytes, int) for key in items[::2]):
+            raise TypeError("a key that is no string")
+        return dict(zip(items[::2], items[1::2], strict=True))
 
     def call(self) -> None:
         arguments, name = self.pop(), self.pop()
@@ -357,6 +360,7 @@ _INSTRUCTIONS: dict[bytes, Callable[[_Machine], Any]] = {
     b"a": lambda m: m.extend([m.pop()]),
     b"e": lambda m: m.extend(m.pop_to_mark()),
     b"}": lambda m: m.container({}),
+    b"d": lambda m: m.container(m.paired(m.pop_to_mark())),
     b"s": lambda m: m.update([m.pop(), m.pop()][::-1]),
     b"u": lambda m: m.update(m.pop_to_mark()),
     b"q": lambda m: m.remember(m.take(1)[0]),

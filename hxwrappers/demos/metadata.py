@@ -128,6 +128,7 @@ def describe_environment(snapshotter: Snapshotter) -> dict[str, Any]:
         "id": None if spec is None else spec.id,
         "spec": _spec(env),
         "wrappers": [type(layer).__name__ for layer in layers_of(env)],
+        "wrapper_arguments": [_arguments(layer) for layer in layers_of(env)],
         "action_space": str(env.action_space),
         **snapshotter.describe(),
     }
@@ -148,7 +149,8 @@ def check_same_environment(described: dict[str, Any], snapshotter: Snapshotter) 
         f"{name.replace('_', ' ')}: {described.get(name)!r} in the demonstration, "
         f"{here[name]!r} in the environment"
         for name in here
-        if name not in ("spec", "wrappers", "id") and described.get(name) != here[name]
+        if name not in ("id", "spec", "wrappers", "wrapper_arguments")
+        and described.get(name) != here[name]
     ]
     if "game" not in here and described.get("id") != here["id"]:
         differences.insert(
@@ -164,6 +166,16 @@ def check_same_environment(described: dict[str, Any], snapshotter: Snapshotter) 
             + ". Make the environment as the demonstration's metadata describe it, and use it at "
             "the level at which the demonstration was recorded."
         )
+
+
+def _arguments(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any] | None:
+    """The arguments that a wrapper recorded of itself, or None where they are no JSON values."""
+    arguments = getattr(layer, "_saved_kwargs", {})
+    try:
+        document = json.loads(json.dumps(arguments, allow_nan=False))
+    except (TypeError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _shaping(wrappers: object) -> list[object]:

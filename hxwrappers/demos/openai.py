@@ -250,7 +250,7 @@ def _parse_old_state(state: Any) -> AleState:
     md5, cycles = read_system_of_old(reader)
     machine = read_machine(reader)
     settings = reader.words_left()
-    if flag != 0xBAD1BAD2 or length > len(data):
+    if flag != 0xBAD1BAD2 or length != len(data) - 20:
         raise DemoFileError("a checkpoint has another layout than the states of that time")
     return AleState(
         (left, right),

@@ -15,7 +15,7 @@ __all__ = ["MujocoSnapshotter"]
 
 # What rewards and observations read; all of a size that the model sets. Contacts and constraints,
 # whose sizes vary, are rebuilt by the next step before anything reads them.
-_DERIVED = [
+_DERIVED = (
     "actuator_force",
     "actuator_length",
     "actuator_velocity",
@@ -50,7 +50,7 @@ _DERIVED = [
     "xmat",
     "xpos",
     "xquat",
-]
+)
 _NOT_STATE = frozenset({"model", "data", "mujoco_renderer", "_cached_spec", "spec"})
 
 
