@@ -1,7 +1,7 @@
 """The journal of a recording: every step on disk at once, so that a killed process loses nothing.
 
 A journal is a header (`hxwjrnl1`) and records that are only ever appended: kind (1 byte), length
-(`uint32`), CRC-32 (`uint32`, over kind and content), content. The kinds: `B` a run begins
+(`uint32`), CRC-32 of the content (`uint32`), CRC-32 of these 9 bytes (`uint32`), content. The kinds: `B` a run begins
 (metadata as JSON), `P` steps taken over from an earlier demonstration, `A` a step (action, reward,
 ends), `S` a snapshot, `R` a rewind. Contents other than `B` are in the encoding of
 `hxwrappers.demos.codec`. A last record that was cut off by the end of the process is dropped.
@@ -30,7 +30,7 @@ __all__ = ["JournalWriter", "recover_demos"]
 
 _MAGIC = b"hxwjrnl1"
 _HEAD = struct.Struct("<cII")
-MAX_RECORD_BYTES = 1 << 28
+_CHECK = struct.Struct("<I")
 
 
 class JournalWriter:
@@ -98,7 +98,8 @@ class JournalWriter:
         self._file.close()
 
     def _write(self, kind: bytes, content: bytes) -> None:
-        self._file.write(_HEAD.pack(kind, len(content), zlib.crc32(kind + content)) + content)
+        head = _HEAD.pack(kind, len(content), zlib.crc32(content))
+        self._file.write(head + _CHECK.pack(zlib.crc32(head)) + content)
 
 
 def recover_demos(path: str | os.PathLike[str]) -> list[Demo]:
@@ -215,20 +216,21 @@ def _records(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
         if magic != _MAGIC[: len(magic)] or not magic:
             raise JournalError(f"{path} is no journal of a recording.")
         while True:
-            head = file.read(_HEAD.size)
-            if len(head) < _HEAD.size:
+            at = file.tell()
+            head, check = file.read(_HEAD.size), file.read(_CHECK.size)
+            if len(check) < _CHECK.size:
                 return
             kind, length, checksum = _HEAD.unpack(head)
-            if length > size - file.tell():
-                if kind not in b"BPASR" or length > MAX_RECORD_BYTES:
-                    raise JournalError(f"{path} is damaged at byte {file.tell() - _HEAD.size}.")
+            whole = _CHECK.pack(zlib.crc32(head)) == check
+            if whole and length > size - file.tell():
                 return
-            content = file.read(length)
-            if zlib.crc32(kind + content) != checksum:
-                if file.tell() == size:
-                    return
+            content = file.read(length) if whole else b""
+            whole = whole and zlib.crc32(content) == checksum
+            if not whole and file.tell() < size:
                 raise JournalError(
-                    f"{path} is damaged at byte {file.tell() - length - _HEAD.size}: a record "
-                    "does not have its checksum. Cut the file off there to recover what is before."
+                    f"{path} is damaged at byte {at}: a record does not have its checksum. Cut the "
+                    "file off there to recover what is before."
                 )
+            if not whole:
+                return
             yield kind, content, file.tell()

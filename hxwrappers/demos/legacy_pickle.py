@@ -26,6 +26,7 @@ __all__ = ["load_plain_pickle"]
 
 MAX_CONTAINERS = 1 << 18
 MAX_DEPTH = 3
+MAX_LINE = 1 << 16
 _DTYPE = re.compile(r"^[<>|=]?(b1|[iu][1248]|f[48])$")
 _MARK = object()
 
@@ -132,7 +133,7 @@ class _Machine:
         return part
 
     def line(self) -> bytes:
-        end = self.data.index(b"\n", self.at)
+        end = self.data.index(b"\n", self.at, self.at + MAX_LINE)
         part = self.data[self.at : end]
         self.at = end + 1
         return part
@@ -179,7 +180,7 @@ class _Machine:
     def name(self, text: str) -> None:
         if text not in _NAMES:
             raise DemoFileError(
-                f"The pickle names {text!r}, which plain data do not need. It was refused and "
+                f"The pickle names {text[:80]!r}, which plain data do not need. It was refused and "
                 "nothing in it was executed."
             )
         self.push(_NAMES[text])
@@ -245,7 +246,7 @@ def _call_dtype(code: object, *_: object) -> _DType:
     text = _text(code)
     if not _DTYPE.match(text):
         raise DemoFileError(
-            f"The pickle has data of the type {text!r}; only numbers are read. It was refused."
+            f"The pickle has data of the type {text[:80]!r}; only numbers are read. It was refused."
         )
     return _DType(text)
 

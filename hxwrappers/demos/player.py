@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 
 from hxwrappers.demos.metadata import check_same_environment
 from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
@@ -134,6 +135,7 @@ class DemoPlayer:
                 f"The demonstration's snapshots are of the family {family!r}, but this environment "
                 f"is frozen by {self.snapshotter.family!r}. Give the snapshotter that fits."
             )
+        _check_actions(demo.actions, env.action_space)
         if not _was_reset(env):
             env.reset(seed=demo.metadata.seed, options=demo.metadata.options)
         self._seams = frozenset(demo.metadata.seams)
@@ -263,6 +265,22 @@ class DemoPlayer:
 
     def _stored(self, index: int) -> Snapshot:
         return self.snapshotter.decode(self.demo.snapshots.get(index))
+
+
+def _check_actions(actions: npt.NDArray[Any], space: gym.Space[Any]) -> None:
+    shape = actions.shape[1:]
+    if isinstance(space, gym.spaces.Discrete):
+        fits = shape == () and actions.dtype.kind in "iu"
+        fits = fits and bool(((actions >= space.start) & (actions < space.start + space.n)).all())
+    elif isinstance(space, gym.spaces.MultiDiscrete):
+        fits = shape == space.shape and bool(((actions >= 0) & (actions < space.nvec)).all())
+    else:
+        fits = shape == space.shape
+    if not fits:
+        raise DemoMismatchError(
+            f"The demonstration has actions that {space} does not have: {actions.dtype} of shape "
+            f"{actions.shape}, or out of range. It is of another environment, or damaged."
+        )
 
 
 def own_reward(reward: SupportsFloat, info: Mapping[str, Any]) -> float:

@@ -12,7 +12,6 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.checkpoints import atomic_write
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import InvalidArgumentError
 
@@ -77,6 +76,8 @@ def render_demo(
         InvalidArgumentError: The environment does not render, or there are no steps to show.
         gymnasium.error.DependencyNotInstalled: PyAV is not installed.
     """
+    from hxwrappers.checkpoints import atomic_write  # noqa: PLC0415 - it imports torch
+
     try:
         import av  # noqa: PLC0415 - optional
     except ImportError as error:
@@ -93,7 +94,8 @@ def render_demo(
             stream.pix_fmt = "yuv420p"
             for count, frame in enumerate(frames, start=1):
                 even = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
-                stream.height, stream.width = even.shape[:2]
+                if count == 1:
+                    stream.height, stream.width = even.shape[:2]
                 picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
                 container.mux(stream.encode(picture))
                 if progress is not None:

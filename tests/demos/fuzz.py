@@ -187,14 +187,19 @@ def _child(first: int, count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         fuzz = Fuzz(Path(folder))
         for number in range(first, first + count):
-            print(f"mutation {number}", flush=True)
+            _say(f"mutation {number}")
             outcome = fuzz.run(number)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    print(json.dumps(outcomes), flush=True)
+    _say(json.dumps(outcomes))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "--child":
         _child(int(sys.argv[2]), int(sys.argv[3]))
     else:
-        print(run(0, int(sys.argv[1])))
+        _say(str(run(0, int(sys.argv[1]))))

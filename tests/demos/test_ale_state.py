@@ -111,10 +111,8 @@ def test_lengths_names_and_texts():
 def test_generators_are_checked(old, new, message):
     state = parse_ale_state(state_of(with_generator=True))
     text = state.sticky_generator
-    if old is None:
-        bad = b" ".join([*text.split()[:-1], new])
-    else:
-        bad = text.replace(old, new, 1)
+    last = b" ".join([*text.split()[:-1], new])
+    bad = last if old is None else text.replace(old, new, 1)
     with pytest.raises(SnapshotError, match=message):
         parse_ale_state(replace(state, sticky_generator=bad).serialise())
 

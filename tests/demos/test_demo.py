@@ -173,6 +173,14 @@ def test_other_environments_are_refused(pong, make, message):
         pong[1].restore(make(), 3)
 
 
+@pytest.mark.parametrize("actions", [[0, 6], [0, -1], [0.0, 1.0], [[0], [1]]])
+def test_actions_that_the_environment_lacks(pong, actions):
+    env, demo, _ = pong
+    other = replace(demo.slice(stop=2), actions=np.array(actions))
+    with pytest.raises(DemoMismatchError, match="actions that Discrete"):
+        other.restore(env, 1)
+
+
 def test_another_rom_is_refused(pong):
     env, demo, _ = pong
     described = {**demo.metadata.env, "rom_md5": "0" * 32}
@@ -224,7 +232,7 @@ def test_seams():
 
 def test_joining_what_does_not_belong_together(pong):
     demo = pong[1]
-    with pytest.raises(DemoMismatchError, match="they differ in .*game"):
+    with pytest.raises(DemoMismatchError, match=r"they differ in .*game"):
         concatenate(demo, record(frame_env("Breakout"), 5))
     ended = demo.terminations.copy()
     ended[-1] = True
@@ -260,7 +268,7 @@ def test_replayed_parts_are_joined_without_a_seam():
         lambda demo: {"rewards": demo.rewards.astype(np.float32)},
         lambda demo: {"rewards": np.full_like(demo.rewards, np.nan)},
         lambda demo: {"terminations": demo.rewards},
-        lambda demo: {"actions": np.array(3)},
+        lambda _: {"actions": np.array(3)},
         lambda demo: {"metadata": demo.metadata.with_seams((3,))},
     ],
 )

