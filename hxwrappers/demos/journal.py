@@ -1,10 +1,11 @@
 """The journal of a recording: every step on disk at once, so that a killed process loses nothing.
 
 A journal is a header (`hxwjrnl1`) and records that are only ever appended: kind (1 byte), length
-(`uint32`), CRC-32 of the content (`uint32`), CRC-32 of these 9 bytes (`uint32`), content. The kinds: `B` a run begins
-(metadata as JSON), `P` steps taken over from an earlier demonstration, `A` a step (action, reward,
-ends), `S` a snapshot, `R` a rewind. Contents other than `B` are in the encoding of
-`hxwrappers.demos.codec`. A last record that was cut off by the end of the process is dropped.
+(`uint32`), CRC-32 of the content (`uint32`), CRC-32 of these 9 bytes (`uint32`), content. The
+kinds: `B` a run begins (metadata as JSON), `P` steps taken over from an earlier demonstration, `A`
+a step (action, reward, ends), `S` a snapshot, `R` a rewind. Contents other than `B` are in the
+encoding of `hxwrappers.demos.codec`. A last record that was cut off by the end of the process is
+dropped.
 """
 
 from __future__ import annotations

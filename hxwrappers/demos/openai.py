@@ -1,10 +1,10 @@
-"""Import of the demonstrations that OpenAI published with "Learning Montezuma's Revenge from a
-Single Demonstration" (Salimans and Chen 2018, arXiv:1812.03381): `*.demo` files.
+"""Import of the demonstrations that OpenAI published: `*.demo` files.
 
-They are pickles of actions at frame skip 1, rewards, and states of an old emulator every 100 steps.
-The states are taken over into the layout of today's emulator, and the demonstration is believed
-only as far as its replay gives the recorded rewards: all of them.
-"""  # noqa: D205 - the title of the paper is long
+They belong to "Learning Montezuma's Revenge from a Single Demonstration" (Salimans and Chen 2018,
+arXiv:1812.03381): pickles of actions at frame skip 1, rewards, and states of an old emulator every
+100 steps. The states are taken over into the layout of today's emulator, and the demonstration is
+believed only as far as its replay gives the recorded rewards: all of them.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.legacy_pickle import load_plain_pickle
 from hxwrappers.demos.metadata import DemoMetadata, describe_environment, versions
 from hxwrappers.demos.snapshots.ale import AleSnapshotter
-from hxwrappers.demos.snapshots.ale_state import (
-    AleState,
+from hxwrappers.demos.snapshots.ale_layout import (
+    FALSE,
     WordReader,
-    check_against,
-    parse_ale_state,
     read_machine,
     read_system_of_old,
 )
+from hxwrappers.demos.snapshots.ale_state import AleState, check_against, parse_ale_state
 from hxwrappers.demos.store import SnapshotLog
 from hxwrappers.errors import (
     DemoFileError,
@@ -250,7 +249,7 @@ def _parse_old_state(state: Any) -> AleState:
     md5, cycles = read_system_of_old(reader)
     machine = read_machine(reader)
     settings = reader.words_left()
-    if flag != 0xBAD1BAD2 or length != len(data) - 20:
+    if flag != FALSE or length != len(data) - 20:
         raise DemoFileError("a checkpoint has another layout than the states of that time")
     return AleState(
         (left, right),

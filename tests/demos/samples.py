@@ -15,7 +15,8 @@ import pytest
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, StickyAction, TimeLimit
 
 from hxwrappers.demos import Demo, DemoRecording
-from hxwrappers.demos.snapshots.ale_state import FALSE, AleState, parse_ale_state
+from hxwrappers.demos.snapshots.ale_layout import FALSE
+from hxwrappers.demos.snapshots.ale_state import AleState, parse_ale_state
 
 gym.register_envs(ale_py)
 

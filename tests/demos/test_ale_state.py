@@ -7,13 +7,8 @@ import numpy as np
 import pytest
 
 from hxwrappers.demos.snapshots import find_snapshotter
-from hxwrappers.demos.snapshots.ale_state import (
-    FALSE,
-    TRUE,
-    check_against,
-    is_frame_finished,
-    parse_ale_state,
-)
+from hxwrappers.demos.snapshots.ale_layout import FALSE, TRUE, is_frame_finished
+from hxwrappers.demos.snapshots.ale_state import check_against, parse_ale_state
 from hxwrappers.errors import SnapshotError
 from tests.demos.samples import frame_env
 

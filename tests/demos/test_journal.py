@@ -1,5 +1,6 @@
 """A recording survives the death of its process."""
 
+import contextlib
 import os
 import signal
 import struct
@@ -123,7 +124,8 @@ def test_damage_is_named(tmp_path):
             with pytest.raises(JournalError, match="damaged"):
                 recover_demos(path)
         else:
-            assert len(recover_demos(path)) <= 1
+            with contextlib.suppress(JournalError):
+                assert len(recover_demos(path)) == 1
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,7 @@ def find_snapshotter(env: gym.Env[Any, Any]) -> Snapshotter:
 
     Returns:
         In this order, one for ALE, MuJoCo, environments that freeze themselves (Procgen), those
-        that can be deep-copied, and
-        otherwise one that replays from the seed.
+        that can be deep-copied, and otherwise one that replays from the seed.
 
     Example:
         >>> import gymnasium as gym

@@ -8,11 +8,8 @@ import gymnasium as gym
 import numpy as np
 
 from hxwrappers.demos.capture import GeneratorState, apply, capture
-from hxwrappers.demos.snapshots.ale_state import (
-    check_against,
-    is_frame_finished,
-    parse_ale_state,
-)
+from hxwrappers.demos.snapshots.ale_layout import is_frame_finished
+from hxwrappers.demos.snapshots.ale_state import check_against, parse_ale_state
 from hxwrappers.demos.snapshots.base import LayeredSnapshotter
 from hxwrappers.errors import SnapshotError
 
