@@ -32,6 +32,30 @@ class WrapperContractError(HxWrappersError, AssertionError):
     """A wrapper that breaks a promise of the wrapper contract (`hxwrappers.testing`)."""
 
 
+class DemoError(HxWrappersError, ValueError):
+    """Base class of everything that can be wrong with a demonstration."""
+
+
+class DemoFileError(DemoError):
+    """A demonstration file that is missing, truncated, damaged, hostile or of another format."""
+
+
+class DemoMismatchError(DemoError):
+    """A demonstration of another game, action set, frame skip or ROM than the environment's."""
+
+
+class DemoVerificationError(DemoError):
+    """A demonstration whose replay gives other rewards, ends or states than were recorded."""
+
+
+class JournalError(DemoFileError):
+    """A recording's journal that cannot be read back."""
+
+
+class SnapshotError(HxWrappersError, ValueError):
+    """A state that cannot be frozen, or a frozen state that must not be restored."""
+
+
 class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
 

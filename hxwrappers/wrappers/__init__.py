@@ -1,7 +1,8 @@
 """The wrappers for one `gymnasium.Env`."""
 
 from hxwrappers.wrappers.cnd_bonus import CNDBonus
+from hxwrappers.wrappers.demo_recorder import DemoRecorder
 from hxwrappers.wrappers.rnd_bonus import RNDBonus
 from hxwrappers.wrappers.sticky_actions import StickyActions
 
-__all__ = ["CNDBonus", "RNDBonus", "StickyActions"]
+__all__ = ["CNDBonus", "DemoRecorder", "RNDBonus", "StickyActions"]

@@ -1,0 +1,5 @@
+"""The command `hxw`."""
+
+from hxwrappers.cli.app import main
+
+__all__ = ["main"]

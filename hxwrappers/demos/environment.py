@@ -1,0 +1,118 @@
+"""Making the environment that a demonstration was recorded in, from what its file says.
+
+A file is not trusted: only registered environments are made, and only wrappers from a short list
+are put around them. Entry points in the file are read but never imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+
+from hxwrappers.demos.demo import Demo
+from hxwrappers.errors import DemoMismatchError
+
+__all__ = ["make_environment"]
+
+_PLUGINS = {"ALE/": ("ale_py", "atari"), "MiniGrid-": ("minigrid", "minigrid")}
+_PASSED_OVER = {"DemoRecorder", "OrderEnforcing", "PassiveEnvChecker"}
+_WRAPPERS = {
+    "AtariPreprocessing",
+    "ClipReward",
+    "DelayObservation",
+    "FlattenObservation",
+    "FrameStackObservation",
+    "GrayscaleObservation",
+    "MaxAndSkipObservation",
+    "RecordEpisodeStatistics",
+    "RepeatAction",
+    "ResizeObservation",
+    "StickyAction",
+    "TimeAwareObservation",
+    "TimeLimit",
+}
+
+
+def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
+    """Make an environment of the kind that a demonstration was recorded in.
+
+    Args:
+        demo: The demonstration.
+        **overrides: Arguments for `gym.make` in place of the recorded ones, for example
+            `render_mode="rgb_array"`.
+
+    Returns:
+        The environment, with the recorded wrappers around it.
+
+    Raises:
+        DemoMismatchError: The demonstration does not say how, the environment is not registered,
+            or a wrapper is not one of those that are made from a file.
+        gymnasium.error.DependencyNotInstalled: The package that brings the environment is missing.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from hxwrappers.demos import DemoRecording
+        >>> recording = DemoRecording(gym.make("CliffWalking-v1"))
+        >>> _ = recording.reset(seed=0)
+        >>> make_environment(recording.demo()).spec.id
+        'CliffWalking-v1'
+    """
+    match demo.metadata.env:
+        case {
+            "id": str(name),
+            "spec": {"kwargs": dict(kwargs)},
+            "wrappers": list(wrappers),
+            "wrapper_arguments": list(settings),
+        } if len(wrappers) == len(settings):
+            pass
+        case _:
+            raise DemoMismatchError(
+                "The demonstration does not say which registered environment it was made in. Make "
+                "the environment yourself and use Demo.verify or Demo.restore from Python."
+            )
+    _import_plugin(name)
+    if name not in gym.registry:
+        raise DemoMismatchError(
+            f"The environment {name!r} of the demonstration is not registered here. Install the "
+            "package that brings it, import it, and use Demo.verify or Demo.restore from Python."
+        )
+    arguments = {key: value for key, value in kwargs.items() if key != "render_mode"}
+    layers = [
+        _layer(wrapper, options)
+        for wrapper, options in zip(reversed(wrappers), reversed(settings), strict=True)
+        if not (isinstance(wrapper, str) and wrapper in _PASSED_OVER)
+    ]
+    try:
+        # The time limit is one of the recorded wrappers, where there was one.
+        env = gym.make(name, max_episode_steps=-1, **{**arguments, **overrides})
+        for make, options in layers:
+            env = make(env, **options)
+    except (TypeError, ValueError, AttributeError, AssertionError) as error:
+        raise DemoMismatchError(
+            f"The environment {name!r} cannot be made as the demonstration describes it: {error}."
+        ) from error
+    return env
+
+
+def _layer(name: object, settings: object) -> tuple[Callable[..., Any], dict[str, Any]]:
+    if not isinstance(name, str) or name not in _WRAPPERS or not isinstance(settings, dict):
+        raise DemoMismatchError(
+            f"The demonstration was recorded inside the wrapper {name}, which is not made from "
+            "a file. Make the environment yourself and use it from Python."
+        )
+    return getattr(gym.wrappers, name), settings
+
+
+def _import_plugin(name: str) -> None:
+    for prefix, (module, extra) in _PLUGINS.items():
+        if not name.startswith(prefix):
+            continue
+        try:
+            gym.register_envs(importlib.import_module(module))
+        except ImportError as error:
+            raise gym.error.DependencyNotInstalled(
+                f'The demonstration is of {name}: pip install "hxwrappers[{extra}]"'
+            ) from error

@@ -1,0 +1,237 @@
+"""The journal of a recording: every step on disk at once, so that a killed process loses nothing.
+
+A journal is a header (`hxwjrnl1`) and records that are only ever appended: kind (1 byte), length
+(`uint32`), CRC-32 of the content (`uint32`), CRC-32 of these 9 bytes (`uint32`), content. The
+kinds: `B` a run begins (metadata as JSON), `P` steps taken over from an earlier demonstration, `A`
+a step (action, reward, ends), `S` a snapshot, `R` a rewind. Contents other than `B` are in the
+encoding of `hxwrappers.demos.codec`. A last record that was cut off by the end of the process is
+dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hxwrappers.demos.codec import decode, encode
+from hxwrappers.demos.metadata import DemoMetadata
+from hxwrappers.demos.store import MAX_SNAPSHOT_BYTES, SnapshotLog, SnapshotStore
+from hxwrappers.errors import HxWrappersError, JournalError, SnapshotError
+
+if TYPE_CHECKING:
+    from hxwrappers.demos.demo import Demo
+
+__all__ = ["JournalWriter", "recover_demos"]
+
+_MAGIC = b"hxwjrnl1"
+_HEAD = struct.Struct("<cII")
+_CHECK = struct.Struct("<I")
+
+
+class JournalWriter:
+    """Appends what happens to a file, each record with one unbuffered write.
+
+    What was written is with the operating system and survives the end of the process, `SIGKILL`
+    included. (A power cut can lose what the system had not yet put on disk: some seconds.)
+
+    Args:
+        path: The journal; an existing one is continued.
+
+    Raises:
+        JournalError: The file exists and is no journal.
+        OSError: The file cannot be written to.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        end = _usable_length(self.path) if self.path.exists() else 0
+        self._file = self.path.open("r+b" if end else "wb", buffering=0)
+        self._file.truncate(end)
+        self._file.seek(end)
+        if not end:
+            self._file.write(_MAGIC)
+
+    def begin(self, metadata: DemoMetadata) -> None:
+        """A run begins."""
+        self._write(b"B", metadata.to_json().encode())
+
+    def adopt(self, demo: Demo) -> None:
+        """The run goes on from a demonstration."""
+        store = demo.snapshots
+        self._write(
+            b"P",
+            encode(
+                {
+                    "actions": demo.actions,
+                    "rewards": demo.rewards,
+                    "terminations": demo.terminations,
+                    "truncations": demo.truncations,
+                    "steps": store.steps,
+                    "dictionary": store.dictionary,
+                    "offsets": store.offsets,
+                    "data": store.data,
+                    "seams": list(demo.metadata.seams),
+                }
+            ),
+        )
+
+    def step(self, action: Any, reward: float, terminated: bool, truncated: bool) -> None:
+        """A step was taken."""
+        self._write(b"A", encode([np.asarray(action), reward, terminated, truncated]))
+
+    def snapshot(self, step: int, encoded: bytes) -> None:
+        """A snapshot was taken after `step` actions."""
+        self._write(b"S", encode([step, zlib.compress(encoded, 1)]))
+
+    def rewind(self, step: int) -> None:
+        """The run went back to a step."""
+        self._write(b"R", encode(step))
+
+    def close(self) -> None:
+        """Close the file; nothing is lost without it."""
+        self._file.close()
+
+    def _write(self, kind: bytes, content: bytes) -> None:
+        head = _HEAD.pack(kind, len(content), zlib.crc32(content))
+        self._file.write(head + _CHECK.pack(zlib.crc32(head)) + content)
+
+
+def recover_demos(path: str | os.PathLike[str]) -> list[Demo]:
+    """The demonstrations in a journal, also in that of a process that was killed.
+
+    Args:
+        path: The journal.
+
+    Returns:
+        One demonstration per run that has at least one step, in their order.
+
+    Raises:
+        JournalError: The file is missing, no journal, or damaged before its end.
+    """
+    runs: list[_Run] = []
+    try:
+        for kind, content, _ in _records(Path(path)):
+            _replay_record(runs, kind, content)
+        return [run.demo() for run in runs if run.rewards]
+    except JournalError:
+        raise
+    except (HxWrappersError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise JournalError(f"{os.fspath(path)} is a damaged journal: {error}") from error
+
+
+class _Run:
+    def __init__(self, metadata: DemoMetadata) -> None:
+        self.metadata = metadata
+        self.actions: list[Any] = []
+        self.rewards: list[float] = []
+        self.ends: list[tuple[bool, bool]] = []
+        self.log = SnapshotLog()
+
+    def adopt(self, part: dict[str, Any]) -> None:
+        self.actions = list(part["actions"])
+        self.rewards = part["rewards"].tolist()
+        self.ends = list(
+            zip(part["terminations"].tolist(), part["truncations"].tolist(), strict=True)
+        )
+        self.log = SnapshotLog(
+            SnapshotStore(part["steps"], part["dictionary"], part["offsets"], part["data"])
+        )
+        self.metadata = self.metadata.with_seams(tuple(part["seams"]))
+
+    def cut(self, step: int) -> None:
+        del self.actions[step:], self.rewards[step:], self.ends[step:]
+        self.log.cut(step)
+        seams = tuple(seam for seam in self.metadata.seams if seam <= step)
+        self.metadata = self.metadata.with_seams(seams)
+
+    def demo(self) -> Demo:
+        from hxwrappers.demos.demo import Demo  # noqa: PLC0415 - it imports this package
+
+        ends = np.array(self.ends, np.bool_).reshape(-1, 2)
+        actions = np.stack([np.asarray(action) for action in self.actions])
+        if actions.dtype.kind in "iu" and actions.ndim == 1:
+            actions = actions.astype(np.min_scalar_type(int(actions.max())))
+        return Demo(
+            actions,
+            np.array(self.rewards, np.float64),
+            ends[:, 0],
+            ends[:, 1],
+            self.metadata,
+            self.log.store(),
+        )
+
+
+def _replay_record(runs: list[_Run], kind: bytes, content: bytes) -> None:
+    if kind == b"B":
+        runs.append(_Run(DemoMetadata.from_json(content.decode())))
+        return
+    if not runs:
+        raise JournalError("The journal has a step before any run began; it is damaged.")
+    run = runs[-1]
+    value = decode(content)
+    match kind, value:
+        case b"A", [np.ndarray() as action, float(reward), bool(terminated), bool(truncated)]:
+            run.actions.append(action)
+            run.rewards.append(reward)
+            run.ends.append((terminated, truncated))
+        case b"S", [int(step), bytes(packed)]:
+            run.log.append(step, _inflate(packed))
+        case b"R", int(step):
+            run.cut(step)
+        case b"P", dict(part):
+            run.adopt(part)
+        case _:
+            raise JournalError(f"The journal has a malformed record of kind {kind!r}.")
+
+
+def _inflate(packed: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        encoded = inflater.decompress(packed, MAX_SNAPSHOT_BYTES)
+    except zlib.error as error:
+        raise SnapshotError(f"a snapshot is damaged ({error})") from error
+    if not inflater.eof:
+        raise SnapshotError("a snapshot is truncated or too large")
+    return encoded
+
+
+def _usable_length(path: Path) -> int:
+    if not path.stat().st_size:
+        return 0
+    return max((end for _, _, end in _records(path)), default=len(_MAGIC))
+
+
+def _records(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
+    if not path.is_file():
+        raise JournalError(f"There is no journal at {path}.")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        magic = file.read(len(_MAGIC))
+        if magic != _MAGIC[: len(magic)] or not magic:
+            raise JournalError(f"{path} is no journal of a recording.")
+        while True:
+            at = file.tell()
+            head, check = file.read(_HEAD.size), file.read(_CHECK.size)
+            if len(check) < _CHECK.size:
+                return
+            kind, length, checksum = _HEAD.unpack(head)
+            whole = _CHECK.pack(zlib.crc32(head)) == check
+            if whole and length > size - file.tell():
+                return
+            content = file.read(length) if whole else b""
+            whole = whole and zlib.crc32(content) == checksum
+            if not whole and file.tell() < size:
+                raise JournalError(
+                    f"{path} is damaged at byte {at}: a record does not have its checksum. Cut the "
+                    "file off there to recover what is before."
+                )
+            if not whole:
+                return
+            yield kind, content, file.tell()

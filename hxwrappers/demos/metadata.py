@@ -1,0 +1,199 @@
+"""What a demonstration says about itself, and whether an environment is the one it was made in."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata as packages
+from typing import Any
+
+import gymnasium as gym
+
+from hxwrappers.demos.snapshots.base import NEUTRAL_LAYERS, Snapshotter, layers_of
+from hxwrappers.errors import DemoFileError, DemoMismatchError
+
+__all__ = ["DemoMetadata", "check_same_environment", "describe_environment", "versions"]
+
+FORMAT = "hxwrappers-demo"
+VERSION = 1
+MAX_JSON_BYTES = 1 << 24
+_PACKAGES = ("hxwrappers", "gymnasium", "numpy", "ale-py", "minigrid", "mujoco", "procgen-mirror")
+
+
+@dataclass(frozen=True)
+class DemoMetadata:
+    """What is known of a demonstration beside its steps; all of it JSON values.
+
+    Attributes:
+        env: The environment as `describe_environment` sees it: id, spec, wrappers, action space
+            and, for ALE, game, ROM md5, action meanings, frame skip, stickiness, mode.
+        seed: The seed that the episode was reset with, or None.
+        options: The options that the episode was reset with, or None.
+        family: The family of the snapshots, or None where there are none.
+        seams: The steps at which the run goes on from the stored snapshot and not from the step
+            before, for example where a recording was put together from pieces.
+        versions: Versions of Python and the packages that take part.
+        made_by: How it was made, for example `{"tool": "DemoRecorder"}`.
+    """
+
+    env: dict[str, Any]
+    seed: int | None = None
+    options: dict[str, Any] | None = None
+    family: str | None = None
+    seams: tuple[int, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    made_by: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self, **derived: Any) -> str:
+        """The metadata as a JSON document.
+
+        Args:
+            **derived: Further entries for readers of the file, for example the score.
+
+        Raises:
+            DemoFileError: An entry is no JSON value.
+        """
+        document = {"format": FORMAT, "version": VERSION, **asdict(self), **derived}
+        try:
+            return json.dumps(document, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise DemoFileError(
+                f"The demonstration's metadata are not JSON values: {error}. Reset options and "
+                "made_by may hold numbers, strings, lists and dicts of these only."
+            ) from error
+
+    @classmethod
+    def from_json(cls, text: str) -> DemoMetadata:
+        """Read what `to_json` wrote.
+
+        Raises:
+            DemoFileError: The text is no such document, or of a newer version.
+        """
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise DemoFileError(f"The demonstration's metadata are not JSON: {error}.") from error
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise DemoFileError(f"The file is not a demonstration (expected {FORMAT!r}).")
+        if document.get("version") != VERSION:
+            raise DemoFileError(
+                f"The demonstration is of format version {document.get('version')!r}; this version "
+                f"of hxwrappers reads version {VERSION}. Update hxwrappers."
+            )
+        match document:
+            case {
+                "env": dict(env),
+                "seed": int() | None as seed,
+                "options": dict() | None as options,
+                "family": str() | None as family,
+                "seams": list(seams),
+                "versions": dict(known),
+                "made_by": dict(made_by),
+            } if all(type(seam) is int for seam in seams) and not isinstance(seed, bool):
+                return cls(env, seed, options, family, tuple(seams), known, made_by)
+        raise DemoFileError(
+            "The demonstration's metadata lack entries or have some of wrong types."
+        )
+
+    def with_seams(self, seams: tuple[int, ...]) -> DemoMetadata:
+        """The same with other seams."""
+        return replace(self, seams=seams)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a replay depends on, where installed."""
+    found = {"python": platform.python_version(), "platform": sys.platform}
+    known = {name: _version(name) for name in _PACKAGES}
+    return found | {name: version for name, version in known.items() if version is not None}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return packages.version(name)
+    except packages.PackageNotFoundError:
+        return None
+
+
+def describe_environment(snapshotter: Snapshotter) -> dict[str, Any]:
+    """Describe an environment as far as a demonstration depends on it.
+
+    Args:
+        snapshotter: The snapshotter of the environment.
+    """
+    env = snapshotter.env
+    spec = env.unwrapped.spec
+    return {
+        "id": None if spec is None else spec.id,
+        "spec": _spec(env),
+        "wrappers": [type(layer).__name__ for layer in layers_of(env)],
+        "wrapper_arguments": [_arguments(layer) for layer in layers_of(env)],
+        "action_space": str(env.action_space),
+        **snapshotter.describe(),
+    }
+
+
+def check_same_environment(described: dict[str, Any], snapshotter: Snapshotter) -> None:
+    """Check that an environment is of the kind that a demonstration describes.
+
+    Args:
+        described: The `env` entry of the demonstration's metadata.
+        snapshotter: The snapshotter of the environment at hand.
+
+    Raises:
+        DemoMismatchError: It is not; the message lists everything that differs.
+    """
+    here = describe_environment(snapshotter)
+    differences = [
+        f"{name.replace('_', ' ')}: {described.get(name)!r} in the demonstration, "
+        f"{here[name]!r} in the environment"
+        for name in here
+        if name not in ("id", "spec", "wrappers", "wrapper_arguments")
+        and described.get(name) != here[name]
+    ]
+    if "game" not in here and described.get("id") != here["id"]:
+        differences.insert(
+            0, f"id: {described.get('id')!r} in the demonstration, {here['id']!r} here"
+        )
+    then, now = _shaping(described.get("wrappers")), _shaping(here["wrappers"])
+    if then != now:
+        differences.append(f"wrappers: {then} in the demonstration, {now} in the environment")
+    if differences:
+        raise DemoMismatchError(
+            "The demonstration was made in another environment: "
+            + "; ".join(differences)
+            + ". Make the environment as the demonstration's metadata describe it, and use it at "
+            "the level at which the demonstration was recorded."
+        )
+
+
+def _arguments(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any] | None:
+    """The arguments that a wrapper recorded of itself, or None where they are no JSON values."""
+    arguments = getattr(layer, "_saved_kwargs", {})
+    try:
+        document = json.loads(json.dumps(arguments, allow_nan=False))
+    except (TypeError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _shaping(wrappers: object) -> list[object]:
+    names = wrappers if isinstance(wrappers, list) else []
+    return [name for name in names if name not in NEUTRAL_LAYERS]
+
+
+def _spec(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
+    try:
+        return _spec_document(env)
+    except (TypeError, ValueError, AttributeError):
+        # A wrapper with arguments that are no JSON values; the innermost spec still tells.
+        return _spec_document(env.unwrapped)
+
+
+def _spec_document(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
+    spec = env.spec
+    if spec is None:
+        return None
+    document = json.loads(spec.to_json())
+    return document if isinstance(document, dict) else None

@@ -1,0 +1,184 @@
+"""Demonstrations from and to Minari datasets (https://minari.farama.org)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+
+from hxwrappers.demos.demo import Demo
+from hxwrappers.demos.recording import DemoRecording
+from hxwrappers.errors import DemoMismatchError, DemoVerificationError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    from minari import MinariDataset
+
+__all__ = ["demos_from_minari", "demos_to_minari"]
+
+
+def demos_from_minari(
+    dataset: MinariDataset | str,
+    *,
+    env: gym.Env[Any, Any] | None = None,
+    episodes: Sequence[int] | None = None,
+    snapshot_every: int = 50,
+) -> list[Demo]:
+    """Turn episodes of a Minari dataset into demonstrations, replaying each to check it.
+
+    Args:
+        dataset: The dataset, or the id of a local one.
+        env: The environment that the dataset was made in; made from the dataset's spec if None.
+        episodes: Which episodes; all if None.
+        snapshot_every: Steps between two snapshots.
+
+    Returns:
+        One demonstration per episode.
+
+    Raises:
+        DemoMismatchError: The dataset names no environment, or an episode no seed.
+        DemoVerificationError: The replay gives other rewards or ends than the dataset has.
+        gymnasium.error.DependencyNotInstalled: Minari is not installed.
+    """
+    minari = _import_minari()
+    loaded = minari.load_dataset(dataset) if isinstance(dataset, str) else dataset
+    name = str(loaded.spec.dataset_id)
+    if env is None:
+        if loaded.spec.env_spec is None:
+            raise DemoMismatchError(
+                f"The dataset {name} does not say which environment it was made in; give it as env."
+            )
+        env = loaded.recover_environment()
+    indices = list(range(loaded.total_episodes)) if episodes is None else list(episodes)
+    chosen = loaded.filter_episodes(lambda episode: episode.id in set(indices))
+    details = list(chosen.storage.get_episode_metadata(chosen.episode_indices))
+    recording = DemoRecording(env, snapshot_every=snapshot_every, made_by={"dataset": name})
+    return [
+        _record(recording, episode, detail, f"episode {episode.id} of {name}")
+        for episode, detail in zip(chosen.iterate_episodes(), details, strict=True)
+    ]
+
+
+def demos_to_minari(
+    demos: Iterable[Demo],
+    dataset_id: str,
+    env: gym.Env[Any, Any],
+    **dataset_arguments: Any,
+) -> MinariDataset:
+    """Write demonstrations to a Minari dataset, replaying each for its observations.
+
+    Observations are stored exactly (`jpeg_encoding=False`). Rewards are the environment's own
+    (extrinsic) ones, as recorded. Snapshots are not part of a dataset; seeds are. One
+    demonstration's observations are held in memory at a time.
+
+    Args:
+        demos: The demonstrations, all made in the kind of environment that `env` is.
+        dataset_id: The new dataset's id, for example `"montezuma/demos-v0"`.
+        env: The environment to replay in, at the level at which they were recorded.
+        **dataset_arguments: Further arguments of `minari.create_dataset_from_buffers`, for example
+            `author`.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        InvalidArgumentError: There are no demonstrations.
+        DemoMismatchError: A demonstration is of another kind of environment.
+        DemoVerificationError: A replay gives other rewards than were recorded.
+        gymnasium.error.DependencyNotInstalled: Minari is not installed.
+    """
+    minari = _import_minari()
+    dataset: Any = None
+    for demo in demos:
+        buffer = _episode(demo, env)
+        if dataset is None:
+            dataset = minari.create_dataset_from_buffers(
+                dataset_id, [buffer], env=env, jpeg_encoding=False, **dataset_arguments
+            )
+        else:
+            dataset.storage.update_episodes([buffer])
+    if dataset is None:
+        raise InvalidArgumentError("There are no demonstrations to write to a dataset.")
+    return minari.load_dataset(dataset_id)
+
+
+def _record(recording: DemoRecording, episode: Any, detail: dict[str, Any], name: str) -> Demo:
+    seed = detail.get("seed")
+    if seed is None:
+        raise DemoMismatchError(
+            f"{name} has no seed, so it cannot be replayed from its start. Collect datasets with "
+            "env.reset(seed=...) in each episode."
+        )
+    options = detail.get("options")
+    recording.reset(seed=int(seed), options=options if isinstance(options, dict) else None)
+    space = recording.env.action_space
+    for step in range(len(episode)):
+        action = episode.actions[step]
+        taken = int(action) if isinstance(space, gym.spaces.Discrete) else action
+        _, reward, terminated, truncated, _ = recording.step(taken)
+        replayed = (reward, terminated, truncated)
+        recorded = (
+            float(episode.rewards[step]),
+            bool(episode.terminations[step]),
+            bool(episode.truncations[step]),
+        )
+        last = step + 1 == len(episode)
+        if replayed[0] != recorded[0] or (replayed != recorded and not last):
+            raise DemoVerificationError(
+                f"{name}: the replay gives {replayed} at step {step + 1}, but the dataset has "
+                f"{recorded} (reward, termination, truncation). The environment's version or "
+                "settings are not the dataset's, or it is not reproducible."
+            )
+        if any(replayed[1:]) and not last:
+            break
+    return recording.demo(tool="demos_from_minari", episode=int(episode.id))
+
+
+def _episode(demo: Demo, env: gym.Env[Any, Any]) -> Any:
+    from minari.data_collector import EpisodeBuffer  # noqa: PLC0415 - optional
+
+    player = demo.player(env)
+    observations = [player.restore(0)]
+    actions = []
+    for transition in player.replay(0, len(demo)):
+        observations.append(transition.observation)
+        actions.append(transition.action)
+        if transition.reward != demo.rewards[transition.step - 1]:
+            raise DemoVerificationError(
+                f"The replay gives the reward {transition.reward} at step {transition.step}, but "
+                f"{demo.rewards[transition.step - 1]} was recorded; nothing was written for it."
+            )
+    return EpisodeBuffer(
+        seed=demo.metadata.seed,
+        options=demo.metadata.options,
+        observations=_columns(observations, env.observation_space),
+        actions=_columns(actions, env.action_space),
+        rewards=demo.rewards.tolist(),
+        terminations=demo.terminations.tolist(),
+        truncations=demo.truncations.tolist(),
+    )
+
+
+def _columns(values: list[Any], space: gym.Space[Any]) -> Any:
+    """A list per leaf of the space, as Minari stores them."""
+    if isinstance(space, gym.spaces.Dict):
+        return {key: _columns([value[key] for value in values], space[key]) for key in space}
+    if isinstance(space, gym.spaces.Tuple):
+        return tuple(
+            _columns([value[index] for value in values], part) for index, part in enumerate(space)
+        )
+    if isinstance(space, gym.spaces.Text):
+        return values
+    return list(np.asarray(values))
+
+
+def _import_minari() -> Any:
+    try:
+        import h5py  # noqa: F401, PLC0415 - optional; Minari needs it for its files
+        import minari  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise gym.error.DependencyNotInstalled(
+            'Minari datasets need Minari: pip install "hxwrappers[minari]"'
+        ) from error
+    return minari

@@ -1,0 +1,305 @@
+"""Replaying a demonstration in an environment: going to a step, playing on, comparing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from hxwrappers.demos.metadata import check_same_environment
+from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
+from hxwrappers.errors import DemoMismatchError, DemoVerificationError, SnapshotError
+
+if TYPE_CHECKING:
+    from hxwrappers.demos.demo import Demo
+
+__all__ = ["DemoPlayer", "Difference", "Transition", "Verification"]
+
+_REMEMBER_EVERY = 64
+
+
+class Transition(NamedTuple):
+    """What one action of a demonstration gave when it was taken again.
+
+    Attributes:
+        step: The step that the action led to: 1 for the first action.
+        action: The action taken.
+        observation: The observation.
+        reward: The environment's own reward, without a wrapper's bonus.
+        terminated: Whether the episode ended.
+        truncated: Whether the episode was cut off.
+        info: The environment's further information.
+    """
+
+    step: int
+    action: Any
+    observation: Any
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a replay left the recording.
+
+    Attributes:
+        step: The step after the action that gave something else.
+        what: `"reward"`, `"termination"`, `"truncation"` or `"state"`.
+        recorded: What was recorded, or None for a state.
+        replayed: What the replay gave, or None for a state.
+    """
+
+    step: int
+    what: str
+    recorded: object = None
+    replayed: object = None
+
+    def __str__(self) -> str:
+        if self.what == "state":
+            return f"step {self.step}: the state is not the one recorded"
+        return f"step {self.step}: {self.what} {self.replayed}, but {self.recorded} was recorded"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `Demo.verify` found.
+
+    Attributes:
+        steps: How many actions were replayed.
+        snapshots: How many snapshots were restored.
+        score: The return of the replay up to where it was stopped.
+        first_difference: Where the replay left the recording, or None.
+    """
+
+    steps: int
+    snapshots: int
+    score: float
+    first_difference: Difference | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the replay was the recording, step by step."""
+        return self.first_difference is None
+
+    def raise_if_different(self) -> None:
+        """Raise where the replay differs.
+
+        Raises:
+            DemoVerificationError: It does; the message names the first step.
+        """
+        if self.first_difference is not None:
+            raise DemoVerificationError(
+                f"The replay differs from the recording at {self.first_difference}. The "
+                "environment, its version or its ROM is not the recording's, or the file was "
+                "changed."
+            )
+
+
+class DemoPlayer:
+    """Replays one demonstration in one environment.
+
+    Environments whose snapshots are not kept in files are replayed from the seed; the states on
+    the way are remembered every 64 steps, so that the next restore is fast.
+
+    Args:
+        demo: The demonstration.
+        env: The environment, at the level at which the demonstration was recorded.
+        snapshotter: What freezes `env`; found by itself unless given.
+        remembered: States of the run by step that are known beside the stored ones.
+
+    Raises:
+        DemoMismatchError: The environment is of another kind than the recording's.
+    """
+
+    def __init__(
+        self,
+        demo: Demo,
+        env: gym.Env[Any, Any],
+        snapshotter: Snapshotter | None = None,
+        remembered: Mapping[int, Snapshot] | None = None,
+    ) -> None:
+        self.demo = demo
+        self.env = env
+        self.snapshotter = find_snapshotter(env) if snapshotter is None else snapshotter
+        check_same_environment(demo.metadata.env, self.snapshotter)
+        family = demo.metadata.family
+        if len(demo.snapshots) and family != self.snapshotter.family:
+            raise DemoMismatchError(
+                f"The demonstration's snapshots are of the family {family!r}, but this environment "
+                f"is frozen by {self.snapshotter.family!r}. Give the snapshotter that fits."
+            )
+        _check_actions(demo.actions, env.action_space)
+        if not _was_reset(env):
+            env.reset(seed=demo.metadata.seed, options=demo.metadata.options)
+        self._seams = frozenset(demo.metadata.seams)
+        self._remembered = dict(remembered or {})
+
+    def restore(self, step: int) -> Any:
+        """Go to a step; see `Demo.restore`."""
+        if step == 0:
+            return self._restore_start()
+        start = self._go_before(step)
+        observation = None
+        for transition in self._play(start, step):
+            observation = transition.observation
+        return observation
+
+    def replay(self, start: int, stop: int) -> Iterator[Transition]:
+        """Go to a step and take the demonstration's actions; see `Demo.replay`."""
+        self.restore(start)
+        yield from self._play(start, stop)
+
+    def verify(self) -> Verification:
+        """Replay from every snapshot and compare; see `Demo.verify`."""
+        store = self.demo.snapshots
+        bounds = [0, *(step for step in store.steps.tolist() if step > 0), len(self.demo)]
+        steps, score = 0, 0.0
+        for start, stop in pairwise(bounds):
+            self._go_before(start + 1)
+            for transition in self._play(start, stop, mend_seams=False):
+                steps += 1
+                score += transition.reward
+                difference = self._compare(transition)
+                if difference is not None:
+                    return Verification(steps, len(store), score, difference)
+            index = store.last_at_or_before(stop)
+            if index is not None and store.steps[index] == stop and not self._is_reached(index):
+                return Verification(steps, len(store), score, Difference(stop, "state"))
+        return Verification(steps, len(store), score)
+
+    def _compare(self, transition: Transition) -> Difference | None:
+        at = transition.step - 1
+        for what, recorded, replayed in (
+            ("reward", float(self.demo.rewards[at]), transition.reward),
+            ("termination", bool(self.demo.terminations[at]), transition.terminated),
+            ("truncation", bool(self.demo.truncations[at]), transition.truncated),
+        ):
+            if recorded != replayed:
+                return Difference(transition.step, what, recorded, replayed)
+        return None
+
+    def _is_reached(self, index: int) -> bool:
+        if int(self.demo.snapshots.steps[index]) in self._seams:
+            return True
+        snapshotter = self.snapshotter
+        recorded = snapshotter.fingerprint(self._stored(index))
+        return snapshotter.exact_now() and recorded == snapshotter.fingerprint(
+            snapshotter.snapshot()
+        )
+
+    def _restore_start(self) -> Any:
+        first = self.demo.snapshots.last_at_or_before(0)
+        if first is not None:
+            snapshot = self._stored(first)
+        elif 0 in self._remembered:
+            snapshot = self._remembered[0]
+        else:
+            return self._reset()
+        observation = snapshot.observation
+        if not _fits(observation, self.env):
+            # The recording's observations were of another kind; the reset shows the same moment.
+            observation, _ = self.env.reset(
+                seed=self.demo.metadata.seed, options=self.demo.metadata.options
+            )
+        self.snapshotter.restore(snapshot)
+        return observation
+
+    def _go_before(self, step: int) -> int:
+        """Restore the nearest state that is at least one action before a step."""
+        remembered = max((known for known in self._remembered if known < step), default=-1)
+        index = self.demo.snapshots.last_at_or_before(step - 1)
+        stored = -1 if index is None else int(self.demo.snapshots.steps[index])
+        if remembered > stored:
+            self.snapshotter.restore(self._remembered[remembered])
+            return remembered
+        if index is not None:
+            self.snapshotter.restore(self._stored(index))
+            return stored
+        self._reset()
+        return 0
+
+    def _reset(self) -> Any:
+        metadata = self.demo.metadata
+        if metadata.seed is None:
+            raise SnapshotError(
+                "The demonstration has neither a snapshot before this step nor a seed to replay "
+                "it from. Record it again from env.reset(seed=...)."
+            )
+        observation, _ = self.env.reset(seed=metadata.seed, options=metadata.options)
+        self.snapshotter.saw_reset(metadata.seed, metadata.options)
+        return observation
+
+    def _play(self, start: int, stop: int, *, mend_seams: bool = True) -> Iterator[Transition]:
+        for at in range(start, stop):
+            action = self._action(at)
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            self.snapshotter.saw_step(action)
+            if mend_seams and at + 1 in self._seams:
+                index = self.demo.snapshots.last_at_or_before(at + 1)
+                assert index is not None
+                self.snapshotter.restore(self._stored(index))
+            else:
+                self._remember(at + 1)
+            own = own_reward(reward, info)
+            yield Transition(at + 1, action, observation, own, terminated, truncated, info)
+
+    def _remember(self, step: int) -> None:
+        snapshotter = self.snapshotter
+        wanted = not snapshotter.persistent and snapshotter.fast and step % _REMEMBER_EVERY == 0
+        if wanted and step not in self._remembered and snapshotter.exact_now():
+            self._remembered[step] = snapshotter.snapshot()
+
+    def _action(self, at: int) -> Any:
+        action = self.demo.actions[at]
+        space = self.env.action_space
+        if isinstance(space, gym.spaces.Discrete):
+            return int(action)
+        return np.array(action, dtype=space.dtype)
+
+    def _stored(self, index: int) -> Snapshot:
+        return self.snapshotter.decode(self.demo.snapshots.get(index))
+
+
+def _check_actions(actions: npt.NDArray[Any], space: gym.Space[Any]) -> None:
+    shape = actions.shape[1:]
+    if isinstance(space, gym.spaces.Discrete):
+        fits = shape == () and actions.dtype.kind in "iu"
+        fits = fits and bool(((actions >= space.start) & (actions < space.start + space.n)).all())
+    elif isinstance(space, gym.spaces.MultiDiscrete):
+        fits = shape == space.shape and bool(((actions >= 0) & (actions < space.nvec)).all())
+    else:
+        fits = shape == space.shape
+    if not fits:
+        raise DemoMismatchError(
+            f"The demonstration has actions that {space} does not have: {actions.dtype} of shape "
+            f"{actions.shape}, or out of range. It is of another environment, or damaged."
+        )
+
+
+def own_reward(reward: SupportsFloat, info: Mapping[str, Any]) -> float:
+    """The environment's own reward, also where a wrapper has added a bonus to it.
+
+    Args:
+        reward: What `step` returned.
+        info: The step's info; bonus wrappers keep the environment's reward there.
+    """
+    return float(info.get("extrinsic_reward", reward))
+
+
+def _was_reset(env: gym.Env[Any, Any]) -> bool:
+    """Whether wrappers that set themselves up at the first reset have done so."""
+    return bool(env.has_wrapper_attr("has_reset") and env.get_wrapper_attr("has_reset"))
+
+
+def _fits(observation: Any, env: gym.Env[Any, Any]) -> bool:
+    try:
+        return observation is not None and bool(env.observation_space.contains(observation))
+    except (TypeError, ValueError, AttributeError):
+        return False

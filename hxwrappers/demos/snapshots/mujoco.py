@@ -1,0 +1,144 @@
+"""Snapshots of MuJoCo simulations."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+
+from hxwrappers.demos.capture import Kept, apply, capture
+from hxwrappers.demos.snapshots.base import LayeredSnapshotter
+from hxwrappers.errors import SnapshotError
+
+__all__ = ["MujocoSnapshotter"]
+
+# What rewards and observations read; all of a size that the model sets. Contacts and constraints,
+# whose sizes vary, are rebuilt by the next step before anything reads them.
+_DERIVED = (
+    "actuator_force",
+    "actuator_length",
+    "actuator_velocity",
+    "cacc",
+    "cdof",
+    "cdof_dot",
+    "cfrc_ext",
+    "cfrc_int",
+    "cinert",
+    "cvel",
+    "geom_xmat",
+    "geom_xpos",
+    "qacc",
+    "qacc_smooth",
+    "qfrc_actuator",
+    "qfrc_bias",
+    "qfrc_constraint",
+    "qfrc_passive",
+    "qfrc_smooth",
+    "sensordata",
+    "site_xmat",
+    "site_xpos",
+    "subtree_angmom",
+    "subtree_com",
+    "subtree_linvel",
+    "ten_length",
+    "ten_velocity",
+    "xanchor",
+    "xaxis",
+    "ximat",
+    "xipos",
+    "xmat",
+    "xpos",
+    "xquat",
+)
+_NOT_STATE = frozenset({"model", "data", "mujoco_renderer", "_cached_spec", "spec"})
+
+
+class MujocoSnapshotter(LayeredSnapshotter):
+    """Freezes `gymnasium.envs.mujoco.MujocoEnv` and the wrappers around it.
+
+    The whole state that the integrator goes on from is kept (`mjSTATE_INTEGRATION`), and beside it
+    the quantities derived from it, which lag behind by one substep and which some rewards read
+    before the next one.
+
+    Args:
+        env: An environment around a `MujocoEnv`.
+    """
+
+    family: ClassVar[str] = "mujoco"
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self._base: Any = env.unwrapped
+
+    @classmethod
+    def supports(cls, env: gym.Env[Any, Any]) -> bool:
+        """Whether the innermost environment is a `MujocoEnv` on the `mujoco` package."""
+        return any(
+            kind.__module__ == "gymnasium.envs.mujoco.mujoco_env" and kind.__name__ == "MujocoEnv"
+            for kind in type(env.unwrapped).__mro__
+        )
+
+    def freeze_base(self) -> dict[str, Any]:
+        """The simulation's state, derived arrays, and the environment's own attributes."""
+        import mujoco  # noqa: PLC0415 - optional; it is there, since the environment is
+
+        model, data = self._base.model, self._base.data
+        kind = mujoco.mjtState.mjSTATE_INTEGRATION
+        state = np.empty(mujoco.mj_stateSize(model, kind), np.float64)
+        mujoco.mj_getState(model, data, state, kind)
+        return {
+            "state": state,
+            "derived": {name: value.copy() for name, value in _derived(data).items()},
+            "attributes": _attributes(self._base),
+        }
+
+    def thaw_base(self, base: Any) -> None:
+        """Restore the simulation and the environment's own attributes."""
+        import mujoco  # noqa: PLC0415 - optional; it is there, since the environment is
+
+        model, data = self._base.model, self._base.data
+        mujoco.mj_setState(model, data, base["state"], mujoco.mjtState.mjSTATE_INTEGRATION)
+        for name, live in _derived(data).items():
+            if name in base["derived"]:
+                live[...] = base["derived"][name]
+        for name, value in base["attributes"].items():
+            current = vars(self._base).get(name)
+            vars(self._base)[name] = apply(current, value, f"{type(self._base).__name__}.{name}")
+
+    def check_base(self, base: Any) -> Any:
+        """Check that every array has the size that this model's has."""
+        expected = self.freeze_base()
+        match base:
+            case {"state": np.ndarray() as state, "derived": dict(derived), "attributes": dict()}:
+                same = _same(state, expected["state"]) and all(
+                    name in expected["derived"] and _same(value, expected["derived"][name])
+                    for name, value in derived.items()
+                )
+            case _:
+                same = False
+        if not same:
+            raise SnapshotError(
+                "The snapshot does not fit this MuJoCo model: its arrays have other names, sizes "
+                "or types. Use an environment of the same model."
+            )
+        return base
+
+
+def _same(value: object, expected: np.ndarray[Any, Any]) -> bool:
+    return (
+        isinstance(value, np.ndarray)
+        and value.shape == expected.shape
+        and value.dtype == expected.dtype
+    )
+
+
+def _derived(data: Any) -> dict[str, np.ndarray[Any, Any]]:
+    return {name: getattr(data, name) for name in _DERIVED if hasattr(data, name)}
+
+
+def _attributes(base: Any) -> dict[str, Any]:
+    captured = {
+        name: capture(value) for name, value in vars(base).items() if name not in _NOT_STATE
+    }
+    return {name: value for name, value in captured.items() if not isinstance(value, Kept)}

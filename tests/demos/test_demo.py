@@ -1,0 +1,338 @@
+"""Demonstrations: their steps, their files, returning to them, checking them."""
+
+import json
+import pickle
+from dataclasses import replace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import data_equivalence
+from gymnasium.wrappers import FrameStackObservation
+
+from hxwrappers.demos import (
+    Demo,
+    DemoRecording,
+    concatenate,
+    find_snapshotter,
+    make_environment,
+)
+from hxwrappers.demos.store import SnapshotLog
+from hxwrappers.errors import (
+    DemoError,
+    DemoFileError,
+    DemoMismatchError,
+    DemoVerificationError,
+    InvalidArgumentError,
+    SnapshotError,
+)
+from tests.demos.samples import deep_stack, frame_env, play, record
+
+
+def with_rewards(demo: Demo, rewards: list[float]) -> Demo:
+    count = len(rewards)
+    return Demo(
+        demo.actions[:count],
+        np.array(rewards, np.float64),
+        demo.terminations[:count],
+        demo.truncations[:count],
+        demo.metadata,
+        demo.snapshots.up_to(count),
+    )
+
+
+@pytest.fixture(scope="module")
+def pong():
+    env = frame_env()
+    recording = DemoRecording(env, snapshot_every=20)
+    observations = play(recording, 130)
+    return env, recording.demo(), observations
+
+
+def test_returns_and_slices(pong):
+    demo = with_rewards(pong[1], [0, 1, 0, -1, 2, 0])
+    assert demo.score == 2
+    assert demo.returns().tolist() == [0, 0, 1, 1, 0, 2, 2]
+    assert [demo.return_at(step) for step in range(7)] == [0, 0, 1, 1, 0, 2, 2]
+    assert demo.step_of_reward() == 2
+    assert demo.step_of_reward(2) == 5
+    assert demo.step_of_return(2) == 5
+    assert len(demo.slice(stop_at_reward=1)) == 2
+    assert len(demo.slice(stop_at_return=1)) == 2
+    assert len(demo.slice(stop=-2)) == 4
+    assert len(demo.slice(stop=0)) == 0
+    assert demo.slice(stop=6).rewards.tolist() == demo.rewards.tolist()
+    for wrong in ({}, {"stop": 1, "stop_at_reward": 1}, {"stop": 7}, {"stop": -7}):
+        with pytest.raises(InvalidArgumentError):
+            demo.slice(**wrong)
+    with pytest.raises(InvalidArgumentError, match="2 positive rewards"):
+        demo.slice(stop_at_reward=3)
+    with pytest.raises(InvalidArgumentError, match="its highest is 2"):
+        demo.slice(stop_at_return=3)
+    with pytest.raises(InvalidArgumentError, match="out of range"):
+        demo.return_at(7)
+
+
+@pytest.mark.parametrize(
+    "make", [frame_env, deep_stack, lambda: gym.make("CartPole-v1"), lambda: frame_env("Qbert")]
+)
+def test_every_step_can_be_returned_to(make, tmp_path):
+    env = make()
+    recording = DemoRecording(env, snapshot_every=11)
+    observations = play(recording, 45)
+    recording.demo().save(tmp_path / "demo.npz")
+    demo = Demo.load(tmp_path / "demo.npz")
+    other = make()
+    for step in np.random.default_rng(0).permutation(len(demo) + 1).tolist():
+        got = demo.restore(other, step)
+        assert data_equivalence(got, observations[step], exact=True), step
+    assert demo.verify(other).ok
+    for transition in demo.replay(other, 5, 9):
+        assert data_equivalence(transition.observation, observations[transition.step], exact=True)
+        assert transition.reward == demo.rewards[transition.step - 1]
+
+
+def test_a_file_holds_everything(pong, tmp_path):
+    _, demo, _ = pong
+    demo.save(tmp_path / "demo.npz")
+    loaded = Demo.load(tmp_path / "demo.npz")
+    assert loaded.metadata == demo.metadata
+    assert loaded.snapshots == demo.snapshots
+    for name in ("actions", "rewards", "terminations", "truncations"):
+        one, other = getattr(loaded, name), getattr(demo, name)
+        assert one.dtype == other.dtype
+        assert (one == other).all()
+    assert loaded.actions.dtype == np.uint8
+    with np.load(tmp_path / "demo.npz", allow_pickle=False) as archive:
+        document = json.loads(archive["metadata"].tobytes())
+    assert document["score"] == demo.score
+    assert document["steps"] == len(demo)
+    assert document["env"]["game"] == "pong"
+    assert document["versions"]["ale-py"]
+    again = pickle.loads(pickle.dumps(demo))
+    assert again.snapshots == demo.snapshots
+    assert again.verify(pong[0]).ok
+
+
+def test_the_generator_is_stored_once(pong):
+    _, demo, _ = pong
+    count = len(demo.snapshots)
+    assert count == 7
+    assert len(demo.snapshots.data) < 7700 + count * 700
+
+
+def test_no_file_is_half_written(pong, tmp_path, monkeypatch):
+    path = tmp_path / "demo.npz"
+    pong[1].save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(np, "savez_compressed", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pong[1].slice(stop=5).save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_changed_demonstration_is_found_out(pong):
+    env, demo, _ = pong
+    rewards = demo.rewards.copy()
+    rewards[76] += 1
+    found = replace(demo, rewards=rewards).verify(env)
+    assert not found.ok
+    assert str(found.first_difference) == "step 77: reward 0.0, but 1.0 was recorded"
+    with pytest.raises(DemoVerificationError, match="at step 77: reward"):
+        found.raise_if_different()
+    demo.verify(env).raise_if_different()
+
+    ends = demo.terminations.copy()
+    ends[9] = True
+    assert replace(demo, terminations=ends).verify(env).first_difference.what == "termination"
+    assert replace(demo, truncations=ends).verify(env).first_difference.what == "truncation"
+
+    actions = demo.actions.copy()
+    actions[41:60] = 3 - actions[41:60] // 2
+    difference = replace(demo, actions=actions).verify(env).first_difference
+    assert (difference.step, difference.what) == (60, "state")
+    assert str(difference) == "step 60: the state is not the one recorded"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: frame_env("Breakout"), "game: 'pong' in the demonstration, 'breakout'"),
+        (lambda: frame_env(full_action_space=True), "actions: "),
+        (lambda: frame_env(frameskip=4), "frame skip: 1 in the demonstration, 4"),
+        (lambda: frame_env(repeat_action_probability=0.25), "repeat action probability: 0.0"),
+        (lambda: frame_env(mode=1), "mode: 0"),
+        (lambda: frame_env(difficulty=1), "difficulty: 0"),
+        (lambda: FrameStackObservation(frame_env(), 2), "wrappers: "),
+        (lambda: gym.make("CartPole-v1"), "id: 'ALE/Pong-v5'"),
+    ],
+)
+def test_other_environments_are_refused(pong, make, message):
+    with pytest.raises(DemoMismatchError, match=message):
+        pong[1].restore(make(), 3)
+
+
+@pytest.mark.parametrize("actions", [[0, 6], [0, -1], [0.0, 1.0], [[0], [1]]])
+def test_actions_that_the_environment_lacks(pong, actions):
+    env, demo, _ = pong
+    other = replace(demo.slice(stop=2), actions=np.array(actions))
+    with pytest.raises(DemoMismatchError, match="actions that Discrete"):
+        other.restore(env, 1)
+
+
+def test_another_rom_is_refused(pong):
+    env, demo, _ = pong
+    described = {**demo.metadata.env, "rom_md5": "0" * 32}
+    other = replace(demo, metadata=replace(demo.metadata, env=described))
+    with pytest.raises(DemoMismatchError, match="rom md5: '000"):
+        other.restore(env, 3)
+    described = {**demo.metadata.env}
+    family = replace(demo, metadata=replace(demo.metadata, family="mujoco"))
+    with pytest.raises(DemoMismatchError, match="family 'mujoco'"):
+        family.restore(env, 3)
+
+
+def test_another_observation_than_the_recordings(pong):
+    _, demo, _ = pong
+    env = frame_env(obs_type="ram")
+    assert demo.restore(env, 0).shape == (128,)
+    assert demo.verify(env).ok
+
+
+def test_without_snapshot_and_seed_there_is_no_return():
+    env = gym.make("CartPole-v1")
+    recording = DemoRecording(env)
+    recording.reset()
+    recording.step(0)
+    demo = recording.demo()
+    with pytest.raises(SnapshotError, match="neither a snapshot"):
+        demo.restore(env, 1)
+    with pytest.raises(SnapshotError, match="neither a snapshot"):
+        demo.restore(env, 0)
+
+
+def test_seams():
+    """Two recordings, end to end: the second begins in a state of its own."""
+    first, second = record(frame_env(), 50, seed=1), record(frame_env(), 45, seed=2)
+    joined = concatenate(first, second, second)
+    assert len(joined) == 140
+    assert joined.metadata.seams == (50, 95)
+    env = frame_env()
+    assert joined.verify(env).ok
+    straight = [item.observation for item in joined.replay(env, 30, 70)]
+    assert all(
+        np.array_equal(joined.restore(env, step), straight[step - 31]) for step in range(31, 71)
+    )
+    expected = [item.observation for item in second.replay(env, 0, 20)]
+    assert all(map(np.array_equal, straight[20:], expected))
+    assert joined.slice(stop=60).metadata.seams == (50,)
+    assert concatenate(first) is first
+
+
+def test_joining_what_does_not_belong_together(pong):
+    demo = pong[1]
+    with pytest.raises(DemoMismatchError, match=r"they differ in .*game"):
+        concatenate(demo, record(frame_env("Breakout"), 5))
+    ended = demo.terminations.copy()
+    ended[-1] = True
+    with pytest.raises(DemoError, match="ends with the episode's end"):
+        concatenate(replace(demo, terminations=ended), demo)
+
+
+def test_replayed_parts_are_joined_without_a_seam():
+    env = gym.make("FrozenLake-v1", is_slippery=False)
+    recording = DemoRecording(env)
+    recording.reset(seed=0)
+    for action in (1, 1, 2, 1, 2, 2):
+        recording.step(action)
+    whole = recording.demo()
+    tail = Demo(
+        whole.actions[3:],
+        whole.rewards[3:],
+        whole.terminations[3:],
+        whole.truncations[3:],
+        whole.metadata,
+        whole.snapshots,
+    )
+    joined = concatenate(whole.slice(stop=3), tail)
+    assert joined.metadata.seams == ()
+    assert joined.verify(env).ok
+    assert joined.score == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda demo: {"rewards": demo.rewards[:-1]},
+        lambda demo: {"rewards": demo.rewards.astype(np.float32)},
+        lambda demo: {"rewards": np.full_like(demo.rewards, np.nan)},
+        lambda demo: {"terminations": demo.rewards},
+        lambda _: {"actions": np.array(3)},
+        lambda demo: {"metadata": demo.metadata.with_seams((3,))},
+    ],
+)
+def test_arrays_that_do_not_fit(pong, change):
+    with pytest.raises(DemoError):
+        replace(pong[1], **change(pong[1]))
+
+
+def test_snapshots_past_the_end(pong):
+    log = SnapshotLog()
+    log.append(1000, b"x")
+    with pytest.raises(DemoError, match="snapshot at step 1000"):
+        replace(pong[1], snapshots=log.store())
+
+
+def test_a_given_snapshotter_is_used(pong):
+    env, demo, _ = pong
+    snapshotter = find_snapshotter(env)
+    assert demo.player(env, snapshotter).snapshotter is snapshotter
+    assert demo.player(env) is demo.player(env, snapshotter)
+    assert demo.player(frame_env()).snapshotter is not snapshotter
+
+
+class TestMakeEnvironment:
+    def test_with_wrappers(self):
+        demo = record(deep_stack(), 10)
+        env = make_environment(demo)
+        assert demo.verify(env).ok
+        assert make_environment(demo, render_mode="rgb_array").render_mode == "rgb_array"
+
+    @pytest.mark.parametrize(
+        ("env", "message"),
+        [
+            ({"id": None, "spec": None}, "does not say which"),
+            ({"id": "os:system-v0"}, "not registered"),
+            ({"spec": {"kwargs": {"x": 1}}}, "cannot be made"),
+            ({"wrappers": ["TimeLimit"], "wrapper_arguments": [{"steps": 3}]}, "cannot be made"),
+            (
+                {"wrappers": ["RecordVideo"], "wrapper_arguments": [{"video_folder": "/"}]},
+                "RecordVideo, which is not made",
+            ),
+            ({"wrappers": ["os:system"], "wrapper_arguments": [{}]}, "os:system, which is not"),
+            ({"wrappers": ["TimeLimit"], "wrapper_arguments": [None]}, "which is not made"),
+            ({"wrappers": [["TimeLimit"]], "wrapper_arguments": [{}]}, "which is not made"),
+            ({"wrappers": ["TimeLimit"], "wrapper_arguments": []}, "does not say which"),
+        ],
+    )
+    def test_nothing_else_is_made_from_a_file(self, pong, env, message):
+        known = {
+            "id": "CartPole-v1",
+            "spec": {"kwargs": {}},
+            "wrappers": [],
+            "wrapper_arguments": [],
+        }
+        demo = replace(pong[1], metadata=replace(pong[1].metadata, env={**known, **env}))
+        with pytest.raises(DemoMismatchError, match=message):
+            make_environment(demo)
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(DemoFileError, match="no demonstration file"):
+        Demo.load(tmp_path / "nothing.npz")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    with pytest.raises(DemoFileError, match="could not be read"):
+        Demo.load(tmp_path / "empty.npz")
+    with pytest.raises(DemoFileError):
+        Demo.load(tmp_path)

@@ -1,0 +1,123 @@
+"""Minari datasets."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.wrappers import FlattenObservation
+
+from hxwrappers.demos import DemoRecording
+from hxwrappers.demos.minari import demos_from_minari, demos_to_minari
+from hxwrappers.errors import DemoMismatchError, DemoVerificationError, InvalidArgumentError
+from tests.demos.samples import frame_env, play, record
+
+pytest.importorskip("h5py", reason="h5py is not installed")
+minari = pytest.importorskip("minari", reason="Minari is not installed")
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def datasets(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+
+
+def test_there_and_back():
+    env = frame_env("Pong")
+    recording = DemoRecording(env, snapshot_every=10)
+    observations = play(recording, 25)
+    demos = [recording.demo(), record(env, 12, seed=3)]
+    dataset = demos_to_minari(demos, "pong/demos-v0", env, author="someone")
+    assert dataset.total_episodes == 2
+    assert dataset.total_steps == 37
+    episode = dataset[0]
+    assert np.array_equal(episode.observations, np.stack(observations))
+    assert episode.rewards.tolist() == demos[0].rewards.tolist()
+
+    back = demos_from_minari("pong/demos-v0", snapshot_every=10)
+    assert [len(demo) for demo in back] == [25, 12]
+    assert back[0].actions.tolist() == demos[0].actions.tolist()
+    assert back[0].metadata.made_by["dataset"] == "pong/demos-v0"
+    assert back[1].metadata.made_by["episode"] == 1
+    assert all(demo.verify(env).ok for demo in back)
+    (only,) = demos_from_minari(dataset, env=env, episodes=[1])
+    assert only.actions.tolist() == demos[1].actions.tolist()
+
+
+def test_structured_observations():
+    env = gym.make("Blackjack-v1")
+    demo = record(env, 20, seed=1)
+    dataset = demos_to_minari([demo], "blackjack/demos-v0", env)
+    assert len(dataset[0].observations) == 3
+    assert demos_from_minari(dataset)[0].rewards.tolist() == demo.rewards.tolist()
+
+
+def collected(seed):
+    """An episode as other collectors store it: the policy's actions, seed and observations."""
+    env = gym.make("CartPole-v1")
+    env.action_space.seed(seed)
+    steps = {
+        "observations": [env.reset(seed=seed)[0]],
+        "actions": [],
+        "rewards": [],
+        "terminations": [],
+        "truncations": [],
+    }
+    while not any(steps["terminations"] + steps["truncations"]):
+        action = env.action_space.sample()
+        for name, value in zip(
+            ("observations", "rewards", "terminations", "truncations"),
+            env.step(action)[:4],
+            strict=True,
+        ):
+            steps[name].append(value)
+        steps["actions"].append(action)
+    return minari.data_collector.EpisodeBuffer(seed=seed, **steps)
+
+
+def test_a_dataset_of_another_collector():
+    buffers = [collected(1), collected(2)]
+    dataset = minari.create_dataset_from_buffers(
+        "cartpole/test-v0", buffers, env=gym.make("CartPole-v1"), jpeg_encoding=False
+    )
+    demos = demos_from_minari(dataset)
+    assert [demo.score for demo in demos] == [sum(buffer.rewards) for buffer in buffers]
+    assert all(demo.ended for demo in demos)
+    with pytest.raises(DemoVerificationError, match="episode 0 of cartpole/test-v0: the replay"):
+        demos_from_minari(dataset, env=gym.make("CartPole-v1", sutton_barto_reward=True))
+
+
+def test_without_seeds_or_environment():
+    env = gym.make("CartPole-v1")
+    buffer = minari.data_collector.EpisodeBuffer(
+        observations=[np.zeros(4, np.float32)] * 2,
+        actions=[np.int64(0)],
+        rewards=[1.0],
+        terminations=[False],
+        truncations=[True],
+    )
+    dataset = minari.create_dataset_from_buffers(
+        "pole/noseed-v0", [buffer], env=env, jpeg_encoding=False
+    )
+    with pytest.raises(DemoMismatchError, match="has no seed"):
+        demos_from_minari(dataset)
+    lost = minari.create_dataset_from_buffers(
+        "pole/noenv-v0",
+        [buffer],
+        action_space=env.action_space,
+        observation_space=env.observation_space,
+        jpeg_encoding=False,
+    )
+    with pytest.raises(DemoMismatchError, match="does not say which environment"):
+        demos_from_minari(lost)
+
+
+def test_what_cannot_be_exported():
+    with pytest.raises(InvalidArgumentError, match="no demonstrations"):
+        demos_to_minari([], "pole/none-v0", gym.make("CartPole-v1"))
+    demo = record(gym.make("CartPole-v1"), 5)
+    with pytest.raises(DemoMismatchError, match="wrappers"):
+        demos_to_minari([demo], "pole/flat-v0", FlattenObservation(gym.make("CartPole-v1")))
+    other = gym.make("CartPole-v1", sutton_barto_reward=True)
+    with pytest.raises(DemoVerificationError, match="nothing was written"):
+        demos_to_minari([demo], "pole/wrong-v0", other)
+    assert minari.list_local_datasets() == {}

@@ -1,0 +1,133 @@
+"""Recording, going back in time, and going on from an earlier demonstration."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import data_equivalence
+from gymnasium.wrappers import TransformReward
+
+from hxwrappers.demos import Demo, DemoRecording
+from hxwrappers.demos.recording import smallest_actions
+from hxwrappers.errors import DemoError, DemoMismatchError, InvalidArgumentError
+from tests.demos.samples import deep_stack, frame_env, play, record
+from tests.demos.test_snapshots import Secretive, SelfFreezing
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: frame_env("MontezumaRevenge"),
+        lambda: frame_env("Qbert"),
+        deep_stack,
+        lambda: gym.make("CartPole-v1"),
+        SelfFreezing,
+        Secretive,
+    ],
+)
+def test_rewinding_and_taking_another_way(make):
+    recording = DemoRecording(make(), snapshot_every=7)
+    observations = play(recording, 30)
+    count = len(recording)
+    for back in (0, 1, 5, 3):
+        count -= back
+        got = recording.rewind(back)
+        assert len(recording) == count
+        assert data_equivalence(got, observations[count], exact=True)
+    space = recording.env.action_space
+    for _ in range(6):
+        recording.step(space.sample())
+        if recording.ended:
+            break
+    demo = recording.demo()
+    assert demo.verify(make()).ok
+    assert data_equivalence(recording.rewind(1000), observations[0], exact=True)
+    assert len(recording) == 0
+    assert recording.score == 0
+
+
+def test_after_the_end_only_a_rewind_helps():
+    recording = DemoRecording(gym.make("FrozenLake-v1", is_slippery=False))
+    with pytest.raises(DemoError, match="Call reset first"):
+        recording.step(0)
+    with pytest.raises(DemoError, match="no run yet"):
+        recording.demo()
+    recording.reset(seed=0)
+    for action in (1, 2):
+        recording.step(action)
+    assert recording.ended
+    assert recording.demo().ended
+    with pytest.raises(DemoError, match="has ended"):
+        recording.step(0)
+    recording.rewind(1)
+    assert not recording.ended
+    recording.step(1)
+    assert recording.demo().actions.tolist() == [1, 1]
+
+
+def test_going_on_from_a_demonstration(tmp_path):
+    record(frame_env(), 60).save(tmp_path / "demo.npz")
+    earlier = Demo.load(tmp_path / "demo.npz")
+    recording = DemoRecording(frame_env(), snapshot_every=25)
+    observation = recording.resume(earlier, 40)
+    assert np.array_equal(observation, earlier.restore(frame_env(), 40))
+    for _ in range(20):
+        recording.step(2)
+    demo = recording.demo(name="again")
+    assert demo.actions[:40].tolist() == earlier.actions[:40].tolist()
+    assert demo.metadata.made_by == {"tool": "DemoRecording", "name": "again"}
+    assert demo.verify(frame_env()).ok
+    recording.rewind(30)
+    assert len(recording) == 30
+    assert recording.demo().verify(frame_env()).ok
+    with pytest.raises(DemoMismatchError):
+        DemoRecording(frame_env("Breakout")).resume(earlier)
+
+
+def test_going_on_from_an_ended_demonstration():
+    env = gym.make("FrozenLake-v1", is_slippery=False)
+    recording = DemoRecording(env)
+    recording.reset(seed=0)
+    recording.step(1)
+    recording.step(2)
+    other = DemoRecording(env)
+    assert int(other.resume(recording.demo())) == 4
+    assert len(other) == 1
+
+
+def test_the_environments_own_reward_is_recorded():
+    class Bonus(gym.Wrapper):
+        def step(self, action):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            info = {**info, "extrinsic_reward": float(reward)}
+            return observation, float(reward) + 10, terminated, truncated, info
+
+    recording = DemoRecording(Bonus(gym.make("CliffWalking-v1")))
+    recording.reset(seed=0)
+    assert recording.step(0)[1] == 9
+    assert recording.demo().score == -1
+    assert recording.demo().verify(Bonus(gym.make("CliffWalking-v1"))).ok
+    plain = DemoRecording(TransformReward(gym.make("CliffWalking-v1"), lambda reward: 2 * reward))
+    plain.reset(seed=0)
+    plain.step(0)
+    assert plain.demo().score == -2
+
+
+def test_actions_take_little_room():
+    discrete = gym.spaces.Discrete(300)
+    assert smallest_actions([1, 255], discrete).dtype == np.uint8
+    assert smallest_actions([1, 256], discrete).dtype == np.int16
+    assert smallest_actions([-1], gym.spaces.Discrete(3, start=-1)).dtype == np.int16
+    assert smallest_actions([2**40], gym.spaces.Discrete(2**41)).dtype == np.int64
+    box = gym.spaces.Box(0, 1, (2,), np.float32)
+    assert smallest_actions([], box).shape == (0, 2)
+    assert smallest_actions([[0, 1]], box).dtype == np.float32
+
+
+def test_bad_arguments():
+    env = gym.make("CartPole-v1")
+    with pytest.raises(InvalidArgumentError, match="at least one"):
+        DemoRecording(env, snapshot_every=0)
+    recording = DemoRecording(env)
+    recording.reset(seed=0)
+    with pytest.raises(InvalidArgumentError, match="give 0 or more"):
+        recording.rewind(-1)

@@ -1,0 +1,86 @@
+"""The wrapper that records."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env, data_equivalence
+
+from hxwrappers.demos import Demo, recover_demos
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.wrappers import DemoRecorder
+from tests.demos.samples import deep_stack, frame_env
+
+
+def test_it_changes_nothing():
+    plain, recorded = deep_stack(), DemoRecorder(deep_stack())
+    assert data_equivalence(plain.reset(seed=5), recorded.reset(seed=5), exact=True)
+    plain.action_space.seed(0)
+    for _ in range(40):
+        action = plain.action_space.sample()
+        assert data_equivalence(plain.step(action), recorded.step(action), exact=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*different from the unwrapped version.*")
+def test_check_env():
+    check_env(DemoRecorder(gym.make("FrozenLake-v1").unwrapped), skip_render_check=True)
+
+
+def test_each_episode_is_saved(tmp_path):
+    env = DemoRecorder(gym.make("CartPole-v1"), folder=str(tmp_path / "demos"))
+    env.action_space.seed(0)
+    lengths = []
+    for episode in range(3):
+        env.reset(seed=0 if episode == 0 else None)
+        steps, ended = 0, False
+        while not ended and steps < 12:
+            *_, terminated, truncated, _ = env.step(env.action_space.sample())
+            steps, ended = steps + 1, terminated or truncated
+        lengths.append(steps)
+    env.close()
+    files = sorted((tmp_path / "demos").iterdir())
+    demos = [Demo.load(file) for file in files]
+    assert [len(demo) for demo in demos] == lengths
+    assert all(demo.verify(gym.make("CartPole-v1")).ok for demo in demos)
+    assert len({demo.metadata.seed for demo in demos}) == 3
+
+
+def test_seeds_of_its_own_are_reproducible():
+    first, second = DemoRecorder(gym.make("CartPole-v1")), DemoRecorder(gym.make("CartPole-v1"))
+    for env in (first, second):
+        env.reset(seed=4)
+    assert np.array_equal(first.reset()[0], second.reset()[0])
+    plain = DemoRecorder(gym.make("CartPole-v1"), seed_resets=False)
+    plain.reset()
+    assert plain.demo().metadata.seed is None
+
+
+def test_rewind_resume_and_save(tmp_path):
+    env = DemoRecorder(frame_env(), snapshot_every=10)
+    env.reset(seed=0)
+    seen = [env.step(action % 6)[0] for action in range(30)]
+    assert np.array_equal(env.rewind(4), seen[25])
+    env.save(tmp_path / "demo.npz")
+    demo = Demo.load(tmp_path / "demo.npz")
+    assert len(demo) == 26
+    assert demo.metadata.made_by == {"tool": "DemoRecorder"}
+    other = DemoRecorder(frame_env())
+    assert np.array_equal(other.resume(demo), seen[25])
+    assert len(other.demo()) == 26
+
+
+def test_its_arguments_are_in_the_spec(tmp_path):
+    journal = str(tmp_path / "run.journal")
+    env = DemoRecorder(gym.make("CartPole-v1"), journal=journal, snapshot_every=7)
+    spec = gym.envs.registration.EnvSpec.from_json(env.spec.to_json())
+    env.reset(seed=0)
+    env.step(0)
+    env.close()
+    again = gym.make(spec)
+    assert again.spec == spec
+    again.close()
+    assert [len(demo) for demo in recover_demos(journal)] == [1]
+
+
+def test_bad_arguments():
+    with pytest.raises(InvalidArgumentError):
+        DemoRecorder(gym.make("CartPole-v1"), snapshot_every=0)
