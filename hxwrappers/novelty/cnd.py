@@ -142,14 +142,10 @@ class CNDModel(NoveltyModel):
     def _distil(self, inputs: Tensor) -> Tensor:
         if self.settings["distil_mask"] == "sample":
             return super()._distil(inputs)
-        with torch.no_grad():
-            target = self.target(inputs)
-        errors = (self.predictor(inputs) - target).square()
-        draws = torch.rand(errors.shape, generator=self._generator, device=self.device)
-        kept = (draws < self.settings["train_fraction"]).to(errors.dtype)
-        loss: Tensor = (errors * kept).sum() / kept.sum().clamp(min=1.0)
-        self._step("predictor", loss)
-        return loss.detach()
+        shape = (len(inputs), self.settings["features"])
+        draws = torch.rand(shape, generator=self._generator, device=self.device)
+        kept = (draws < self.settings["train_fraction"]).to(torch.float32)
+        return self._distil_weighted(inputs, kept / kept.sum().clamp(min=1.0))
 
     def _contrastive_loss(self, frames: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor]:
         """The target's loss on random pairs of a minibatch, and the magnitude of its features."""
@@ -157,14 +153,14 @@ class CNDModel(NoveltyModel):
         order = torch.randperm(len(frames), generator=generator, device=device)
         chosen = order[: self.settings["pairs"]]
         if previous is not None:
-            both, local = self.target.features_and_local(
-                torch.cat([previous[chosen], frames[chosen]])
-            )
-            first, second = both.chunk(2)
+            views = torch.cat([previous[chosen], frames[chosen]])
+            with self._execution.precision():
+                both, local = self.target.features_and_local(views)
+            first, second = both.to(torch.float32).chunk(2)
             if self._info_max is None:
                 loss = vicreg(first, second)
             else:
-                earlier, later = local.chunk(2)
+                earlier, later = local.to(torch.float32).chunk(2)
                 loss = self._info_max(first, earlier, later)
         else:
             partner = chosen
@@ -174,9 +170,10 @@ class CNDModel(NoveltyModel):
                 partner = torch.where(is_other, chosen.roll(1), chosen)
                 different = is_other.to(torch.float32)
             noise = self.settings["noise"]
-            views = [augment(frames[rows], generator, noise=noise) for rows in (chosen, partner)]
-            both = self.target(torch.cat(views))
-            first, second = both.chunk(2)
+            views = torch.cat(
+                [augment(frames[rows], generator, noise=noise) for rows in (chosen, partner)]
+            )
+            first, second = self._execution.run(self.target, views).chunk(2)
             if self._loss == "mse":
                 loss = pair_distance(first, second, different)
             else:

@@ -15,7 +15,8 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.novelty.execution import Execution
 from hxwrappers.novelty.moments import RewardFilter
 from hxwrappers.novelty.networks import build_predictor, build_target, orthogonal_init
 from hxwrappers.novelty.normalizer import InputNormalizer
@@ -24,11 +25,6 @@ from hxwrappers.novelty.rollout import Rollout
 from hxwrappers.novelty.settings import check_settings
 
 __all__ = ["NoveltyModel"]
-
-
-# Frames per forward pass: on a CPU more of them fall out of the cache.
-CPU_CHUNK = 64
-GPU_CHUNK = 4096
 
 
 class NoveltyModel(ABC):
@@ -67,6 +63,7 @@ class NoveltyModel(ABC):
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
+        self._execution = Execution(self.device, self.settings["precision"])
         self.num_streams = 0
         self.updates = 0
         self.training = True
@@ -182,7 +179,10 @@ class NoveltyModel(ABC):
         """Features of the target network, shape `(batch, features)`, float32."""
         frames = self.layout.frames(observations, self.device)
         with torch.inference_mode():
-            chunks = [self.target(self._normalize(chunk)) for chunk in self._chunks(frames)]
+            chunks = [
+                self._execution.run(self.target, self._normalize(chunk))
+                for chunk in self._execution.chunks(frames)
+            ]
         return torch.cat(chunks).cpu().numpy()
 
     # -- persistence ------------------------------------------------------------------------
@@ -241,45 +241,6 @@ class NoveltyModel(ABC):
         """
         self.load_state_dict(load_checkpoint(path, type(self).__name__))
 
-    @classmethod
-    def resolve(
-        cls,
-        model: NoveltyModel | str | os.PathLike[str] | None,
-        space: spaces.Space[Any],
-        settings: Mapping[str, Any],
-    ) -> NoveltyModel:
-        """The model that a wrapper shall use.
-
-        Args:
-            model: A model to share, the path of a saved one, or None for a new one.
-            space: The observation space that it must fit.
-            settings: Settings of a new model; for a saved one they replace the saved settings.
-
-        Raises:
-            InvalidArgumentError: A model of another class, or settings for a model that exists.
-            InvalidSpaceError: A model for other observations.
-            CheckpointError: The file is unreadable or of another model.
-        """
-        if model is None:
-            return cls(space, **settings)
-        if not isinstance(model, NoveltyModel):
-            state = load_checkpoint(model, cls.__name__)
-            loaded = cls(space, **{**state.get("settings", {}), **settings})
-            loaded.load_state_dict(state)
-            return loaded
-        if not isinstance(model, cls):
-            raise InvalidArgumentError(f"model is a {type(model).__name__}, not a {cls.__name__}.")
-        if settings:
-            raise InvalidArgumentError(
-                f"The settings {', '.join(sorted(settings))} would have no effect: a model was "
-                "given, and it has its own. Give one or the other."
-            )
-        if model.layout.space != space:
-            raise InvalidSpaceError(
-                f"The model is for observations in {model.layout.space}, these are in {space}."
-            )
-        return model
-
     # -- what a model defines ---------------------------------------------------------------
 
     @abstractmethod
@@ -302,7 +263,7 @@ class NoveltyModel(ABC):
             if self.layout.is_image:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizers = {
-            name: torch.optim.Adam(parameters, lr=rate)
+            name: torch.optim.Adam(parameters, lr=rate, fused=True)
             for name, (parameters, rate) in self._trainable().items()
         }
         self._normalize = InputNormalizer(
@@ -331,9 +292,12 @@ class NoveltyModel(ABC):
     def _score_frames(self, frames: Tensor) -> np.ndarray:
         errors = []
         with torch.inference_mode():
-            for chunk in self._chunks(frames):
+            for chunk in self._execution.chunks(frames):
                 inputs = self._normalize(chunk)
-                errors.append((self.target(inputs) - self.predictor(inputs)).square().mean(dim=1))
+                difference = self._execution.run(self.target, inputs) - self._execution.run(
+                    self.predictor, inputs
+                )
+                errors.append(difference.square().mean(dim=1))
             return torch.cat(errors).cpu().numpy() if errors else np.zeros(0, np.float32)
 
     def _bonus_of(self, errors: np.ndarray) -> np.ndarray:
@@ -343,10 +307,6 @@ class NoveltyModel(ABC):
             bonuses = np.zeros_like(errors) if scale is None else errors / np.float32(scale)
         clip = self.settings["bonus_clip"]
         return bonuses if clip is None else np.minimum(bonuses, np.float32(clip))
-
-    def _chunks(self, frames: Tensor) -> list[Tensor]:
-        size = CPU_CHUNK if self.device.type == "cpu" else GPU_CHUNK
-        return [frames[start : start + size] for start in range(0, len(frames), size)]
 
     # -- collecting and training ------------------------------------------------------------
 
@@ -394,11 +354,16 @@ class NoveltyModel(ABC):
         if number < len(inputs):
             order = torch.randperm(len(inputs), generator=self._generator, device=self.device)
             inputs = inputs[order[:number]]
-        with torch.no_grad():
-            target = self.target(inputs)
-        loss: Tensor = (self.predictor(inputs) - target).square().mean()
-        self._step("predictor", loss)
-        return loss.detach()
+        weight = torch.full((1, 1), 1.0 / (number * self.settings["features"]), device=self.device)
+        return self._distil_weighted(inputs, weight.expand(number, -1))
+
+    def _distil_weighted(self, inputs: Tensor, weights: Tensor) -> Tensor:
+        """One step of the predictor on squared errors, weighted for each sample and feature."""
+        optimizer = self._optimizers["predictor"]
+        optimizer.zero_grad(set_to_none=True)
+        loss = self._execution.distil(self.predictor, self.target, inputs, weights)
+        optimizer.step()
+        return loss
 
     def _step(self, optimizer: str, loss: Tensor) -> None:
         self._optimizers[optimizer].zero_grad(set_to_none=True)

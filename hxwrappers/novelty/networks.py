@@ -16,7 +16,15 @@ Activation = Callable[[], nn.Module]
 
 
 def _leaky_relu() -> nn.Module:
-    return nn.LeakyReLU(0.2)
+    return nn.LeakyReLU(0.2, inplace=True)
+
+
+def _relu() -> nn.Module:
+    return nn.ReLU(inplace=True)
+
+
+def _elu() -> nn.Module:
+    return nn.ELU(inplace=True)
 
 
 @dataclass(frozen=True)
@@ -31,12 +39,10 @@ class _Architecture:
 # Burda et al. 2018 (arXiv 1810.12894) as released: leaky ReLU of slope 0.2 after the
 # convolutions, ReLU in the predictor's extra layers.
 _ARCHITECTURES = {
-    "rnd": _Architecture(((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0)), _leaky_relu, nn.ReLU),
+    "rnd": _Architecture(((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0)), _leaky_relu, _relu),
     # CND: "A" as drawn in its diagram, "B" as in the configuration that its best run used.
-    "A": _Architecture(((32, 8, 4, 2), (64, 3, 2, 1), (64, 3, 1, 1)), nn.ELU, nn.ELU),
-    "B": _Architecture(
-        ((16, 3, 2, 1), (32, 3, 2, 1), (64, 3, 2, 1), (64, 3, 1, 1)), nn.ELU, nn.ELU
-    ),
+    "A": _Architecture(((32, 8, 4, 2), (64, 3, 2, 1), (64, 3, 1, 1)), _elu, _elu),
+    "B": _Architecture(((16, 3, 2, 1), (32, 3, 2, 1), (64, 3, 2, 1), (64, 3, 1, 1)), _elu, _elu),
 }
 
 

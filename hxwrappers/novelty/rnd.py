@@ -61,6 +61,7 @@ class RNDModel(NoveltyModel):
         "bonus_clip": None,
         "channel_axis": None,
         "newest_channels": None,
+        "precision": "float32",
         "device": "auto",
         "seed": None,
     }

@@ -33,6 +33,9 @@ class NoveltySettings(TypedDict, total=False):
         bonus_clip: Upper bound of the bonus, or None.
         channel_axis: See `ObservationLayout.of`.
         newest_channels: See `ObservationLayout.of`.
+        precision: `"float32"`, or `"bfloat16"` for the products inside the networks, which is about
+            twice as fast on GPUs and on CPUs with instructions for it; weights, moments and losses
+            stay float32.
         device: `"auto"`, `"cpu"`, `"cuda"`, ...
         seed: Seed of weights and sampling; None lets the first `reset(seed=)` of a wrapper
             choose it.
@@ -54,6 +57,7 @@ class NoveltySettings(TypedDict, total=False):
     bonus_clip: float | None
     channel_axis: int | None
     newest_channels: int | None
+    precision: str
     device: str
     seed: int | None
 
@@ -93,6 +97,10 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     require_range("train_fraction", settings["train_fraction"], above=0.0, maximum=1.0)
     require_range("warmup_steps", settings["warmup_steps"], minimum=0)
     require_range("reward_discount", settings["reward_discount"], minimum=0, maximum=1)
+    if settings["precision"] not in {"float32", "bfloat16"}:
+        raise InvalidArgumentError(
+            f"precision is {settings['precision']!r}; it must be float32 or bfloat16."
+        )
     if settings["bonus_clip"] is not None:
         require_range("bonus_clip", settings["bonus_clip"], above=0.0)
 

@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import find_box
+from hxwrappers.novelty.resolve import resolve_model
 from hxwrappers.wrappers._bonus import bonus_info, check_bonus_arguments, model_seed
 from hxwrappers.wrappers._holds_model import HoldsModel
 
@@ -35,7 +36,7 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
         check_bonus_arguments(coefficient)
         space, self._key = find_box(venv.observation_space, observation_key)
         self.coefficient = coefficient
-        self.model = self.model_class.resolve(model, space, settings)
+        self.model = resolve_model(self.model_class, model, space, settings)
         self._owns_model = model is not self.model
         self._streams = self.model.open_streams(venv.num_envs)
         self._previous: np.ndarray | None = None

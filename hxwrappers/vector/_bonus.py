@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import find_box
+from hxwrappers.novelty.resolve import resolve_model
 from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
 from hxwrappers.vector._reached import reached_observations
 from hxwrappers.wrappers._bonus import check_bonus_arguments, model_seed
@@ -38,7 +39,7 @@ class NoveltyBonus(HoldsModel, VectorWrapper[Any, Any, Any, Any, Any]):
         self._mode = autoreset_mode(env)
         check_whole_batches(env)
         self.coefficient = coefficient
-        self.model = self.model_class.resolve(model, space, settings)
+        self.model = resolve_model(self.model_class, model, space, settings)
         self._owns_model = model is not self.model
         self._streams = self.model.open_streams(env.num_envs)
         self._previous: np.ndarray | None = None

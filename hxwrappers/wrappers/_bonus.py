@@ -15,6 +15,7 @@ from gymnasium.utils import RecordConstructorArgs
 from hxwrappers.errors import SharedModelWarning
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import find_box
+from hxwrappers.novelty.resolve import resolve_model
 from hxwrappers.novelty.settings import require_range
 from hxwrappers.wrappers._holds_model import HoldsModel
 
@@ -50,7 +51,7 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
             )
         space, self._key = find_box(env.observation_space, observation_key)
         self.coefficient = coefficient
-        self.model = self.model_class.resolve(model, space, settings)
+        self.model = resolve_model(self.model_class, model, space, settings)
         self._owns_model = model is not self.model
         self._stream = self.model.open_streams(1)
         self._previous: np.ndarray | None = None

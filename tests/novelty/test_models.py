@@ -18,6 +18,7 @@ from hxwrappers.errors import (
     InvalidSpaceError,
 )
 from hxwrappers.novelty import CNDModel, RNDModel
+from hxwrappers.novelty.resolve import resolve_model
 
 VECTOR = spaces.Box(-10, 10, (4,))
 IMAGE = spaces.Box(0, 255, (4, 48, 48), np.uint8)
@@ -225,6 +226,19 @@ def test_the_same_seed_gives_the_same_model(seed, kind):
     np.testing.assert_array_equal(first.score(batch), second.score(batch))
 
 
+@pytest.mark.parametrize("kind", ["rnd", *CND_LOSSES])
+def test_bfloat16_is_close_to_float32_and_trains(kind):
+    exact, half = (make(kind, IMAGE, precision=name) for name in ("float32", "bfloat16"))
+    batch = observations(IMAGE, 8)
+    assert half.score(batch).dtype == np.float32
+    np.testing.assert_allclose(half.score(batch), exact.score(batch), rtol=0.1)
+    losses = half.update(batch, batch)
+    assert losses["distillation_loss"] == pytest.approx(
+        exact.update(batch, batch)["distillation_loss"], rel=0.1
+    )
+    assert {parameter.dtype for parameter in half.predictor.parameters()} == {torch.float32}
+
+
 def test_reseed_changes_only_a_model_that_knows_nothing():
     model = make("rnd", seed=None)
     model.open_streams(3)
@@ -285,6 +299,7 @@ def test_nothing_is_learned_from_a_bad_batch():
         {"reward_discount": 1.5},
         {"bonus_clip": 0.0},
         {"net": "C"},
+        {"precision": "float16"},
         {"learning_rate": float("nan")},
         {"no_such_setting": 1},
     ],
@@ -399,7 +414,7 @@ def test_resolve_reads_the_settings_from_the_file(tmp_path):
     path = tmp_path / "model.pt"
     model = make("rnd", features=7)
     model.save(path)
-    loaded = RNDModel.resolve(str(path), VECTOR, {})
+    loaded = resolve_model(RNDModel, str(path), VECTOR, {})
     assert loaded.settings == model.settings
     np.testing.assert_array_equal(
         loaded.score(observations(VECTOR, 3)), model.score(observations(VECTOR, 3))

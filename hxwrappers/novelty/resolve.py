@@ -1,0 +1,55 @@
+"""From what a user hands to a wrapper to the model that it uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from gymnasium import spaces
+
+from hxwrappers.checkpoints import load_checkpoint
+from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.novelty.model import NoveltyModel
+
+__all__ = ["resolve_model"]
+
+
+def resolve_model(
+    kind: type[NoveltyModel],
+    model: NoveltyModel | str | os.PathLike[str] | None,
+    space: spaces.Space[Any],
+    settings: Mapping[str, Any],
+) -> NoveltyModel:
+    """The model that a wrapper shall use.
+
+    Args:
+        kind: The class of model that the wrapper is for.
+        model: A model to share, the path of a saved one, or None for a new one.
+        space: The observation space that it must fit.
+        settings: Settings of a new model; for a saved one they replace the saved settings.
+
+    Raises:
+        InvalidArgumentError: A model of another class, or settings for a model that exists.
+        InvalidSpaceError: A model for other observations.
+        CheckpointError: The file is unreadable or of another model.
+    """
+    if model is None:
+        return kind(space, **settings)
+    if not isinstance(model, NoveltyModel):
+        state = load_checkpoint(model, kind.__name__)
+        loaded = kind(space, **{**state.get("settings", {}), **settings})
+        loaded.load_state_dict(state)
+        return loaded
+    if not isinstance(model, kind):
+        raise InvalidArgumentError(f"model is a {type(model).__name__}, not a {kind.__name__}.")
+    if settings:
+        raise InvalidArgumentError(
+            f"The settings {', '.join(sorted(settings))} would have no effect: a model was "
+            "given, and it has its own. Give one or the other."
+        )
+    if model.layout.space != space:
+        raise InvalidSpaceError(
+            f"The model is for observations in {model.layout.space}, these are in {space}."
+        )
+    return model
