@@ -50,21 +50,33 @@ class Options(ExampleOptions):
     game: str = "montezuma_revenge"
 
 
-def main() -> None:
-    """Build the stack and train."""
-    options = tyro.cli(Options)
+def build(options: Options) -> DualValuePPO:
+    """The environments, the bonus around them, and the model that learns from both rewards."""
     preset = options.of(PRESETS)
     envs = make_atari(options.game, preset="cnd", num_envs=preset["num_envs"], **preset["env"])
     venv = VecCNDBonus(
         from_vector_env(envs), seed=options.seed, device=options.device, **preset["bonus"]
     )
-    model = DualValuePPO(
-        "CNDPolicy", venv, gamma=0.998, seed=options.seed, device=options.device, **preset["ppo"]
+    # No more than a rollout: 128 steps of each environment.
+    batch_size = min(512, 128 * preset["num_envs"])
+    return DualValuePPO(
+        "CNDPolicy",
+        venv,
+        gamma=0.998,
+        batch_size=batch_size,
+        seed=options.seed,
+        device=options.device,
+        **preset["ppo"],
     )
+
+
+def main() -> None:
+    """Train, and show what came of it."""
+    options = tyro.cli(Options)
     run_example(
-        model,
+        build(options),
         options,
-        preset,
+        options.of(PRESETS),
         evaluate=lambda: make_atari(options.game, preset="cnd", track_rooms=True),
         references=REFERENCES,
     )

@@ -20,14 +20,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_envs": 8,
         "checkpoint_every": 10_000,
         "env": {"backend": "sync", "track_rooms": True},
-        "ppo": {},
     },
     "paper": {
         "total_timesteps": 500_000_000,
         "num_envs": 128,
         "checkpoint_every": 1_000_000,
         "env": {"backend": "ale"},
-        "ppo": {"batch_size": 4096},
+        "batch_size": 4096,
     },
 }
 
@@ -46,8 +45,10 @@ def main() -> None:
     preset = options.of(PRESETS)
     envs = make_atari(options.game, preset="rnd", num_envs=preset["num_envs"], **preset["env"])
     venv = VecRNDBonus(from_vector_env(envs), seed=options.seed, device=options.device)
+    # No more than a rollout: 128 steps of each environment.
+    batch_size = min(preset.get("batch_size", 512), 128 * preset["num_envs"])
     model = DualValuePPO(
-        "CnnPolicy", venv, seed=options.seed, device=options.device, **preset["ppo"]
+        "CnnPolicy", venv, batch_size=batch_size, seed=options.seed, device=options.device
     )
     run_example(
         model,

@@ -41,7 +41,16 @@ def main() -> None:
         seed=options.seed,
         device=options.device,
     )
-    model = DualValuePPO("CNDPolicy", venv, gamma=0.998, seed=options.seed, device=options.device)
+    # No more than a rollout: 128 steps of each environment.
+    batch_size = min(preset.get("batch_size", 512), 128 * preset["num_envs"])
+    model = DualValuePPO(
+        "CNDPolicy",
+        venv,
+        gamma=0.998,
+        batch_size=batch_size,
+        seed=options.seed,
+        device=options.device,
+    )
     run_example(model, options, preset)
 
 

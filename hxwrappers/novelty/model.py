@@ -287,8 +287,6 @@ class NoveltyModel(ABC):
     def _trainable(self) -> dict[str, tuple[list[nn.Parameter], float]]:
         return {"predictor": (list(self.predictor.parameters()), self.settings["learning_rate"])}
 
-    # -- scoring ----------------------------------------------------------------------------
-
     def _score_frames(self, frames: Tensor) -> np.ndarray:
         errors = []
         with torch.inference_mode():
@@ -307,8 +305,6 @@ class NoveltyModel(ABC):
             bonuses = np.zeros_like(errors) if scale is None else errors / np.float32(scale)
         clip = self.settings["bonus_clip"]
         return bonuses if clip is None else np.minimum(bonuses, np.float32(clip))
-
-    # -- collecting and training ------------------------------------------------------------
 
     def _room(self) -> int:
         """How many observations may still be collected before the next training is due."""
@@ -379,8 +375,6 @@ class NoveltyModel(ABC):
                 "give the observations one step earlier as previous=."
             )
         return self.layout.frames(previous, self.device)
-
-    # -- state ------------------------------------------------------------------------------
 
     def _signature(self) -> dict[str, Any]:
         names = ("net", "features", "hidden", "normalize_observations", "normalize_reward")

@@ -1,0 +1,55 @@
+"""The examples run, on the real games, and go on where they stopped."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from hxwrappers.checkpoints import load_checkpoint
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(name, folder, *arguments):
+    sys.path.insert(0, str(ROOT))
+    try:
+        module = __import__(f"examples.{name}", fromlist=["main"])
+    finally:
+        sys.path.remove(str(ROOT))
+    common = ["--folder", str(folder), "--threads", "1", "--device", "cpu", "--num-envs", "2"]
+    before, sys.argv = sys.argv, [name, *common, *arguments]
+    try:
+        module.main()
+    finally:
+        sys.argv = before
+
+
+@pytest.mark.parametrize("name", ["montezuma_cnd", "montezuma_rnd"])
+def test_atari_examples_run_and_resume(name, tmp_path, capsys):
+    for package in ("ale_py", "stable_baselines3", "matplotlib", "cv2"):
+        pytest.importorskip(package)
+    run(name, tmp_path, "--total-timesteps", "256")
+    assert "rooms visited" in capsys.readouterr().out
+    assert (tmp_path / "history.png").stat().st_size > 10_000
+    with pytest.raises(CheckpointError, match="--resume"):
+        run(name, tmp_path, "--total-timesteps", "256")
+    run(name, tmp_path, "--total-timesteps", "512", "--resume")
+    assert "resuming at step 256" in capsys.readouterr().out
+    rows = load_checkpoint(tmp_path / "checkpoint.pt", "TrainingRun")["history"]["rows"]
+    assert [row["steps"] for row in rows] == [256.0, 512.0]
+
+
+def test_procgen_example_runs(tmp_path, capsys):
+    for package in ("procgen", "stable_baselines3", "matplotlib"):
+        pytest.importorskip(package)
+    run("procgen_cnd", tmp_path, "--total-timesteps", "256")
+    assert "steps a second" in capsys.readouterr().out
+
+
+def test_wrong_options_are_named(tmp_path):
+    pytest.importorskip("ale_py")
+    with pytest.raises(InvalidArgumentError, match="preset"):
+        run("montezuma_cnd", tmp_path, "--preset", "phone")
+    with pytest.raises(InvalidArgumentError, match="total_timesteps"):
+        run("montezuma_cnd", tmp_path, "--total-timesteps", "0")
