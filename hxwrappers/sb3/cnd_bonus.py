@@ -21,17 +21,8 @@ class VecCNDBonus(VecNoveltyBonus):
     inside, so that episode returns stay extrinsic, and `VecNormalize(norm_reward=True)` away: it
     would rescale both rewards together.
 
-    Args:
-        venv: The vector environment.
-        model: As in `hxwrappers.CNDBonus`, like all further arguments.
-        coefficient: Scale of the bonus in the reward, 0 or more.
-        observation_key: Which part of a Dict observation is scored.
-        **settings: Settings of a new model, see `CNDModel`.
-
-    Raises:
-        InvalidSpaceError: The observations are not a Box, or not those of the given model.
-        InvalidArgumentError: An argument is out of range.
-        CheckpointError: The saved model is unreadable or of another kind.
+    Arguments and errors are those of `VecRNDBonus`, but the model is a `CNDModel`, made with
+    `CNDSettings`, and the coefficient 0.5.
 
     Example:
         >>> from stable_baselines3 import PPO

@@ -22,18 +22,8 @@ class CNDBonus(NoveltyBonus):
     NEXT_STEP earns nothing and trains nothing, and the final observation of an episode is scored
     instead of the one after the reset. Works on `ale_py.vector_env.AtariVectorEnv`.
 
-    Args:
-        env: The vector environment.
-        model: As in `hxwrappers.CNDBonus`, like all further arguments.
-        coefficient: Scale of the bonus in the reward, 0 or more.
-        observation_key: Which part of a Dict observation is scored.
-        **settings: Settings of a new model, see `CNDModel`.
-
-    Raises:
-        AutoresetError: The environment does not say how it resets.
-        InvalidSpaceError: The observations are not a Box, or not those of the given model.
-        InvalidArgumentError: An argument is out of range.
-        CheckpointError: The saved model is unreadable or of another kind.
+    Arguments and errors are those of `RNDBonus`, but the model is a `CNDModel`, made with
+    `CNDSettings`, and the coefficient 0.5.
 
     Example:
         >>> import gymnasium as gym

@@ -28,17 +28,8 @@ class CNDBonus(NoveltyBonus):
     For several environments use `hxwrappers.vector.CNDBonus` or `hxwrappers.sb3.VecCNDBonus`,
     which share one model and score in batches, or hand one `CNDModel` to all the wrappers.
 
-    Args:
-        env: The environment; its observations are a Box, or a Dict with a Box in it.
-        model: A model to share, the path of a saved one, or None for a new one.
-        coefficient: Scale of the bonus in the reward, 0 or more.
-        observation_key: Which part of a Dict observation is scored.
-        **settings: Settings of a new model, see `CNDModel`.
-
-    Raises:
-        InvalidSpaceError: The observations are not a Box, or not those of the given model.
-        InvalidArgumentError: An argument is out of range.
-        CheckpointError: The saved model is unreadable or of another kind.
+    Arguments and errors are those of `RNDBonus`, but the model is a `CNDModel`, made with
+    `CNDSettings`, and the coefficient 0.5.
 
     Example:
         >>> env = CNDBonus(gym.make("CartPole-v1"), warmup_steps=1, update_every=4)

@@ -1,0 +1,47 @@
+"""The contract of `hxwrappers.testing` over the bonuses, on all three shelves."""
+
+from functools import partial
+
+import gymnasium as gym
+import pytest
+from gymnasium.vector import VectorEnv
+
+from hxwrappers import CNDBonus, RNDBonus, vector
+from hxwrappers.novelty import CNDModel, RNDModel
+from hxwrappers.sb3 import VecCNDBonus, VecRNDBonus
+from hxwrappers.sb3.testing import check_sb3_twin
+from hxwrappers.testing import check_vector_twin, check_wrapper
+
+SETTINGS = {
+    "features": 8,
+    "hidden": 8,
+    "warmup_steps": 3,
+    "update_every": 8,
+    "batch_size": 8,
+    "device": "cpu",
+}
+SHELVES = [
+    (RNDModel, RNDBonus, vector.RNDBonus, VecRNDBonus),
+    (CNDModel, CNDBonus, vector.CNDBonus, VecCNDBonus),
+]
+
+
+def frozen(model_class, wrapper, env):
+    """Every wrapper gets a model of its own that equals all the others and learns nothing."""
+    name = "single_observation_space" if isinstance(env, VectorEnv) else "observation_space"
+    model = model_class(getattr(env, name), **SETTINGS, seed=0)
+    model.training = False
+    return wrapper(env, model)
+
+
+@pytest.mark.parametrize("wrapper", [RNDBonus, CNDBonus])
+def test_the_wrapper_contract(wrapper):
+    check_wrapper(partial(wrapper, **SETTINGS), make_env=partial(gym.make, "CartPole-v1"), steps=60)
+
+
+@pytest.mark.parametrize(("model_class", "single", "batched", "sb3"), SHELVES)
+def test_the_twins_on_both_other_shelves(model_class, single, batched, sb3):
+    make_env = partial(gym.make, "CartPole-v1")
+    wrap_single = partial(frozen, model_class, single)
+    check_vector_twin(wrap_single, partial(frozen, model_class, batched), make_env, tolerance=1e-5)
+    check_sb3_twin(wrap_single, partial(frozen, model_class, sb3), make_env, tolerance=1e-5)
