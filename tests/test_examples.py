@@ -40,6 +40,15 @@ def test_atari_examples_run_and_resume(name, tmp_path, capsys):
     assert [row["steps"] for row in rows] == [256.0, 512.0]
 
 
+def test_features_are_drawn_and_rooms_found_without_a_tracker(tmp_path, capsys, monkeypatch):
+    for package in ("ale_py", "stable_baselines3", "matplotlib", "sklearn", "cv2"):
+        pytest.importorskip(package)
+    monkeypatch.setattr("hxwrappers.sb3.example.draw_features.__defaults__", (60,))
+    run("montezuma_rnd", tmp_path, "--total-timesteps", "256", "--preset", "paper", "--features")
+    assert "in one episode afterwards: [1" in capsys.readouterr().out
+    assert (tmp_path / "features.png").stat().st_size > 10_000
+
+
 def test_procgen_example_runs(tmp_path, capsys):
     for package in ("procgen", "stable_baselines3", "matplotlib"):
         pytest.importorskip(package)

@@ -109,8 +109,12 @@ def run_example(
     print(f"log         tensorboard --logdir {options.folder}")
     if run.interrupted:
         print("\nstopped by a signal; go on with --resume")
-    elif options.features and evaluate is not None:
-        print(f"features    {draw_features(model, evaluate(), options.folder)}")
+    elif evaluate is not None:
+        if not history.rooms:  # AtariVectorEnv does not let the room be seen
+            rooms = visited_rooms(model, evaluate())
+            print(f"rooms       {len(rooms)} in one episode afterwards: {sorted(rooms)}")
+        if options.features:
+            print(f"features    {draw_features(model, evaluate(), options.folder)}")
     return history
 
 
@@ -139,21 +143,40 @@ def print_table(history: History, references: Mapping[str, str]) -> None:
         print(f"{name:26}{value}{reference}")
 
 
-def draw_features(
-    model: DualValuePPO, env: gym.Env[Any, Any], folder: Path, number: int = 1500
-) -> Path:
-    """Draw the features of frames that the agent sees, of a random target and of the model's."""
-    (novelty,) = novelty_models(model.get_env())
-    observations, rooms = [], []
+def play(
+    model: DualValuePPO, env: gym.Env[Any, Any], number: int, *, episodes: int | None = None
+) -> tuple[np.ndarray, list[int]]:
+    """Let the agent play, for a number of steps or until so many episodes are over.
+
+    Returns:
+        The observations, shape `(steps, ...)`, and the room of each.
+    """
+    observations: list[Any] = []
+    rooms: list[int] = []
+    over = 0
     observation, info = env.reset(seed=0)
-    for _ in range(number):
+    while len(observations) < number and (episodes is None or over < episodes):
         observations.append(observation)
         rooms.append(int(info.get("room", 0)))
         action, _ = model.predict(np.asarray(observation))
         observation, _, terminated, truncated, info = env.step(int(action))
         if terminated or truncated:
+            over += 1
             observation, info = env.reset()
-    batch = np.stack(observations)
+    return np.stack(observations), rooms
+
+
+def visited_rooms(model: DualValuePPO, env: gym.Env[Any, Any]) -> set[int]:
+    """The rooms that the agent visits in one episode."""
+    return set(play(model, env, 4500, episodes=1)[1])
+
+
+def draw_features(
+    model: DualValuePPO, env: gym.Env[Any, Any], folder: Path, number: int = 1500
+) -> Path:
+    """Draw the features of frames that the agent sees, of a random target and of the model's."""
+    (novelty,) = novelty_models(model.get_env())
+    batch, rooms = play(model, env, number)
     untrained = type(novelty)(novelty.layout.space, **{**novelty.settings, "seed": 0})
     untrained._normalize.load_state_dict(novelty._normalize.state_dict())
     path = folder / "features.png"

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import tyro
@@ -111,6 +111,16 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     print(f"{task:16} {method:10} seed {seed}: {curve.points[-1][1]:.2f}", flush=True)
 
 
+def last_fifth(curve: list[tuple[int, float]]) -> float:
+    """Mean success over the last fifth of a run."""
+    return mean(share for _, share in curve[-len(curve) // 5 :])
+
+
+def first_success(curve: list[tuple[int, float]]) -> int | None:
+    """Steps after which 80 of 100 episodes first succeeded."""
+    return next((steps for steps, share in curve if share >= 0.8), None)
+
+
 def report(options: Options) -> None:
     """Print the table, and draw the curves."""
     import matplotlib as mpl  # noqa: PLC0415
@@ -121,7 +131,7 @@ def report(options: Options) -> None:
     figure, axes = plt.subplots(
         1, len(options.tasks), figsize=(5.5 * len(options.tasks), 3.6), squeeze=False, sharey=True
     )
-    print(f"\nSuccess over the last 100 of {options.steps:,} steps' episodes, level fixed")
+    print(f"\nShare of successes among 100 episodes, {options.steps:,} steps, level fixed: medians")
     for axis, task in zip(axes[0], options.tasks, strict=True):
         for method in options.methods:
             curves = [
@@ -129,7 +139,11 @@ def report(options: Options) -> None:
                 for seed in options.seeds
             ]
             ends = [curve[-1][1] for curve in curves]
-            print(f"{task:16} {LABELS[method]:34} median {median(ends):.2f}  seeds {ends}")
+            print(
+                f"{task:16} {LABELS[method]:34} end {median(ends):.2f} {ends}  "
+                f"last fifth {median(map(last_fifth, curves)):.2f}  "
+                f"80 % first at {[first_success(curve) for curve in curves]}"
+            )
             steps = [point[0] for point in curves[0]]
             shares = list(zip(*([point[1] for point in curve] for curve in curves), strict=True))
             (line,) = axis.plot(steps, [median(share) for share in shares], label=LABELS[method])
