@@ -1,4 +1,4 @@
-"""Look at demonstrations, check them, bring them in and out, cut and render them."""
+"""Find demonstrations, look at them, check them, bring them in and out, cut and render them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
+from hxwrappers.cli.demo_search import search
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.environment import make_environment
@@ -241,4 +242,5 @@ COMMANDS = {
     "export": export,
     "render": render,
     "slice": slice_,
+    "search": search,
 }
