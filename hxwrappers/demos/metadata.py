@@ -184,11 +184,14 @@ def _shaping(wrappers: object) -> list[object]:
 
 
 def _spec(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
-    try:
-        return _spec_document(env)
-    except (TypeError, ValueError, AttributeError):
-        # A wrapper with arguments that are no JSON values; the innermost spec still tells.
-        return _spec_document(env.unwrapped)
+    # A wrapper may have arguments that are no JSON values; the innermost spec still tells. An
+    # environment registered by its class, rather than by the class's name, has no spec to tell.
+    for layer in (env, env.unwrapped):
+        try:
+            return _spec_document(layer)
+        except (TypeError, ValueError, AttributeError):
+            continue
+    return None
 
 
 def _spec_document(env: gym.Env[Any, Any]) -> dict[str, Any] | None:

@@ -50,8 +50,8 @@ class CellSettings:
     width: int = 11
     height: int = 8
     depth: int = 8
-    bin_x: int = 16
-    bin_y: int = 16
+    bin_x: int = 8
+    bin_y: int = 8
 
 
 def make_cells(settings: CellSettings, env: gym.Env[Any, Any]) -> CellFunction:
@@ -83,7 +83,7 @@ def make_cells(settings: CellSettings, env: gym.Env[Any, Any]) -> CellFunction:
             )
 
 
-def observation_cells(env: gym.Env[Any, Any], observation: Any) -> Cell:
+def observation_cells(_env: gym.Env[Any, Any], observation: Any) -> Cell:
     """Each observation is a cell of its own: for small tasks, such as the toy texts.
 
     Example:

@@ -150,6 +150,7 @@ class Explorer:
         chance = random.Random(start.seed)
         visited = {start.cell: None}
         findings: list[Finding] = []
+        replaced: list[tuple[float, int] | None] = []
         since: list[int] = []
         score, length, lives = start.score, start.length, start.lives
         action = self._draw(chance)
@@ -163,18 +164,45 @@ class Explorer:
             if outcome.ended:
                 actions = pack_actions(since)
                 findings.append(Finding(None, score, length, outcome.lives, actions, None))
-            if outcome.ended or _fell(lives, outcome.lives):
+            if outcome.ended:
+                break
+            if _fell(lives, outcome.lives):
+                self._forget_doomed(findings, replaced, start.score, length)
                 break
             lives = outcome.lives
             cell = call_cells(self._cells, self._env, outcome.observation)
             if self._is_progress(cell, score, length):
                 cell = checked_cell(cell, self._cells)
+                replaced.append(self._known.get(cell))
                 self._known[cell] = (score, length)
                 actions = pack_actions(since)
                 findings.append(Finding(cell, score, length, lives, actions, self._packer.pack()))
                 since = []
             visited[cell] = None
         return Exploration(findings, list(visited), length - start.length, rebuilt)
+
+    def _forget_doomed(
+        self,
+        findings: list[Finding],
+        replaced: list[tuple[float, int] | None],
+        score: float,
+        length: int,
+    ) -> None:
+        """Forget what was found, without a reward, in the last moments before a life was lost.
+
+        Most of these states cannot be saved any more (a fall, a dying animation), and as the
+        shortest way to their cells they would keep better ones out.
+        """
+        earliest = length - self._settings.doomed * self._hold
+        scores = [score, *(finding.score for finding in findings)]
+        while findings and findings[-1].length > earliest and scores[-1] == scores[-2]:
+            cell = findings.pop().cell
+            scores.pop()
+            before = replaced.pop()
+            if before is None:
+                del self._known[cell]
+            else:
+                self._known[cell] = before
 
     def _go_to(self, start: Start) -> Any:
         if start.snapshot is not None:
@@ -189,16 +217,17 @@ class Explorer:
         return int(chance.random() * self._actions)
 
     def _act(self, action: int, lives: int | None) -> _Outcome:
-        total = 0.0
-        for count in range(1, self._hold + 1):
+        total, steps = 0.0, 0
+        for _ in range(self._hold):
             observation, reward, terminated, truncated, info = self._env.step(
                 self._first_action + action
             )
             total += own_reward(reward, info)
+            steps += 1
             left, ended = info.get("lives"), bool(terminated or truncated)
             if ended or _fell(lives, left):
                 break
-        return _Outcome(observation, total, count, left, ended)
+        return _Outcome(observation, total, steps, left, ended)
 
     def _is_progress(self, cell: Cell, score: float, length: int) -> bool:
         try:

@@ -58,7 +58,8 @@ class FrameCells:
         small = _means(pixels.shape[0], self._height) @ pixels
         small = small @ _means(pixels.shape[1], self._width).T
         levels = np.minimum(small * (self._depth / 256), self._depth - 1)
-        return levels.astype(np.uint8).tobytes()
+        cell: bytes = levels.astype(np.uint8).tobytes()
+        return cell
 
 
 def is_picture(observation: object) -> bool:
@@ -89,4 +90,5 @@ def _means(size: int, parts: int) -> npt.NDArray[np.float32]:
     starts = np.maximum(edges[:-1, None], np.arange(size))
     ends = np.minimum(edges[1:, None], np.arange(size) + 1)
     shares = np.maximum(ends - starts, 0)
-    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+    means: npt.NDArray[np.float32] = shares / shares.sum(axis=1, keepdims=True)
+    return means.astype(np.float32)

@@ -34,6 +34,8 @@ class SearchSettings:
             frame skip 1 and for one step elsewhere.
         explore: Actions of one exploration.
         repeat: The probability with which an action is repeated.
+        doomed: How many of the last actions before a lost life lead to nothing that is kept, unless
+            they earned a reward.
         batch: Explorations that a worker does between two exchanges.
 
     Raises:
@@ -45,16 +47,18 @@ class SearchSettings:
     cells: CellSettings = field(default_factory=CellSettings)
     seed: int = 0
     hold: int | None = None
-    explore: int = 100
-    repeat: float = 0.95
+    explore: int = 50
+    repeat: float = 0.9
+    doomed: int = 20
     batch: int = 16
 
     def __post_init__(self) -> None:
         counts = (1 if self.hold is None else self.hold, self.explore, self.batch)
-        if min(counts) < 1 or not 0 <= self.repeat <= 1 or self.seed < 0:
+        if min(counts) < 1 or not 0 <= self.repeat <= 1 or min(self.seed, self.doomed) < 0:
             raise InvalidArgumentError(
                 f"hold, explore and batch are {counts}, but each must be at least 1; repeat is "
-                f"{self.repeat}, but is a probability; seed is {self.seed}, but is not negative."
+                f"{self.repeat}, but is a probability; seed and doomed are {self.seed} and "
+                f"{self.doomed}, but not negative."
             )
 
     @property

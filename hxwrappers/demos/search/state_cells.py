@@ -33,7 +33,7 @@ class MontezumaCells:
         InvalidArgumentError: A bin is not positive.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], bin_x: int = 16, bin_y: int = 16) -> None:
+    def __init__(self, env: gym.Env[Any, Any], bin_x: int = 8, bin_y: int = 8) -> None:
         game = getattr(env.unwrapped, "_game", None)
         if game != "montezuma_revenge":
             raise CellError(
@@ -46,7 +46,7 @@ class MontezumaCells:
             )
         self._bin_x, self._bin_y = bin_x, bin_y
 
-    def __call__(self, env: gym.Env[Any, Any], observation: Any) -> MontezumaCell:
+    def __call__(self, env: gym.Env[Any, Any], _observation: Any) -> MontezumaCell:
         """The cell that the game is in now."""
         game: Any = env.unwrapped
         ram = game.ale.getRAM().tolist()
@@ -79,7 +79,7 @@ class GridCells:
         if not all(hasattr(env.unwrapped, name) for name in ("agent_pos", "agent_dir", "carrying")):
             raise CellError(f"The cells called minigrid are for MiniGrid tasks, not for {env}.")
 
-    def __call__(self, env: gym.Env[Any, Any], observation: Any) -> tuple[int | str, ...]:
+    def __call__(self, env: gym.Env[Any, Any], _observation: Any) -> tuple[int | str, ...]:
         """The cell that the task is in now."""
         task: Any = env.unwrapped
         held = task.carrying

@@ -21,7 +21,8 @@ def visit_weights(visits: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         >>> visit_weights(np.array([0, 3, 99])).tolist()
         [1.0, 0.5, 0.1]
     """
-    return 1.0 / np.sqrt(visits + 1.0)
+    weights: npt.NDArray[np.float64] = 1.0 / np.sqrt(visits + 1.0)
+    return weights
 
 
 def draw(
@@ -40,4 +41,5 @@ def draw(
     """
     sums = np.cumsum(weights)
     drawn = np.searchsorted(sums, generator.random(count) * sums[-1], side="right")
-    return np.minimum(drawn, len(weights) - 1).astype(np.int64)
+    within: npt.NDArray[np.int64] = np.minimum(drawn, len(weights) - 1)
+    return within

@@ -73,7 +73,7 @@ class OwnWorker:
         self._explorer = explorer
         self._order: Order | None = None
 
-    def send(self, worker: int, order: Order) -> None:
+    def send(self, worker: int, order: Order) -> None:  # noqa: ARG002 - there is but one
         """Take an order; it is done when it is asked for."""
         self._order = order
 
