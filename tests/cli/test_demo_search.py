@@ -13,6 +13,7 @@ from hxwrappers.cli import main
 from hxwrappers.demos import Demo
 
 ROW = "tests.demos.search.toys:tests/Row-v0"
+MARKING = "tests.demos.search.toys:marking"
 COMMAND = [sys.executable, "-c", "import sys; from hxwrappers.cli import main; sys.exit(main())"]
 
 
@@ -65,16 +66,17 @@ def test_errors_are_one_sentence(capsys, tmp_path):
 @pytest.mark.timeout(60)
 def test_an_interrupt_ends_it_in_good_order(tmp_path):
     out, kept = tmp_path / "row.npz", tmp_path / "search.pt"
-    words = [ROW, str(out), "--cells", "observation", "--workers", "2", "--checkpoint", str(kept)]
+    words = [ROW, str(out), "--cells", MARKING, "--workers", "2", "--checkpoint", str(kept)]
     process = subprocess.Popen(
         [*COMMAND, "demo", "search", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "TQDM_DISABLE": "0"},
+        env={**os.environ, "HXWRAPPERS_TEST_FOLDER": str(tmp_path)},
     )
-    time.sleep(8)
+    while not (tmp_path / "mark").exists():
+        time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
     said, complaints = process.communicate(timeout=30)
     assert process.returncode == 0, complaints
