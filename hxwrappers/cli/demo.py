@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
+import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
 from hxwrappers.cli.demo_search import search
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.demos.demo import Demo
