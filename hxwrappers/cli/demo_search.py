@@ -43,6 +43,7 @@ def search(
     hold: int | None = None,
     explore: int = 50,
     repeat: float = 0.9,
+    doomed: int = 10,
     env_args: tuple[str, ...] = (),
     checkpoint: Path | None = None,
     snapshot_every: int = 50,
@@ -71,6 +72,7 @@ def search(
         hold: Steps for which each action is held; 4 for Atari games frame by frame, otherwise 1.
         explore: Actions of one exploration.
         repeat: The probability with which an action is repeated.
+        doomed: How many of the last actions before a lost life lead to nothing that is kept.
         env_args: Arguments for gymnasium.make, as name=value; an Atari game is played frame by
             frame unless it has a frameskip here.
         checkpoint: A file to keep the search in, and to go on from if it exists.
@@ -84,6 +86,7 @@ def search(
         hold=hold,
         explore=explore,
         repeat=repeat,
+        doomed=doomed,
     )
     if (seconds, steps, score, rooms) == (None, None, None, None):
         seconds = _DEFAULT_SECONDS

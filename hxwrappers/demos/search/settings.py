@@ -49,7 +49,7 @@ class SearchSettings:
     hold: int | None = None
     explore: int = 50
     repeat: float = 0.9
-    doomed: int = 20
+    doomed: int = 10
     batch: int = 16
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from hxwrappers.errors import HxWrappersError, SearchError
 __all__ = ["Order", "OwnWorker", "ProcessWorkers", "Report", "Workers"]
 
 _MAX_DEATHS_IN_A_ROW = 3
+_SECONDS_TO_END = 5.0
 
 
 class Order(NamedTuple):
@@ -171,6 +172,8 @@ class ProcessWorkers:
 
     def _replace(self, worker: int) -> Report:
         process = self._processes[worker]
+        process.join(_SECONDS_TO_END)
+        process.kill()
         process.join()
         self.deaths += 1
         self._deaths_in_a_row += 1

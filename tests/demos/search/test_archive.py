@@ -86,7 +86,7 @@ def test_long_chains_are_freed_without_recursion():
 
 
 def test_weights():
-    assert visit_weights(np.array([0, 3, 99])).tolist() == [1.0, 0.5, 0.1]
+    assert visit_weights(np.array([0, 1, 99])).tolist() == [1.0, 0.5, 0.01]
     counts = np.bincount(draw(np.array([1.0, 0.5, 0.5]), 40_000, np.random.default_rng(0)))
     assert np.abs(counts / 40_000 - [0.5, 0.25, 0.25]).max() < 0.01
     assert draw(np.ones(1), 3, np.random.default_rng(0)).tolist() == [0, 0, 0]
