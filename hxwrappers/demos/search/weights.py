@@ -24,7 +24,7 @@ def visit_weights(visits: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         >>> visit_weights(np.array([0, 1, 99])).tolist()
         [1.0, 0.5, 0.01]
     """
-    weights: npt.NDArray[np.float64] = 1.0 / (visits + 1.0)
+    weights: npt.NDArray[np.float64] = np.reciprocal(visits + 1.0, dtype=np.float64)
     return weights
 
 
