@@ -15,6 +15,7 @@ from hxwrappers import _random, checkpoints
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.search.archive import Archive, Cell, Entry
 from hxwrappers.demos.search.explorer import Exploration, Explorer, Start
+from hxwrappers.demos.search.limits import Limits, Progress
 from hxwrappers.demos.search.outcome import make_demo
 from hxwrappers.demos.search.settings import SearchSettings
 from hxwrappers.demos.search.state import archive_from_state, archive_state
@@ -23,50 +24,10 @@ from hxwrappers.demos.search.weights import draw, visit_weights
 from hxwrappers.demos.search.workers import Order, OwnWorker, ProcessWorkers, Workers
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, SearchError
 
-__all__ = ["Limits", "Progress", "Search"]
+__all__ = ["Search"]
 
 _KIND = "Search"
 _SEEDS = 1 << 48
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a search stops; the first that is reached counts.
-
-    Attributes:
-        seconds: Time of this run.
-        steps: Steps of the environment, earlier runs of a resumed search included.
-        score: A score to reach.
-        rooms: A number of rooms to find.
-    """
-
-    seconds: float | None = None
-    steps: int | None = None
-    score: float | None = None
-    rooms: int | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a search is, over all its workers and runs.
-
-    Attributes:
-        steps: Steps of the environment.
-        explorations: Explorations.
-        seconds: Time.
-        score: The best score found.
-        cells: How many cells are known.
-        rooms: How many rooms are known; 0 where the cell function knows none.
-        workers_lost: How many worker processes died and were replaced since the search was made.
-    """
-
-    steps: int
-    explorations: int
-    seconds: float
-    score: float
-    cells: int
-    rooms: int
-    workers_lost: int
 
 
 @dataclass
@@ -178,7 +139,7 @@ class Search:
         began = written = time.monotonic()
         seconds_before, lost_before = self._seconds, self._workers_lost
         try:
-            while not self._is_over(limits, time.monotonic() - began):
+            while not (self._stopping or limits.reached(self.progress, time.monotonic() - began)):
                 self._exchange(workers, desks)
                 now = time.monotonic()
                 self._seconds = seconds_before + now - began
@@ -332,18 +293,6 @@ class Search:
             if self._explorer.room(cell) == room
         ]
         return max(ways, key=lambda entry: (entry.score, -entry.length))
-
-    def _is_over(self, limits: Limits, seconds: float) -> bool:
-        progress = self.progress
-        return self._stopping or any(
-            limit is not None and reached >= limit
-            for limit, reached in (
-                (limits.seconds, seconds),
-                (limits.steps, progress.steps),
-                (limits.score, progress.score),
-                (limits.rooms, progress.rooms),
-            )
-        )
 
     def _load(self) -> dict[str, Any] | None:
         path = self._checkpoint
