@@ -181,9 +181,9 @@ class ProcessWorkers:
             raise SearchError(
                 f"{self._deaths_in_a_row} workers of the search died one after the other, the last "
                 f"with exit code {process.exitcode} (a negative one is the signal that ended it; "
-                "-9 is often too little memory). Try it with one worker to see why. A script that starts "
-                "several needs `if __name__ == '__main__':` around what it does, since each worker "
-                "imports it."
+                "-9 is often too little memory). Try it with one worker to see why. A script that "
+                "starts several needs `if __name__ == '__main__':` around what it does, since each "
+                "worker imports it."
             )
         self._pipes[worker].close()
         self._start(worker)
