@@ -56,6 +56,14 @@ class SnapshotError(HxWrappersError, ValueError):
     """A state that cannot be frozen, or a frozen state that must not be restored."""
 
 
+class SearchError(DemoError):
+    """A search for demonstrations that cannot begin, go on or be resumed."""
+
+
+class CellError(SearchError):
+    """A cell function that cannot be found, fails, or returns something that is no cell."""
+
+
 class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
 

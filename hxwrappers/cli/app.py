@@ -18,7 +18,9 @@ CommandGroup = dict[str, Any]
 """The commands of one group by name: functions whose arguments become options and that return the
 exit code, or None for success."""
 
-_GROUPS = {"demo": ("hxwrappers.cli.demo", "look at, check, import, export, cut and render demos")}
+_GROUPS = {
+    "demo": ("hxwrappers.cli.demo", "find, look at, check, import, export, cut and render demos")
+}
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 
 

@@ -1,4 +1,4 @@
-"""Look at demonstrations, check them, bring them in and out, cut and render them."""
+"""Find demonstrations, look at them, check them, bring them in and out, cut and render them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
+import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
+from hxwrappers.cli.demo_search import search
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.environment import make_environment
@@ -241,4 +243,5 @@ COMMANDS = {
     "export": export,
     "render": render,
     "slice": slice_,
+    "search": search,
 }

@@ -6,6 +6,7 @@ from hxwrappers.demos.journal import JournalWriter, recover_demos
 from hxwrappers.demos.metadata import DemoMetadata
 from hxwrappers.demos.player import DemoPlayer, Difference, Transition, Verification
 from hxwrappers.demos.recording import DemoRecording
+from hxwrappers.demos.shipped import shipped, shipped_names
 from hxwrappers.demos.snapshots import (
     Snapshot,
     Snapshotter,
@@ -29,4 +30,6 @@ __all__ = [
     "first_inexact_step",
     "make_environment",
     "recover_demos",
+    "shipped",
+    "shipped_names",
 ]

@@ -15,7 +15,7 @@ import gymnasium as gym
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import DemoMismatchError
 
-__all__ = ["make_environment"]
+__all__ = ["import_plugin", "make_environment"]
 
 _PLUGINS = {"ALE/": ("ale_py", "atari"), "MiniGrid-": ("minigrid", "minigrid")}
 _PASSED_OVER = {"DemoRecorder", "OrderEnforcing", "PassiveEnvChecker"}
@@ -73,7 +73,7 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
                 "The demonstration does not say which registered environment it was made in. Make "
                 "the environment yourself and use Demo.verify or Demo.restore from Python."
             )
-    _import_plugin(name)
+    import_plugin(name)
     if name not in gym.registry:
         raise DemoMismatchError(
             f"The environment {name!r} of the demonstration is not registered here. Install the "
@@ -106,7 +106,15 @@ def _layer(name: object, settings: object) -> tuple[Callable[..., Any], dict[str
     return getattr(gym.wrappers, name), settings
 
 
-def _import_plugin(name: str) -> None:
+def import_plugin(name: str) -> None:
+    """Import the package that registers an environment, where the id tells which it is.
+
+    Args:
+        name: The environment's id, for example `"ALE/Pong-v5"`.
+
+    Raises:
+        gymnasium.error.DependencyNotInstalled: The package is missing.
+    """
     for prefix, (module, extra) in _PLUGINS.items():
         if not name.startswith(prefix):
             continue
@@ -114,5 +122,5 @@ def _import_plugin(name: str) -> None:
             gym.register_envs(importlib.import_module(module))
         except ImportError as error:
             raise gym.error.DependencyNotInstalled(
-                f'The demonstration is of {name}: pip install "hxwrappers[{extra}]"'
+                f'{name} is not installed: pip install "hxwrappers[{extra}]"'
             ) from error

@@ -184,16 +184,15 @@ def _shaping(wrappers: object) -> list[object]:
 
 
 def _spec(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
-    try:
-        return _spec_document(env)
-    except (TypeError, ValueError, AttributeError):
-        # A wrapper with arguments that are no JSON values; the innermost spec still tells.
-        return _spec_document(env.unwrapped)
+    document = _spec_document(env)
+    # A wrapper may have arguments that are no JSON values; the innermost spec still tells.
+    return _spec_document(env.unwrapped) if document is None else document
 
 
 def _spec_document(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
-    spec = env.spec
-    if spec is None:
+    """The spec, or None where there is none, or one with classes or functions in it."""
+    try:
+        document = None if env.spec is None else json.loads(env.spec.to_json())
+    except (TypeError, ValueError, AttributeError):
         return None
-    document = json.loads(spec.to_json())
     return document if isinstance(document, dict) else None

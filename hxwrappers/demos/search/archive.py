@@ -1,0 +1,161 @@
+"""The cells found, and the best way known to each."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hxwrappers.demos.search.trajectory import Node
+
+__all__ = ["Archive", "Cell", "Entry", "is_better"]
+
+Cell = Hashable
+"""What tells one cell from another: None, a number, a string, bytes, or a tuple of these."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """The best way known to a cell.
+
+    Attributes:
+        score: The return on the way.
+        length: The environment's steps on the way.
+        lives: The lives left there, or None where the environment has none.
+        node: The end of the trajectory.
+        snapshot: The frozen state, packed; None where it must be made again from the trajectory.
+    """
+
+    score: float
+    length: int
+    lives: int | None
+    node: Node
+    snapshot: Any
+
+
+def is_better(score: float, length: int, than_score: float, than_length: int) -> bool:
+    """Whether one way is better than another: a higher score, or the same in fewer steps.
+
+    Example:
+        >>> is_better(100, 900, 0, 20), is_better(0, 19, 0, 20), is_better(0, 20, 0, 20)
+        (True, True, False)
+    """
+    return score > than_score or (score == than_score and length < than_length)
+
+
+class Archive:
+    """Cells with the best way known to each, how often each was visited, and the best way of all.
+
+    Cells are numbered in the order in which they are found.
+
+    Attributes:
+        cells: The cells by number.
+        entries: The best way to each, by number.
+        best: The best way of all, which may lead to the episode's end and so into no cell; None
+            while the archive is empty.
+
+    Example:
+        >>> archive = Archive()
+        >>> start = Node(None, b"")
+        >>> archive.offer("start", Entry(0.0, 0, None, start, b""))
+        True
+        >>> archive.offer("start", Entry(0.0, 4, None, start, b""))
+        False
+    """
+
+    def __init__(self) -> None:
+        self.cells: list[Cell] = []
+        self.entries: list[Entry] = []
+        self.best: Entry | None = None
+        self._numbers: dict[Cell, int] = {}
+        self._visits = np.zeros(64, np.int64)
+
+    @classmethod
+    def restored(
+        cls,
+        cells: list[Cell],
+        entries: list[Entry],
+        best: Entry,
+        visits: npt.NDArray[np.int64],
+    ) -> Archive:
+        """An archive put together from its parts.
+
+        Args:
+            cells: The cells by number.
+            entries: The best way to each.
+            best: The best way of all.
+            visits: How often each was visited.
+
+        Raises:
+            ValueError: There are not as many of the one as of the other, or a cell comes twice.
+        """
+        archive = cls()
+        for cell, entry in zip(cells, entries, strict=True):
+            if cell in archive:
+                raise ValueError(f"the cell {cell!r} comes twice")
+            archive._add(cell, entry)
+        archive.visits[:] = visits
+        archive.best = best
+        return archive
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __contains__(self, cell: Cell) -> bool:
+        return cell in self._numbers
+
+    @property
+    def visits(self) -> npt.NDArray[np.int64]:
+        """How often each cell was visited, by number."""
+        return self._visits[: len(self)]
+
+    def get(self, cell: Cell) -> Entry | None:
+        """The best way known to a cell, or None."""
+        number = self._numbers.get(cell)
+        return None if number is None else self.entries[number]
+
+    def offer(self, cell: Cell, entry: Entry) -> bool:
+        """Keep a way to a cell if the cell is new or the way better than the one known.
+
+        Returns:
+            Whether it was kept.
+        """
+        self.offer_end(entry)
+        number = self._numbers.get(cell)
+        if number is None:
+            self._add(cell, entry)
+            return True
+        known = self.entries[number]
+        if not is_better(entry.score, entry.length, known.score, known.length):
+            return False
+        self.entries[number] = entry
+        return True
+
+    def offer_end(self, entry: Entry) -> bool:
+        """Keep a way as the best of all if it is; it may have ended the episode.
+
+        Returns:
+            Whether it was kept.
+        """
+        best = self.best
+        if best is None or is_better(entry.score, entry.length, best.score, best.length):
+            self.best = entry
+            return True
+        return False
+
+    def visit(self, cells: Iterable[Cell]) -> None:
+        """Count a visit of each cell; what is not in the archive is passed over."""
+        for cell in cells:
+            number = self._numbers.get(cell)
+            if number is not None:
+                self._visits[number] += 1
+
+    def _add(self, cell: Cell, entry: Entry) -> None:
+        number = self._numbers[cell] = len(self.cells)
+        self.cells.append(cell)
+        self.entries.append(entry)
+        if number == len(self._visits):
+            self._visits = np.concatenate([self._visits, np.zeros_like(self._visits)])

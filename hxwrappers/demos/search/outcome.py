@@ -1,0 +1,55 @@
+"""From a trajectory that was found to a demonstration that is known to be right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hxwrappers.demos.demo import Demo
+from hxwrappers.demos.recording import DemoRecording
+from hxwrappers.demos.search.archive import Entry
+from hxwrappers.demos.search.settings import SearchSettings
+from hxwrappers.errors import DemoVerificationError
+
+__all__ = ["make_demo"]
+
+
+def make_demo(
+    settings: SearchSettings,
+    entry: Entry,
+    made_by: Mapping[str, Any],
+    *,
+    snapshot_every: int = 50,
+) -> Demo:
+    """Play a trajectory from the reset in the environment itself, and verify the recording.
+
+    Args:
+        settings: What was searched.
+        entry: The trajectory with its score and length.
+        made_by: What the metadata shall say of how it was found.
+        snapshot_every: Steps between two snapshots.
+
+    Raises:
+        DemoVerificationError: The play gives another score or length than was found, or the
+            recording's replay differs: the environment's snapshots are not exact.
+    """
+    env = settings.make_env()
+    try:
+        recording = DemoRecording(env, snapshot_every=snapshot_every, made_by=made_by)
+        recording.reset(seed=settings.seed)
+        start = getattr(env.action_space, "start", 0)
+        for action in entry.node.trajectory():
+            for _ in range(settings.steps_held):
+                if not recording.ended:
+                    recording.step(int(start) + action)
+        if (recording.score, len(recording)) != (entry.score, entry.length):
+            raise DemoVerificationError(
+                f"The trajectory was found with score {entry.score:g} in {entry.length} steps, but "
+                f"played from the reset it gives {recording.score:g} in {len(recording)}. The "
+                f"snapshots of {settings.env_id} are not exact, so nothing was written."
+            )
+        demo = recording.demo()
+        demo.verify(env).raise_if_different()
+        return demo
+    finally:
+        env.close()

@@ -1,0 +1,128 @@
+"""What a search is asked to do, in plain values."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import gymnasium as gym
+
+from hxwrappers.demos.environment import import_plugin
+from hxwrappers.demos.search.cells import CellSettings
+from hxwrappers.demos.search.frame_cells import is_picture
+from hxwrappers.errors import InvalidArgumentError, SearchError
+
+__all__ = ["SearchSettings"]
+
+_FRAMES_HELD = 4
+_MAX_ACTIONS = 1 << 16
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What to search and how; the same settings and one worker give the same search.
+
+    Attributes:
+        env_id: The environment's id, with a module in front where one must be imported
+            (`"my_package:MyGame-v0"`).
+        env_args: Arguments for `gym.make`, JSON values. Atari games are played frame by frame and
+            without sticky actions unless they say otherwise.
+        cells: What tells one place from another.
+        seed: Seed of the search, and of the reset that every trajectory begins with.
+        hold: Steps for which each action is held; None holds it for 4 frames in an Atari game with
+            frame skip 1 and for one step elsewhere.
+        explore: Actions of one exploration.
+        repeat: The probability with which an action is repeated.
+        doomed: How many of the last actions before a lost life lead to nothing that is kept, unless
+            they earned a reward.
+        batch: Explorations that a worker does between two exchanges.
+
+    Raises:
+        InvalidArgumentError: A number is out of range.
+    """
+
+    env_id: str
+    env_args: dict[str, Any] = field(default_factory=dict)
+    cells: CellSettings = field(default_factory=CellSettings)
+    seed: int = 0
+    hold: int | None = None
+    explore: int = 50
+    repeat: float = 0.9
+    doomed: int = 10
+    batch: int = 16
+
+    def __post_init__(self) -> None:
+        counts = (1 if self.hold is None else self.hold, self.explore, self.batch)
+        if min(counts) < 1 or not 0 <= self.repeat <= 1 or min(self.seed, self.doomed) < 0:
+            raise InvalidArgumentError(
+                f"hold, explore and batch are {counts}, but each must be at least 1; repeat is "
+                f"{self.repeat}, but is a probability; seed and doomed are {self.seed} and "
+                f"{self.doomed}, but not negative."
+            )
+
+    @property
+    def steps_held(self) -> int:
+        """The steps of the environment for which each action is held."""
+        if self.hold is not None:
+            return self.hold
+        return _FRAMES_HELD if self._is_atari and self._arguments["frameskip"] == 1 else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as JSON values."""
+        return asdict(self)
+
+    def make_env(self) -> gym.Env[Any, Any]:
+        """The environment as a demonstration shows it.
+
+        Raises:
+            SearchError: There is no such environment, it cannot be made, or its actions are not
+                numbered.
+        """
+        return self._make()
+
+    def make_search_env(self) -> gym.Env[Any, Any]:
+        """The same environment with the cheapest observations from which the cells can be told.
+
+        Emulator, actions and rewards are the same; an Atari game shows its RAM, or grey frames.
+        """
+        if self._is_atari:
+            cheapest = "grayscale" if self.cells.kind == "frame" else "ram"
+            return self._make(obs_type=self._arguments.get("obs_type", cheapest))
+        env = self._make()
+        if self.cells.kind != "frame" or env.render_mode == "rgb_array":
+            return env
+        observation, _ = env.reset(seed=self.seed)
+        if is_picture(observation) or "rgb_array" not in env.metadata.get("render_modes", []):
+            return env
+        env.close()
+        return self._make(render_mode="rgb_array")
+
+    @property
+    def _is_atari(self) -> bool:
+        return self.env_id.rpartition(":")[2].startswith("ALE/")
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        usual = {"frameskip": 1, "repeat_action_probability": 0.0} if self._is_atari else {}
+        return {**usual, **self.env_args}
+
+    def _make(self, **extra: Any) -> gym.Env[Any, Any]:
+        import_plugin(self.env_id)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                env = gym.make(
+                    self.env_id, disable_env_checker=True, **{**self._arguments, **extra}
+                )
+        except gym.error.DependencyNotInstalled:
+            raise
+        except (gym.error.Error, ImportError, TypeError, ValueError) as error:
+            raise SearchError(f"The environment {self.env_id!r} cannot be made: {error}") from error
+        space = env.action_space
+        if not isinstance(space, gym.spaces.Discrete) or space.n > _MAX_ACTIONS:
+            raise SearchError(
+                f"The actions of {self.env_id} are {space}, but the search draws from numbered "
+                "ones (Discrete). Put a wrapper around the environment that numbers them."
+            )
+        return env

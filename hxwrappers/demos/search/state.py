@@ -1,0 +1,118 @@
+"""An archive as plain values for a checkpoint, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+import torch
+
+from hxwrappers.demos.codec import decode, encode
+from hxwrappers.demos.search.archive import Archive, Entry
+from hxwrappers.demos.search.trajectory import Node
+from hxwrappers.errors import CheckpointError, SnapshotError
+
+__all__ = ["archive_from_state", "archive_state"]
+
+_NO_LIVES = -1
+
+
+def archive_state(archive: Archive) -> dict[str, Any]:
+    """An archive as tensors.
+
+    Trajectories stay the shared tree that they are. Snapshots that are not bytes are left out;
+    they are made again from the trajectories.
+    """
+    assert archive.best is not None, "an archive begins with the start"
+    entries = [*archive.entries, archive.best]
+    numbers, nodes = _numbered([entry.node for entry in entries])
+    return {
+        "cells": _bytes(encode(archive.cells)),
+        "visits": torch.from_numpy(archive.visits.copy()),
+        "scores": torch.tensor([entry.score for entry in entries], dtype=torch.float64),
+        "lengths": torch.tensor([entry.length for entry in entries]),
+        "lives": torch.tensor(
+            [_NO_LIVES if entry.lives is None else entry.lives for entry in entries]
+        ),
+        "nodes": torch.tensor([numbers[id(entry.node)] for entry in entries]),
+        "parents": torch.tensor(
+            [-1 if node.parent is None else numbers[id(node.parent)] for node in nodes]
+        ),
+        "actions": _packed([node.actions for node in nodes]),
+        "snapshots": _packed(
+            [entry.snapshot if isinstance(entry.snapshot, bytes) else b"" for entry in entries]
+        ),
+    }
+
+
+def archive_from_state(state: Mapping[str, Any]) -> Archive:
+    """The archive that `archive_state` wrote.
+
+    Raises:
+        CheckpointError: The state is damaged.
+    """
+    try:
+        nodes: list[Node] = []
+        for parent, actions in zip(
+            state["parents"].tolist(), _unpacked(state["actions"]), strict=True
+        ):
+            if not -1 <= parent < len(nodes) or len(actions) % 2:
+                raise ValueError("a trajectory that goes on from a later one")
+            nodes.append(Node(nodes[parent] if parent >= 0 else None, actions))
+        entries = [
+            Entry(score, length, None if lives == _NO_LIVES else lives, nodes[node], data or None)
+            for score, length, lives, node, data in zip(
+                state["scores"].tolist(),
+                state["lengths"].tolist(),
+                state["lives"].tolist(),
+                state["nodes"].tolist(),
+                _unpacked(state["snapshots"]),
+                strict=True,
+            )
+        ]
+        cells = decode(state["cells"].numpy().tobytes())
+        visits = state["visits"].numpy().astype(np.int64)
+        return Archive.restored(cells, entries[:-1], entries[-1], visits)
+    except (
+        KeyError,
+        IndexError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        SnapshotError,
+    ) as error:
+        raise CheckpointError(
+            f"The checkpoint of the search is damaged ({error}). Begin the search anew."
+        ) from error
+
+
+def _numbered(ends: list[Node]) -> tuple[dict[int, int], list[Node]]:
+    """All nodes on the way to some, parents before children, and their numbers by identity."""
+    numbers: dict[int, int] = {}
+    nodes: list[Node] = []
+    for end in ends:
+        way: list[Node] = []
+        node: Node | None = end
+        while node is not None and id(node) not in numbers:
+            way.append(node)
+            node = node.parent
+        for new in reversed(way):
+            numbers[id(new)] = len(nodes)
+            nodes.append(new)
+    return numbers, nodes
+
+
+def _bytes(data: bytes) -> torch.Tensor:
+    return torch.from_numpy(np.frombuffer(data, np.uint8).copy())
+
+
+def _packed(parts: list[bytes]) -> dict[str, torch.Tensor]:
+    ends = list(accumulate(map(len, parts), initial=0))
+    return {"data": _bytes(b"".join(parts)), "ends": torch.tensor(ends)}
+
+
+def _unpacked(packed: Mapping[str, torch.Tensor]) -> list[bytes]:
+    data = packed["data"].numpy().tobytes()
+    return [data[start:end] for start, end in pairwise(packed["ends"].tolist())]

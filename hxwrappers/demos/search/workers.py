@@ -1,0 +1,208 @@
+"""Who explores: this process itself, or several others."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from multiprocessing.connection import Connection, wait
+from typing import Any, NamedTuple, Protocol
+
+from hxwrappers import errors
+from hxwrappers.demos.search.archive import Cell
+from hxwrappers.demos.search.explorer import Exploration, Explorer, Start
+from hxwrappers.demos.search.settings import SearchSettings
+from hxwrappers.errors import HxWrappersError, SearchError
+
+__all__ = ["Order", "OwnWorker", "ProcessWorkers", "Report", "Workers"]
+
+_MAX_DEATHS_IN_A_ROW = 3
+_SECONDS_TO_END = 5.0
+
+
+class Order(NamedTuple):
+    """What one worker is to do next.
+
+    Attributes:
+        known: Cells to which a better way became known since the worker's last order.
+        starts: Where to explore from, one exploration each.
+    """
+
+    known: list[tuple[Cell, float, int]]
+    starts: list[Start]
+
+
+class Report(NamedTuple):
+    """What one worker did.
+
+    Attributes:
+        worker: Its number.
+        explorations: One for each start of its order; None where the worker died. Another one,
+            which knows no cells yet, has then taken its number.
+    """
+
+    worker: int
+    explorations: list[Exploration] | None
+
+
+class Workers(Protocol):
+    """Some explorers, each of which does one order at a time."""
+
+    count: int
+    deaths: int
+
+    def send(self, worker: int, order: Order) -> None:
+        """Give an order to a worker that has none."""
+
+    def receive(self) -> list[Report]:
+        """Wait until at least one order is done."""
+
+    def close(self) -> None:
+        """End the workers."""
+
+
+class OwnWorker:
+    """One worker in this very process: every search with the same settings is the same.
+
+    Args:
+        explorer: What explores.
+    """
+
+    count = 1
+    deaths = 0
+
+    def __init__(self, explorer: Explorer) -> None:
+        self._explorer = explorer
+        self._order: Order | None = None
+
+    def send(self, worker: int, order: Order) -> None:  # noqa: ARG002 - there is but one
+        """Take an order; it is done when it is asked for."""
+        self._order = order
+
+    def receive(self) -> list[Report]:
+        """Do the order."""
+        assert self._order is not None, "nothing was sent"
+        return [Report(0, _carry_out(self._explorer, self._order))]
+
+    def close(self) -> None:
+        """Nothing is left to end."""
+
+
+class ProcessWorkers:
+    """Workers in processes of their own; one that dies is replaced, and its order is lost.
+
+    Args:
+        settings: What to search and how.
+        count: How many processes.
+        reference: What packed snapshots are compressed against.
+
+    Attributes:
+        count: How many processes.
+        deaths: How many died so far.
+    """
+
+    def __init__(self, settings: SearchSettings, count: int, reference: bytes) -> None:
+        self.count = count
+        self.deaths = 0
+        self._settings = settings
+        self._reference = reference
+        self._context = multiprocessing.get_context("spawn")
+        self._deaths_in_a_row = 0
+        self._lost: list[Report] = []
+        self._processes: list[Any] = [None] * count
+        self._pipes: list[Any] = [None] * count
+        for worker in range(count):
+            self._start(worker)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The ids of the processes, by number of the worker."""
+        return [process.pid for process in self._processes]
+
+    def send(self, worker: int, order: Order) -> None:
+        """Send an order to a process."""
+        try:
+            self._pipes[worker].send(order)
+        except OSError:
+            self._lost.append(self._replace(worker))
+
+    def receive(self) -> list[Report]:
+        """Wait until a process reports, or dies.
+
+        Raises:
+            SearchError: A process failed, or several died in a row without a report.
+            CellError: The cell function failed in a process.
+        """
+        if self._lost:
+            reports, self._lost = self._lost, []
+            return reports
+        ready = wait(self._pipes)
+        return [self._read(worker) for worker, pipe in enumerate(self._pipes) if pipe in ready]
+
+    def close(self) -> None:
+        """End the processes."""
+        for process, pipe in zip(self._processes, self._pipes, strict=True):
+            pipe.close()
+            process.terminate()
+        for process in self._processes:
+            process.join()
+            process.close()
+
+    def _start(self, worker: int) -> None:
+        mine, its = self._context.Pipe()
+        process = self._context.Process(
+            target=_work, args=(its, self._settings, self._reference), daemon=True
+        )
+        process.start()
+        its.close()
+        self._processes[worker], self._pipes[worker] = process, mine
+
+    def _read(self, worker: int) -> Report:
+        try:
+            answer = self._pipes[worker].recv()
+        except (EOFError, OSError):
+            return self._replace(worker)
+        if isinstance(answer, list):
+            self._deaths_in_a_row = 0
+            return Report(worker, answer)
+        kind, message = answer
+        found = getattr(errors, kind, None)
+        if isinstance(found, type) and issubclass(found, HxWrappersError):
+            raise found(message)
+        raise SearchError(f"A worker of the search failed: {kind}: {message}")
+
+    def _replace(self, worker: int) -> Report:
+        process = self._processes[worker]
+        process.join(_SECONDS_TO_END)
+        process.kill()
+        process.join()
+        self.deaths += 1
+        self._deaths_in_a_row += 1
+        if self._deaths_in_a_row >= _MAX_DEATHS_IN_A_ROW:
+            raise SearchError(
+                f"{self._deaths_in_a_row} workers of the search died one after the other, the last "
+                f"with exit code {process.exitcode} (a negative one is the signal that ended it; "
+                "-9 is often too little memory). Try it with one worker to see why. A script that "
+                "starts several needs `if __name__ == '__main__':` around what it does, since each "
+                "worker imports it."
+            )
+        self._pipes[worker].close()
+        self._start(worker)
+        return Report(worker, None)
+
+
+def _carry_out(explorer: Explorer, order: Order) -> list[Exploration]:
+    explorer.learn(order.known)
+    return [explorer.explore(start) for start in order.starts]
+
+
+def _work(pipe: Connection, settings: SearchSettings, reference: bytes) -> None:
+    """What runs in a worker's process: do orders until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that gives orders
+    try:
+        explorer = Explorer(settings, reference)
+        while True:
+            pipe.send(_carry_out(explorer, pipe.recv()))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except Exception as error:  # whatever it is, it must reach the process that gives orders
+        pipe.send((type(error).__name__, str(error)))

@@ -1,0 +1,88 @@
+"""The command `hxw demo search`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hxwrappers.cli import main
+from hxwrappers.demos import Demo
+
+ROW = "tests.demos.search.toys:tests/Row-v0"
+MARKING = "tests.demos.search.toys:marking"
+COMMAND = [sys.executable, "-c", "import sys; from hxwrappers.cli import main; sys.exit(main())"]
+
+
+def run(capsys, *words):
+    code = main(["demo", "search", *map(str, words)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_it_finds_and_says_so(capsys, tmp_path):
+    out_file, kept = tmp_path / "row.npz", tmp_path / "search.pt"
+    words = (ROW, out_file, "--cells", "observation", "--explore", "10", "--checkpoint", kept)
+    code, out, _ = run(capsys, *words, "--score", "6")
+    assert code == 0
+    assert out.startswith(f"{out_file}: 15 steps, score 6, verified; found in ")
+    assert Demo.load(out_file).score == 6
+    before = Demo.load(out_file).metadata.made_by
+    assert before["search"]["cells"]["kind"] == "observation"
+    code, out, _ = run(capsys, *words, "--steps", before["search_steps"] + 200)
+    assert code == 0
+    assert Demo.load(out_file).metadata.made_by["search_steps"] >= before["search_steps"] + 200
+
+
+def test_atari_frame_by_frame_or_step_by_step(capsys, tmp_path):
+    out_file = tmp_path / "pong.npz"
+    game = ("ALE/Pong-v5", out_file, "--steps", "1000")
+    assert run(capsys, *game)[0] == 0
+    settings = Demo.load(out_file).metadata.env
+    assert settings["frame_skip"] == 1
+    assert settings["repeat_action_probability"] == 0
+    assert run(capsys, *game, "--env-args", "frameskip=4", "repeat_action_probability=0.0")[0] == 0
+    assert Demo.load(out_file).metadata.env["frame_skip"] == 4
+
+
+def test_errors_are_one_sentence(capsys, tmp_path):
+    out = tmp_path / "out.npz"
+    for words, message in (
+        ((ROW, out, "--cells", "nothing"), "There are no cells called 'nothing'"),
+        ((ROW, out, "--env-args", "frameskip"), "write name=value"),
+        ((ROW, out, "--room", "2", "--steps", "9", "--cells", "observation"), "0 rooms are known"),
+        (("Nothing-v0", out), "cannot be made"),
+    ):
+        code, _, err = run(capsys, *words)
+        assert code == 1
+        assert message in err
+        assert err.startswith("hxw: ")
+        assert not out.exists()
+
+
+@pytest.mark.timeout(60)
+def test_an_interrupt_ends_it_in_good_order(tmp_path):
+    out, kept = tmp_path / "row.npz", tmp_path / "search.pt"
+    words = [ROW, str(out), "--cells", MARKING, "--workers", "2", "--checkpoint", str(kept)]
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "search", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "HXWRAPPERS_TEST_FOLDER": str(tmp_path)},
+    )
+    while not (tmp_path / "mark").exists():
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    said, complaints = process.communicate(timeout=30)
+    assert process.returncode == 0, complaints
+    assert "verified" in said
+    assert "Traceback" not in complaints
+    assert kept.is_file()
+    made_by = Demo.load(out).metadata.made_by
+    assert json.dumps(made_by["search"])
+    assert made_by["workers"] == 2

@@ -1,0 +1,173 @@
+"""The search as a whole: what it finds, that it repeats itself, and that it can be resumed."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
+from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, SearchError
+from tests.demos.search import toys
+
+MONTEZUMA = SearchSettings(
+    "ALE/MontezumaRevenge-v5", cells=CellSettings("montezuma", bin_x=8, bin_y=8), explore=30
+)
+
+
+def contents(search):
+    """All that a search knows, as plain values."""
+    entries = [*search.archive.entries, search.archive.best]
+    return (
+        search.archive.cells,
+        [(entry.score, entry.length, entry.lives, entry.node.trajectory()) for entry in entries],
+        search.archive.visits.tolist(),
+        search.rooms,
+        search.progress.steps,
+        search.progress.explorations,
+        search._generator.bit_generator.state,
+    )
+
+
+def test_the_row():
+    search = Search(toys.settings())
+    progress = search.run(Limits(score=6))
+    assert progress.score == 6
+    assert search.archive.best.length == 15
+    assert 20 not in search.archive.cells  # there the episode ends
+    lengths = {
+        cell: entry.length
+        for cell, entry in zip(search.archive.cells, search.archive.entries, strict=True)
+    }
+    assert lengths[6] == 1 or search.archive.get(6).score == 1
+    demo = search.demo()
+    assert demo.actions.tolist() == [8] * 15
+    assert demo.terminations[-1]
+    assert demo.metadata.made_by["search"]["seed"] == 0
+    assert demo.metadata.made_by["search_steps"] == progress.steps
+
+
+def test_a_lost_life_ends_an_exploration():
+    search = Search(toys.settings(explore=200, repeat=1.0, doomed=0))
+    search.run(Limits(steps=2000))
+    assert {entry.lives for entry in search.archive.entries} == {2}
+    assert set(search.archive.cells) == set(range(1, 20))
+
+
+def test_what_was_found_just_before_a_lost_life_is_forgotten():
+    search = Search(toys.settings(explore=200, repeat=1.0, doomed=3))
+    search.run(Limits(steps=2000))
+    assert set(search.archive.cells) == set(range(3, 20))
+
+
+def test_held_actions():
+    search = Search(toys.settings(hold=3))
+    search.run(Limits(score=6))
+    assert set(search.archive.cells) <= {2, 5, 8, 11, 14, 17}
+    assert len(search.demo()) == search.archive.best.length
+
+
+@pytest.mark.parametrize("settings", [toys.settings(), MONTEZUMA], ids=["row", "montezuma"])
+def test_resumed_is_straight_through(settings, tmp_path):
+    steps = 400 if settings.env_id == toys.ENV_ID else 8000
+    straight = Search(settings)
+    straight.run(Limits(steps=2 * steps))
+    file = tmp_path / "search.pt"
+    Search(settings, checkpoint=file).run(Limits(steps=steps))
+    resumed = Search(settings, checkpoint=file)
+    assert resumed.progress.steps >= steps
+    resumed.run(Limits(steps=2 * steps))
+    assert contents(resumed) == contents(straight)
+    assert contents(Search(settings, checkpoint=file)) == contents(straight)
+
+
+def test_another_seed_is_another_search():
+    one, other = (Search(toys.settings(seed=seed)) for seed in (0, 1))
+    for search in (one, other):
+        search.run(Limits(steps=300))
+    assert contents(one) != contents(other)
+
+
+def test_checkpoints_of_other_searches_and_damaged_ones(tmp_path):
+    file = tmp_path / "search.pt"
+    Search(toys.settings(), checkpoint=file).run(Limits(steps=100))
+    with pytest.raises(SearchError, match="what differs is seed, explore"):
+        Search(toys.settings(seed=3, explore=5), checkpoint=file)
+    state = load_checkpoint(file, "Search")
+    for damage in (
+        {"archive": {**state["archive"], "parents": state["archive"]["parents"] + 5}},
+        {"archive": {**state["archive"], "cells": torch.zeros(3, dtype=torch.uint8)}},
+        {"archive": {}},
+        {"reference": None},
+        {"generator": {}},
+        {"steps": None},
+    ):
+        save_checkpoint(file, "Search", {**state, **damage})
+        with pytest.raises(CheckpointError, match=r"damaged|could not be restored"):
+            Search(toys.settings(), checkpoint=file)
+
+
+def test_minigrid():
+    pytest.importorskip("minigrid")
+    settings = SearchSettings("MiniGrid-DoorKey-5x5-v0", cells=CellSettings("minigrid"), explore=20)
+    search = Search(settings)
+    assert search.run(Limits(score=0.5, steps=40_000)).score >= 0.5
+    demo = search.demo()
+    assert demo.ended
+    assert demo.verify(gym.make("MiniGrid-DoorKey-5x5-v0")).ok
+
+
+def test_frames_of_what_is_rendered():
+    settings = SearchSettings("CliffWalking-v1", cells=CellSettings("frame", 12, 8, 16), explore=10)
+    pytest.importorskip("pygame")
+    search = Search(settings)
+    search.run(Limits(steps=400))
+    assert 10 < len(search.archive) <= 48
+
+
+def test_environments_that_cannot_be_searched():
+    for name, message in (
+        ("tests/Silent-v0", "draws from numbered ones"),
+        ("tests/Uncopyable-v0", "too slow for a search"),
+        ("tests/Nothing-v0", "cannot be made"),
+    ):
+        with pytest.raises(SearchError, match=message):
+            Search(SearchSettings(name, cells=CellSettings("observation")))
+    sticky = SearchSettings("ALE/Pong-v5", {"repeat_action_probability": 0.25})
+    assert Search(sticky).progress.cells == 1
+    for changes in ({"explore": 0}, {"batch": 0}, {"repeat": 1.5}, {"hold": 0}, {"seed": -1}):
+        with pytest.raises(InvalidArgumentError):
+            toys.settings(**changes)
+    with pytest.raises(InvalidArgumentError):
+        Search(toys.settings(), workers=0)
+
+
+def test_stopped_from_outside():
+    search = Search(toys.settings())
+    calls = []
+
+    def stop_soon(progress):
+        calls.append(progress)
+        if len(calls) == 3:
+            search.stop()
+
+    search.run(Limits(), stop_soon)
+    assert len(calls) == 3
+
+
+def test_rooms():
+    search = Search(toys.settings("tests.demos.search.toys:tens"))
+    assert search.run(Limits(rooms=2)).rooms == 2
+    assert search.demo(room=2).score == 1
+    assert len(search.demo(room=1)) == 0 or search.demo(room=1).score == 1
+    with pytest.raises(InvalidArgumentError, match="2 rooms are known"):
+        search.demo(room=3)
+
+
+def test_sizes_on_disk_stay_small(tmp_path):
+    file = tmp_path / "search.pt"
+    search = Search(MONTEZUMA, checkpoint=file)
+    search.run(Limits(steps=10_000))
+    packed = [len(entry.snapshot) for entry in search.archive.entries]
+    assert np.mean(packed) < 600
+    assert file.stat().st_size < 100_000 + 1000 * len(packed)
