@@ -78,6 +78,7 @@ def main() -> None:
         options,
         options.of(PRESETS),
         evaluate=lambda: make_atari(options.game, preset="cnd", track_rooms=True),
+        demo="montezuma-long" if options.game == "montezuma_revenge" else None,
         references=REFERENCES,
     )
 

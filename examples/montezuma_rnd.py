@@ -55,6 +55,7 @@ def main() -> None:
         options,
         preset,
         evaluate=lambda: make_atari(options.game, preset="rnd", track_rooms=True),
+        demo="montezuma-long" if options.game == "montezuma_revenge" else None,
     )
 
 

@@ -11,7 +11,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from gymnasium.error import DependencyNotInstalled
 
+from hxwrappers.demos import make_environment, shipped
+from hxwrappers.envs import ROOM_BYTES
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.plots import plot_features, plot_history
 from hxwrappers.sb3._stateful import novelty_models
@@ -74,6 +77,7 @@ def run_example(
     preset: Mapping[str, Any],
     *,
     evaluate: Callable[[], gym.Env[Any, Any]] | None = None,
+    demo: str | None = None,
     references: Mapping[str, str] | None = None,
 ) -> History:
     """Train, save, and say what came of it.
@@ -83,6 +87,8 @@ def run_example(
         options: The user's options.
         preset: What `options.of` gave: when to stop, and how often to save.
         evaluate: Makes one environment with `info["room"]`, for the picture of the features.
+        demo: Name of a shipped demonstration whose frames that picture shows; without one it
+            shows what the agent sees.
         references: Published ranges by name of the row that they stand beside in the table.
 
     Raises:
@@ -114,7 +120,8 @@ def run_example(
             rooms = visited_rooms(model, evaluate())
             print(f"rooms       {len(rooms)} in one episode afterwards: {sorted(rooms)}")
         if options.features:
-            print(f"features    {draw_features(model, evaluate(), options.folder)}")
+            seen = play(model, evaluate(), 1500) if demo is None else demo_frames(model, demo)
+            print(f"features    {draw_features(model, *seen, options.folder)}")
     return history
 
 
@@ -171,17 +178,46 @@ def visited_rooms(model: DualValuePPO, env: gym.Env[Any, Any]) -> set[int]:
     return set(play(model, env, 4500, episodes=1)[1])
 
 
+def demo_frames(model: DualValuePPO, name: str) -> tuple[np.ndarray, list[int]]:
+    """Every fourth frame of a shipped Atari demonstration as the model observes it, and its room.
+
+    Returns:
+        Observations of shape `(frames, stack, height, width)`, the stack filled with one frame,
+        and the room of each.
+    """
+    try:
+        import cv2  # noqa: PLC0415
+    except ImportError as error:
+        raise DependencyNotInstalled(
+            'Frames of demonstrations need OpenCV: pip install "hxwrappers[atari]"'
+        ) from error
+    shape: Any = model.observation_space.shape
+    demonstration = shipped(name)
+    env = make_environment(demonstration)
+    emulator: Any = env.unwrapped
+    observations, rooms = [], []
+    for transition in demonstration.replay(env):
+        if transition.step % 4 == 3:
+            grey = cv2.cvtColor(transition.observation, cv2.COLOR_RGB2GRAY)
+            frame = cv2.resize(grey, shape[:0:-1], interpolation=cv2.INTER_AREA)
+            observations.append(np.broadcast_to(frame, shape))
+            rooms.append(int(emulator.ale.getRAM()[ROOM_BYTES[emulator._game]]))
+    return np.stack(observations), rooms
+
+
 def draw_features(
-    model: DualValuePPO, env: gym.Env[Any, Any], folder: Path, number: int = 1500
+    model: DualValuePPO, observations: np.ndarray, rooms: list[int], folder: Path
 ) -> Path:
-    """Draw the features of frames that the agent sees, of a random target and of the model's."""
+    """Draw features of observations by room, of a random target and of the model's."""
     (novelty,) = novelty_models(model.get_env())
-    batch, rooms = play(model, env, number)
     untrained = type(novelty)(novelty.layout.space, **{**novelty.settings, "seed": 0})
     untrained._normalize.load_state_dict(novelty._normalize.state_dict())
     path = folder / "features.png"
     plot_features(
-        {"random target": untrained.features(batch), "trained target": novelty.features(batch)},
+        {
+            "random target": untrained.features(observations),
+            "trained target": novelty.features(observations),
+        },
         rooms,
         path,
     )
