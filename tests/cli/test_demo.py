@@ -90,6 +90,7 @@ def test_import_of_a_journal(capsys, tmp_path):
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_minari(capsys, file, tmp_path, monkeypatch):
     pytest.importorskip("h5py", reason="h5py is not installed")
+    pytest.importorskip("minari", reason="Minari is not installed")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
     code, out, _ = run(capsys, "demo", "export", file, file, "--dataset", "pong/two-v0")
     assert code == 0
