@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from hxwrappers.novelty.model import NoveltyModel
-from hxwrappers.novelty.observations import find_box
-from hxwrappers.novelty.resolve import resolve_model
-from hxwrappers.wrappers._bonus import bonus_info, check_bonus_arguments, model_seed
+from hxwrappers.wrappers._bonus import bonus_info, model_seed
 from hxwrappers.wrappers._holds_model import HoldsModel
 
 __all__ = ["VecNoveltyBonus"]
@@ -21,8 +19,6 @@ __all__ = ["VecNoveltyBonus"]
 
 class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
     """Adds a novelty bonus to the rewards of a vector environment; see `VecRNDBonus`."""
-
-    model_class: ClassVar[type[NoveltyModel]]
 
     def __init__(
         self,
@@ -33,13 +29,9 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
         settings: Mapping[str, Any],
     ) -> None:
         super().__init__(venv)
-        check_bonus_arguments(coefficient)
-        space, self._key = find_box(venv.observation_space, observation_key)
-        self.coefficient = coefficient
-        self.model = resolve_model(self.model_class, model, space, settings)
-        self._owns_model = model is not self.model
-        self._streams = self.model.open_streams(venv.num_envs)
-        self._previous: np.ndarray | None = None
+        self._hold(
+            model, coefficient, venv.observation_space, observation_key, settings, venv.num_envs
+        )
 
     def seed(self, seed: int | None = None) -> list[int | None]:
         """Seed the environments, and a model that has not learned anything yet."""

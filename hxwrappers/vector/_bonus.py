@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from hxwrappers.novelty.model import NoveltyModel
-from hxwrappers.novelty.observations import find_box
-from hxwrappers.novelty.resolve import resolve_model
 from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
 from hxwrappers.vector._reached import reached_observations
-from hxwrappers.wrappers._bonus import check_bonus_arguments, model_seed
+from hxwrappers.wrappers._bonus import model_seed
 from hxwrappers.wrappers._holds_model import HoldsModel
 
 __all__ = ["NoveltyBonus"]
@@ -22,8 +20,6 @@ __all__ = ["NoveltyBonus"]
 
 class NoveltyBonus(HoldsModel, VectorWrapper[Any, Any, Any, Any, Any]):
     """Adds a novelty bonus to the rewards of a vector environment; see `RNDBonus`."""
-
-    model_class: ClassVar[type[NoveltyModel]]
 
     def __init__(
         self,
@@ -34,15 +30,16 @@ class NoveltyBonus(HoldsModel, VectorWrapper[Any, Any, Any, Any, Any]):
         settings: Mapping[str, Any],
     ) -> None:
         super().__init__(env)
-        check_bonus_arguments(coefficient)
-        space, self._key = find_box(env.single_observation_space, observation_key)
         self._mode = autoreset_mode(env)
         check_whole_batches(env)
-        self.coefficient = coefficient
-        self.model = resolve_model(self.model_class, model, space, settings)
-        self._owns_model = model is not self.model
-        self._streams = self.model.open_streams(env.num_envs)
-        self._previous: np.ndarray | None = None
+        self._hold(
+            model,
+            coefficient,
+            env.single_observation_space,
+            observation_key,
+            settings,
+            env.num_envs,
+        )
         self._resetting = np.zeros(env.num_envs, np.bool_)
 
     def reset(

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar, SupportsFloat
+from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
@@ -14,18 +14,13 @@ from gymnasium.utils import RecordConstructorArgs
 
 from hxwrappers.errors import SharedModelWarning
 from hxwrappers.novelty.model import NoveltyModel
-from hxwrappers.novelty.observations import find_box
-from hxwrappers.novelty.resolve import resolve_model
-from hxwrappers.novelty.settings import require_range
 from hxwrappers.wrappers._holds_model import HoldsModel
 
-__all__ = ["NoveltyBonus", "bonus_info", "check_bonus_arguments", "model_seed"]
+__all__ = ["NoveltyBonus", "bonus_info", "model_seed"]
 
 
 class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Adds a novelty bonus to the reward of one environment; see `RNDBonus` and `CNDBonus`."""
-
-    model_class: ClassVar[type[NoveltyModel]]
 
     def __init__(
         self,
@@ -40,7 +35,6 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
             self, model=model, coefficient=coefficient, observation_key=observation_key, **settings
         )
         gym.Wrapper.__init__(self, env)
-        check_bonus_arguments(coefficient)
         if model is None and multiprocessing.parent_process() is not None:
             warnings.warn(
                 f"{type(self).__name__} runs inside a worker process and trains a model of its "
@@ -49,12 +43,7 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
                 SharedModelWarning,
                 stacklevel=3,
             )
-        space, self._key = find_box(env.observation_space, observation_key)
-        self.coefficient = coefficient
-        self.model = resolve_model(self.model_class, model, space, settings)
-        self._owns_model = model is not self.model
-        self._stream = self.model.open_streams(1)
-        self._previous: np.ndarray | None = None
+        self._hold(model, coefficient, env.observation_space, observation_key, settings, 1)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -70,7 +59,7 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
         """Step, and add the coefficient times the bonus of the observation reached."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         batch = self._batch(observation)
-        bonus = float(self.model.observe(batch, self._stream, self._previous)[0])
+        bonus = float(self.model.observe(batch, self._streams, self._previous)[0])
         self._previous = batch
         added = self.coefficient * bonus
         info = {**info, **bonus_info(info, float(reward), bonus, added)}
@@ -90,11 +79,6 @@ def bonus_info(
         "intrinsic_reward": info.get("intrinsic_reward", 0.0) + bonus,
         "reward_bonus": info.get("reward_bonus", 0.0) + added,
     }
-
-
-def check_bonus_arguments(coefficient: float) -> None:
-    """Refuse a negative coefficient."""
-    require_range("coefficient", coefficient, minimum=0.0)
 
 
 def model_seed(seed: int) -> int:
