@@ -64,6 +64,14 @@ class CellError(SearchError):
     """A cell function that cannot be found, fails, or returns something that is no cell."""
 
 
+class TrackerError(DemoError):
+    """A success table that cannot be made, opened or reported to, or one of other demonstrations."""
+
+
+class SharedTrackerWarning(UserWarning):
+    """A worker process keeps a success table of its own, which all workers should share."""
+
+
 class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
 

@@ -1,7 +1,9 @@
 """Demonstrations: what they are, how they are made, kept, checked and returned to."""
 
+from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
 from hxwrappers.demos.demo import Demo, concatenate
 from hxwrappers.demos.environment import make_environment
+from hxwrappers.demos.frontier import FrontierSettings, next_frontier
 from hxwrappers.demos.journal import JournalWriter, recover_demos
 from hxwrappers.demos.metadata import DemoMetadata
 from hxwrappers.demos.player import DemoPlayer, Difference, Transition, Verification
@@ -13,22 +15,35 @@ from hxwrappers.demos.snapshots import (
     find_snapshotter,
     first_inexact_step,
 )
+from hxwrappers.demos.stores import FileStore, LocalStore, TrackerStore
+from hxwrappers.demos.success_table import StartingPoint
+from hxwrappers.demos.tracker import SuccessTracker
 
 __all__ = [
+    "Attempt",
+    "AttemptSettings",
     "Demo",
     "DemoMetadata",
     "DemoPlayer",
     "DemoRecording",
     "Difference",
+    "FileStore",
+    "FrontierSettings",
     "JournalWriter",
+    "LocalStore",
     "Snapshot",
     "Snapshotter",
+    "StartingPoint",
+    "SuccessTracker",
+    "TrackerStore",
     "Transition",
+    "Verdict",
     "Verification",
     "concatenate",
     "find_snapshotter",
     "first_inexact_step",
     "make_environment",
+    "next_frontier",
     "recover_demos",
     "shipped",
     "shipped_names",

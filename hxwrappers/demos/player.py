@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["DemoPlayer", "Difference", "Transition", "Verification"]
 
 _REMEMBER_EVERY = 64
+_RECENT = 512
 
 
 class Transition(NamedTuple):
@@ -106,7 +107,8 @@ class DemoPlayer:
     """Replays one demonstration in one environment.
 
     Environments whose snapshots are not kept in files are replayed from the seed; the states on
-    the way are remembered every 64 steps, so that the next restore is fast.
+    the way are remembered every 64 steps, so that the next restore is fast. So are the states
+    before the last 512 steps that were gone to.
 
     Args:
         demo: The demonstration.
@@ -140,6 +142,7 @@ class DemoPlayer:
             env.reset(seed=demo.metadata.seed, options=demo.metadata.options)
         self._seams = frozenset(demo.metadata.seams)
         self._remembered = dict(remembered or {})
+        self._recent: dict[int, Snapshot] = {}
 
     def restore(self, step: int) -> Any:
         """Go to a step; see `Demo.restore`."""
@@ -149,6 +152,8 @@ class DemoPlayer:
         observation = None
         for transition in self._play(start, step):
             observation = transition.observation
+            if transition.step == step - 1:
+                self._keep(step - 1)
         return observation
 
     def replay(self, start: int, stop: int) -> Iterator[Transition]:
@@ -213,6 +218,9 @@ class DemoPlayer:
 
     def _go_before(self, step: int) -> int:
         """Restore the nearest state that is at least one action before a step."""
+        if step - 1 in self._recent:
+            self.snapshotter.restore(self._recent[step - 1])
+            return step - 1
         remembered = max((known for known in self._remembered if known < step), default=-1)
         index = self.demo.snapshots.last_at_or_before(step - 1)
         stored = -1 if index is None else int(self.demo.snapshots.steps[index])
@@ -255,6 +263,13 @@ class DemoPlayer:
         wanted = not snapshotter.persistent and snapshotter.fast and step % _REMEMBER_EVERY == 0
         if wanted and step not in self._remembered and snapshotter.exact_now():
             self._remembered[step] = snapshotter.snapshot()
+
+    def _keep(self, step: int) -> None:
+        """Keep the state before a step that was gone to: a curriculum goes there again."""
+        if self.snapshotter.fast and self.snapshotter.exact_now():
+            if len(self._recent) >= _RECENT:
+                del self._recent[next(iter(self._recent))]
+            self._recent[step] = self.snapshotter.snapshot()
 
     def _action(self, at: int) -> Any:
         action = self.demo.actions[at]

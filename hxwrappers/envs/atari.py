@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, overload
@@ -16,7 +17,9 @@ from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.vector import StickyActions as VectorStickyActions
 from hxwrappers.wrappers import StickyActions
 
-__all__ = ["ATARI_PRESETS", "AtariSettings", "make_atari"]
+__all__ = ["ATARI_PRESETS", "AtariSettings", "FrameWrapper", "make_atari"]
+
+FrameWrapper = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def make_atari(
     num_envs: None = None,
     track_rooms: bool = ...,
     render_mode: str | None = ...,
+    frame_wrapper: FrameWrapper | None = ...,
     **overrides: Any,
 ) -> gym.Env[Any, Any]: ...
 @overload
@@ -83,6 +87,7 @@ def make_atari(
     autoreset_mode: AutoresetMode | str = ...,
     track_rooms: bool = ...,
     render_mode: str | None = ...,
+    frame_wrapper: FrameWrapper | None = ...,
     **overrides: Any,
 ) -> VectorEnv: ...
 def make_atari(
@@ -94,6 +99,7 @@ def make_atari(
     autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     track_rooms: bool = False,
     render_mode: str | None = None,
+    frame_wrapper: FrameWrapper | None = None,
     **overrides: Any,
 ) -> gym.Env[Any, Any] | VectorEnv:
     """Make an Atari game with the settings of a paper.
@@ -113,6 +119,9 @@ def make_atari(
         autoreset_mode: When a vector resets the environments whose episodes end.
         track_rooms: Add a `RoomTracker`; not with the backend "ale".
         render_mode: "rgb_array" or "human" for single environments.
+        frame_wrapper: Put around the game itself, inside frame skip, resizing and stacking, such
+            as `functools.partial(DemoResetCurriculum, demo=demo, tracker=tracker)` for a
+            demonstration recorded frame by frame; not with the backend "ale".
         **overrides: Fields of `AtariSettings` that shall differ from the preset.
 
     Raises:
@@ -132,16 +141,16 @@ def make_atari(
     choose("sticky_level", settings.sticky_level, ("frame", "step"))
     env_id = _env_id(game)
     if num_envs is None:
-        return _make_single(env_id, settings, track_rooms, render_mode)
+        return _make_single(env_id, settings, track_rooms, render_mode, frame_wrapper)
     choose("backend", backend, ("ale", "sync", "async"))
     if backend == "ale":
-        if track_rooms or render_mode is not None:
+        if track_rooms or render_mode is not None or frame_wrapper is not None:
             raise InvalidArgumentError(
                 "AtariVectorEnv gives access neither to the RAM, which tells the room, nor to "
-                'rendering. Use backend="sync" or backend="async".'
+                'rendering, nor to single frames. Use backend="sync" or backend="async".'
             )
         return _make_fast(env_id, settings, num_envs, AutoresetMode(autoreset_mode))
-    make = partial(_make_single, env_id, settings, track_rooms, render_mode)
+    make = partial(_make_single, env_id, settings, track_rooms, render_mode, frame_wrapper)
     return vectorize(make, num_envs, backend, autoreset_mode)
 
 
@@ -175,10 +184,16 @@ def _emulator(settings: AtariSettings) -> dict[str, Any]:
 
 
 def _make_single(
-    env_id: str, settings: AtariSettings, track_rooms: bool, render_mode: str | None
+    env_id: str,
+    settings: AtariSettings,
+    track_rooms: bool,
+    render_mode: str | None,
+    frame_wrapper: FrameWrapper | None,
 ) -> gym.Env[Any, Any]:
     _ale()  # registers the games, in worker processes too
     env = gym.make(env_id, frameskip=1, render_mode=render_mode, **_emulator(settings))
+    if frame_wrapper is not None:
+        env = frame_wrapper(env)
     env = gym.wrappers.AtariPreprocessing(
         env,
         noop_max=settings.noop_max,

@@ -2,7 +2,16 @@
 
 from hxwrappers.wrappers.cnd_bonus import CNDBonus
 from hxwrappers.wrappers.demo_recorder import DemoRecorder
+from hxwrappers.wrappers.demo_reset_curriculum import DemoResetCurriculum
 from hxwrappers.wrappers.rnd_bonus import RNDBonus
+from hxwrappers.wrappers.skip_replayed_steps import SkipReplayedSteps
 from hxwrappers.wrappers.sticky_actions import StickyActions
 
-__all__ = ["CNDBonus", "DemoRecorder", "RNDBonus", "StickyActions"]
+__all__ = [
+    "CNDBonus",
+    "DemoRecorder",
+    "DemoResetCurriculum",
+    "RNDBonus",
+    "SkipReplayedSteps",
+    "StickyActions",
+]

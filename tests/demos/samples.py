@@ -53,6 +53,20 @@ def record(env: gym.Env[Any, Any], steps: int, *, every: int = 25, seed: int = 0
     return recording.demo()
 
 
+def lake_env() -> gym.Env[Any, Any]:
+    """A small task of which six steps are the whole solution."""
+    return gym.make("FrozenLake-v1", is_slippery=False)
+
+
+def lake_demo() -> Demo:
+    """The solution: reward 1 with the last of its six steps."""
+    recording = DemoRecording(lake_env())
+    recording.reset(seed=0)
+    for action in (1, 1, 2, 1, 2, 2):
+        recording.step(action)
+    return recording.demo()
+
+
 def old_layout(state: AleState) -> np.ndarray[Any, Any]:
     """A state as the emulator of OpenAI's demonstrations wrote it."""
     text = struct.pack("<I", 32) + state.md5 + struct.pack("<I", 6) + b"System"

@@ -1,0 +1,166 @@
+"""One episode from a starting point of a demonstration: when it has succeeded and when it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from hxwrappers.errors import InvalidArgumentError
+
+__all__ = ["Attempt", "AttemptSettings", "Verdict", "latest_starting_point"]
+
+
+class Verdict(Enum):
+    """What a step means for the episode."""
+
+    GO_ON = "go on"
+    LAGGING = "lagging"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True)
+class AttemptSettings:
+    """When an episode that began inside a demonstration succeeds and ends.
+
+    Salimans & Chen 2018, arXiv 1812.03381, and the code published with it.
+
+    Attributes:
+        allowed_lag: An episode longer than this many steps ends where its score is below what the
+            demonstration had this many steps earlier; None never ends one. The published 50 are
+            emulator frames: enough for a detour, too few for a life of its own. Where success is
+            judged at the end, only the time counts: the demonstration's, and this many steps.
+        extra_steps: After a success the episode goes on for `int(exp(u * extra_steps))` steps, u
+            uniform, and is then truncated: the agent also sees what comes after, and does not
+            learn that the world ends with the last reward. 7 gives 1 to about 1,100. None ends it
+            at the success.
+        score_tolerance: How much less than the demonstration's return still is a success, and is
+            not yet lagging. For tasks whose reward shrinks with time, such as MiniGrid's.
+        success_at: "first" counts the first moment at which the score reaches the
+            demonstration's, as published; "end" judges at the episode's end, which is right where
+            rewards are negative. None takes "end" if the demonstration has a negative reward.
+
+    Raises:
+        InvalidArgumentError: A value is out of range.
+    """
+
+    allowed_lag: int | None = 50
+    extra_steps: float | None = 7.0
+    score_tolerance: float = 0.0
+    success_at: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("allowed_lag", self.allowed_lag),
+            ("extra_steps", self.extra_steps),
+            ("score_tolerance", self.score_tolerance),
+        ):
+            if value is not None and not 0 <= value < float("inf"):
+                raise InvalidArgumentError(f"{name} is {value!r}; it must be 0 or more, or None.")
+        if self.extra_steps is not None and self.extra_steps > 20:
+            raise InvalidArgumentError(
+                f"extra_steps is {self.extra_steps}; it is an exponent, published as 7, and must "
+                "be at most 20."
+            )
+        if self.success_at not in (None, "first", "end"):
+            raise InvalidArgumentError(
+                f"success_at is {self.success_at!r}; it must be 'first', 'end' or None."
+            )
+
+
+class Attempt:
+    """Keeps score of one episode against a demonstration.
+
+    Args:
+        returns: The demonstration's return so far at each step, `(T + 1,)`; see `Demo.returns`.
+        start: The starting point, a step of the demonstration.
+        settings: When the episode succeeds and ends.
+        generator: Draws how long the episode goes on after a success.
+
+    Attributes:
+        score: The demonstration's return at the starting point and all rewards since.
+        steps: Steps taken since the starting point.
+        succeeded: Whether the score has reached the demonstration's return.
+
+    Example:
+        >>> import numpy as np
+        >>> attempt = Attempt(
+        ...     np.array([0.0, 0.0, 100.0]), 0, AttemptSettings(extra_steps=None),
+        ...     np.random.default_rng(0),
+        ... )
+        >>> attempt.step(0.0, ended=False), attempt.step(100.0, ended=False), attempt.succeeded
+        (<Verdict.GO_ON: 'go on'>, <Verdict.FINISHED: 'finished'>, True)
+    """
+
+    def __init__(
+        self,
+        returns: npt.NDArray[np.float64],
+        start: int,
+        settings: AttemptSettings,
+        generator: np.random.Generator,
+    ) -> None:
+        self._returns = returns
+        self._start = start
+        self._settings = settings
+        self._at_end = settings.success_at == "end" or (
+            settings.success_at is None and bool((np.diff(returns) < 0).any())
+        )
+        exponent = settings.extra_steps
+        self._extra = 0 if exponent is None else int(np.exp(generator.random() * exponent))
+        self.score = float(returns[start])
+        self.steps = 0
+        self.succeeded = False
+
+    def step(self, reward: float, *, ended: bool) -> Verdict:
+        """Count a step.
+
+        Args:
+            reward: The environment's own reward.
+            ended: Whether the environment ended the episode with this step.
+
+        Returns:
+            Whether the episode shall go on, end as one that lags behind, or end as one that is
+            finished: its extra steps after a success are spent.
+        """
+        self.score += reward
+        self.steps += 1
+        if self.succeeded:
+            self._extra -= 1
+        elif self._reached(float(self._returns[-1])) and (ended or not self._at_end):
+            self.succeeded = True
+        if self.succeeded:
+            return Verdict.FINISHED if self._extra <= 0 else Verdict.GO_ON
+        return Verdict.LAGGING if self._lags() else Verdict.GO_ON
+
+    def _lags(self) -> bool:
+        lag = self._settings.allowed_lag
+        if lag is None or self.steps <= lag:
+            return False
+        then = min(self._start + self.steps - lag, len(self._returns) - 1)
+        if self._at_end:
+            # Where each step costs something, a later score says nothing: only time does.
+            return then == len(self._returns) - 1
+        return not self._reached(float(self._returns[then]))
+
+    def _reached(self, value: float) -> bool:
+        # Sums of the same rewards in another order may differ in the last digits.
+        slack = 1e-9 * max(1.0, abs(value))
+        return self.score >= value - self._settings.score_tolerance - slack
+
+
+def latest_starting_point(returns: npt.NDArray[np.float64]) -> int:
+    """The last step of a demonstration from which its return is still to be reached.
+
+    Args:
+        returns: The return so far at each step, `(T + 1,)`.
+
+    Example:
+        >>> latest_starting_point(np.array([0.0, 0.0, 100.0, 100.0]))
+        1
+        >>> latest_starting_point(np.array([0.0, -1.0, -2.0]))
+        1
+    """
+    reached = int(np.flatnonzero(returns >= returns[-1])[0])
+    return reached - 1 if reached > 0 else len(returns) - 2

@@ -1,0 +1,247 @@
+"""Where a success table lives: in one process, or in a file that several processes map."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from hxwrappers.demos.frontier import FrontierSettings
+from hxwrappers.demos.success_table import StartingPoint, SuccessTable
+from hxwrappers.errors import TrackerError
+
+__all__ = ["FileStore", "LocalStore", "TrackerStore"]
+
+_MAGIC = b"hxwrappers-tracker-1\n"
+_HEADER_BYTES = 4096
+_PATIENCE = 10.0  # seconds
+_Result = TypeVar("_Result")
+
+
+class TrackerStore(Protocol):
+    """What a `SuccessTracker` needs of the place where its table lives."""
+
+    def attach(
+        self, latest: Sequence[int], digests: Sequence[str], settings: FrontierSettings | None
+    ) -> FrontierSettings:
+        """Make the table, or find the one that is there, and say what settings it has."""
+
+    def count(self, start: StartingPoint, *, success: bool) -> None:
+        """Count an episode."""
+
+    def look(self, read: Callable[[SuccessTable], _Result]) -> _Result:
+        """Read something from the table, without waiting for anybody."""
+
+    def replace(self, words: npt.NDArray[np.uint64]) -> None:
+        """Put another table's words in the place of these."""
+
+
+class LocalStore:
+    """A table in this process alone; a copy that is pickled goes its own way."""
+
+    def __init__(self) -> None:
+        self._table: SuccessTable | None = None
+
+    def attach(
+        self, latest: Sequence[int], digests: Sequence[str], settings: FrontierSettings | None
+    ) -> FrontierSettings:
+        """Make the table, unless there is one."""
+        if self._table is None:
+            words = np.zeros(SuccessTable.size(latest), np.uint64)
+            self._table = SuccessTable(words, latest, settings or FrontierSettings())
+            self._table.start()
+        return self._table.settings
+
+    def count(self, start: StartingPoint, *, success: bool) -> None:
+        """Count an episode."""
+        self._attached().count(start, success=success)
+
+    def look(self, read: Callable[[SuccessTable], _Result]) -> _Result:
+        """Read something from the table."""
+        return read(self._attached())
+
+    def replace(self, words: npt.NDArray[np.uint64]) -> None:
+        """Put another table's words in the place of these."""
+        self._attached().words[:] = words
+
+    def _attached(self) -> SuccessTable:
+        assert self._table is not None
+        return self._table
+
+
+class FileStore:
+    """A table in a file that every process on this machine maps into its memory.
+
+    Processes need no common ancestor and may be spawned, forked or started by hand: the path is
+    all that they share, and all that is pickled. Readers wait for nobody. Writers take a lock
+    that the system itself gives back when a process dies, killed or not. The file outlives all of
+    them, so that a run can go on with it. It must lie on a disk of this machine.
+
+    Args:
+        path: The file; None makes one in the folder for temporary files, which goes away with the
+            process that made it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        if path is None:
+            path = Path(tempfile.mkdtemp(prefix="hxwrappers-")) / "tracker"
+            weakref.finalize(self, _remove, Path(path), os.getpid())
+        self.path = Path(path).absolute()
+        self._table: SuccessTable | None = None
+        self._lock_file: int | None = None
+        self._lock_owner = -1
+        self._threads = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": str(self.path)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"])  # type: ignore[misc]
+        if self.path.exists():
+            self._open()
+
+    def attach(
+        self, latest: Sequence[int], digests: Sequence[str], settings: FrontierSettings | None
+    ) -> FrontierSettings:
+        """Make the file, or open the one that is there and check that it fits."""
+        if not self.path.exists():
+            self._create(latest, digests, settings or FrontierSettings())
+        header, table = self._open()
+        expected = {"latest": list(latest), "digests": list(digests)}
+        for name, value in expected.items():
+            if header[name] != value:
+                raise TrackerError(
+                    f"{self.path} is the table of other demonstrations: their {name} are "
+                    f"{header[name]}, but these have {value}. Give another path, or delete it."
+                )
+        if settings is not None and settings != table.settings:
+            raise TrackerError(
+                f"{self.path} was made with {table.settings}, but {settings} was given. Give the "
+                "same, or leave them out to go on with the file's, or delete the file."
+            )
+        return table.settings
+
+    def count(self, start: StartingPoint, *, success: bool) -> None:
+        """Count an episode, once no other process is counting one.
+
+        Raises:
+            TrackerError: Another process has held the lock for ten seconds: it is stopped.
+        """
+        with self._threads:
+            self._lock()
+            try:
+                self._attached().count(start, success=success)
+            finally:
+                self._unlock()
+
+    def look(self, read: Callable[[SuccessTable], _Result]) -> _Result:
+        """Read something from the table, without waiting for anybody."""
+        return read(self._attached())
+
+    def replace(self, words: npt.NDArray[np.uint64]) -> None:
+        """Put another table's words in the place of these."""
+        with self._threads:
+            self._lock()
+            try:
+                self._attached().words[:] = words
+            finally:
+                self._unlock()
+
+    def _create(
+        self, latest: Sequence[int], digests: Sequence[str], settings: FrontierSettings
+    ) -> None:
+        words = np.zeros(SuccessTable.size(latest), np.uint64)
+        SuccessTable(words, latest, settings).start()
+        header = {"latest": list(latest), "digests": list(digests), "settings": vars(settings)}
+        text = _MAGIC + json.dumps(header).encode()
+        if len(text) >= _HEADER_BYTES:
+            raise TrackerError(f"{len(latest)} demonstrations are too many for one table.")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text.ljust(_HEADER_BYTES, b"\0") + words.tobytes())
+            # Linked rather than renamed: of several processes that make it, the first one wins.
+            os.link(temporary, self.path)
+        except FileExistsError:
+            pass
+        finally:
+            Path(temporary).unlink()
+
+    def _open(self) -> tuple[dict[str, Any], SuccessTable]:
+        with self.path.open("r+b") as file:
+            start = file.read(_HEADER_BYTES)
+            size = os.fstat(file.fileno()).st_size
+            header, settings = self._header(start)
+            if size != _HEADER_BYTES + 8 * SuccessTable.size(header["latest"]):
+                raise TrackerError(f"{self.path} is truncated or damaged; delete it.")
+            memory = mmap.mmap(file.fileno(), size)
+        words = np.frombuffer(memory, np.uint64, offset=_HEADER_BYTES)
+        table = SuccessTable(words, header["latest"], settings)
+        if not ((table.frontiers >= 0) & (table.frontiers <= table.latest)).all():
+            raise TrackerError(f"{self.path} is damaged: a frontier lies outside; delete it.")
+        self._table = table
+        return header, table
+
+    def _header(self, start: bytes) -> tuple[dict[str, Any], FrontierSettings]:
+        problem = TrackerError(f"{self.path} is no success table of hxwrappers, or damaged.")
+        if not start.startswith(_MAGIC):
+            raise problem
+        try:
+            header = json.loads(start[len(_MAGIC) :].rstrip(b"\0"))
+            settings = FrontierSettings(**header["settings"])
+            latest, digests = header["latest"], header["digests"]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise problem from error
+        right = isinstance(latest, list) and isinstance(digests, list) and bool(latest)
+        if not right or not all(type(last) is int and 0 <= last < 2**40 for last in latest):
+            raise problem
+        return header, settings
+
+    def _attached(self) -> SuccessTable:
+        assert self._table is not None
+        return self._table
+
+    def _lock(self) -> None:
+        if self._lock_owner != os.getpid():
+            # A forked process needs a descriptor of its own: an inherited one is the same lock.
+            name = self.path.with_name(f"{self.path.name}.lock")
+            self._lock_file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._lock_owner = os.getpid()
+        assert self._lock_file is not None
+        limit = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > limit:
+                    raise TrackerError(
+                        f"The success table {self.path} has been locked by another process for "
+                        f"{_PATIENCE:.0f} seconds. That process is stopped: let it go on, or end it."
+                    ) from None
+                time.sleep(0.0005)
+            else:
+                return
+
+    def _unlock(self) -> None:
+        assert self._lock_file is not None
+        fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+
+def _remove(path: Path, owner: int) -> None:
+    if os.getpid() != owner:
+        return  # a forked child leaves its parent's file alone
+    for name in (path, path.with_name(f"{path.name}.lock")):
+        name.unlink(missing_ok=True)
+    path.parent.rmdir()

@@ -1,0 +1,213 @@
+"""The success-rate tracker: one table for all workers, from which they draw starting points."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hxwrappers.demos.attempt import latest_starting_point
+from hxwrappers.demos.demo import Demo
+from hxwrappers.demos.frontier import FrontierSettings, window_of
+from hxwrappers.demos.stores import FileStore, TrackerStore
+from hxwrappers.demos.success_table import StartingPoint, SuccessTable
+from hxwrappers.errors import CheckpointError, DemoError, TrackerError
+
+__all__ = ["SuccessTracker", "load_demos"]
+
+_HURRY = 0.05
+
+
+class SuccessTracker:
+    """Knows from where in its demonstrations the agent succeeds, for all workers together.
+
+    Workers draw starting points from it and report how their episodes ended. It moves the
+    frontier of each demonstration back as soon as enough of the episodes from the window before
+    it succeed (Salimans & Chen 2018, arXiv 1812.03381); see `FrontierSettings`.
+
+    A tracker may be pickled into worker processes, under spawn, forkserver and fork: all of them
+    then share one table in a file, see `FileStore`. A worker that is killed, at whatever moment,
+    loses at most its episode in flight and blocks nobody.
+
+    Args:
+        demos: The demonstrations: one or several, each an object or the path of a file.
+        settings: How the frontiers move; None takes those of the store where there are some, and
+            the published ones otherwise.
+        store: Where the table lives: the path of a file that all workers can reach, which a later
+            run goes on with; or a store such as `LocalStore()`. None takes a temporary file.
+
+    Attributes:
+        demos: The demonstrations.
+        latest: The last starting point of each: from there its return is still to be reached.
+        settings: How the frontiers move.
+        store: Where the table lives.
+
+    Raises:
+        DemoError: A demonstration is empty.
+        TrackerError: The store holds a table of other demonstrations or other settings.
+
+    Example:
+        >>> import numpy as np
+        >>> from hxwrappers.demos import shipped
+        >>> tracker = SuccessTracker(shipped("montezuma-first-key"))
+        >>> generator = np.random.default_rng(0)
+        >>> start = tracker.draw(generator)
+        >>> tracker.report(start, success=True)
+        >>> tracker.frontiers.tolist(), tracker.covered
+        ([420], 0.0)
+    """
+
+    def __init__(
+        self,
+        demos: Demo | str | os.PathLike[str] | Sequence[Demo | str | os.PathLike[str]],
+        settings: FrontierSettings | None = None,
+        store: TrackerStore | str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.demos = load_demos(demos)
+        self.latest = tuple(latest_starting_point(demo.returns()) for demo in self.demos)
+        self._digests = [_digest(demo) for demo in self.demos]
+        if store is None or isinstance(store, str | os.PathLike):
+            store = FileStore(store)
+        self.store: TrackerStore = store
+        self.settings = store.attach(self.latest, self._digests, settings)
+
+    def draw(self, generator: np.random.Generator) -> StartingPoint:
+        """Draw where an episode begins.
+
+        With several demonstrations the one whose frontier has the longest way to go is drawn most
+        often. Then four of five starts, as published, are spread over the window before its
+        frontier; the others lie anywhere between the frontier and the end.
+
+        Args:
+            generator: The worker's own generator.
+        """
+        frontiers = self.frontiers
+        demo = 0
+        if len(self.demos) > 1:
+            # Finished demonstrations are drawn now and then, or they would be unlearned.
+            weights = _HURRY + frontiers / np.maximum(self.latest, 1)
+            demo = int(generator.choice(len(self.demos), p=weights / weights.sum()))
+        first, frontier = window_of(int(frontiers[demo]), self.settings)
+        if generator.random() < self.settings.own_share:
+            step = int(generator.integers(first, frontier + 1))
+        else:
+            step = int(generator.integers(frontier, self.latest[demo] + 1))
+        return StartingPoint(demo, step)
+
+    def report(self, start: StartingPoint, *, success: bool) -> None:
+        """Count an episode.
+
+        Args:
+            start: Where it began.
+            success: Whether it reached the demonstration's return.
+
+        Raises:
+            TrackerError: There is no such starting point.
+        """
+        if not 0 <= start.demo < len(self.demos) or not 0 <= start.step <= self.latest[start.demo]:
+            raise TrackerError(
+                f"{start} is no starting point: there are {len(self.demos)} demonstrations with "
+                f"starting points up to {self.latest}."
+            )
+        self.store.count(start, success=success)
+
+    @property
+    def frontiers(self) -> npt.NDArray[np.int64]:
+        """The frontier of each demonstration: 0 is its start."""
+        return self.store.look(lambda table: table.frontiers)
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes were counted."""
+        return int(self.store.look(lambda table: table.episodes).sum())
+
+    @property
+    def success_rates(self) -> npt.NDArray[np.float64]:
+        """For each demonstration, the success rate from its window of late; NaN if unknown."""
+        count = len(self.demos)
+        return self.store.look(
+            lambda table: np.array([table.window_rate(demo) for demo in range(count)])
+        )
+
+    def rates(self, demo: int = 0) -> npt.NDArray[np.float64]:
+        """The success rate of each starting point of a demonstration, NaN where unknown."""
+        return self.store.look(lambda table: table.rates(demo))
+
+    @property
+    def covered(self) -> float:
+        """The share of the demonstrations' steps that the frontiers have passed, from 0 to 1."""
+        return float(1.0 - self.frontiers.sum() / max(sum(self.latest), 1))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the agent plays every demonstration from its very start.
+
+        The frontier is at step 0, and of the episodes from there at least the share `threshold`
+        succeeds.
+        """
+
+        def read(table: SuccessTable) -> bool:
+            known = table.since_move >= self.settings.update_every
+            rates = [table.window_rate(demo) for demo in range(len(self.demos))]
+            good = np.array(rates) >= self.settings.threshold
+            return bool(((table.frontiers == 0) & known & good).all())
+
+        return self.store.look(read)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The table and the settings, as numbers, strings and lists."""
+        words = self.store.look(lambda table: table.words.copy())
+        return {
+            "digests": list(self._digests),
+            "settings": dict(vars(self.settings)),
+            "words": torch.from_numpy(words.view(np.int64)),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put the table of `state_dict` in the place of this one, for all workers.
+
+        Raises:
+            CheckpointError: The state is of other demonstrations, or incomplete.
+        """
+        size = SuccessTable.size(self.latest)
+        try:
+            digests = list(state["digests"])
+            words = torch.as_tensor(state["words"], dtype=torch.int64).numpy().view(np.uint64).copy()
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise CheckpointError(f"This is no state of a SuccessTracker ({error}).") from error
+        if digests != self._digests or words.shape != (size,):
+            raise CheckpointError(
+                "The state is of a tracker of other demonstrations. Give the tracker the same "
+                "demonstrations in the same order."
+            )
+        loaded = SuccessTable(words, self.latest, self.settings)
+        if not ((loaded.frontiers >= 0) & (loaded.frontiers <= self.latest)).all():
+            raise CheckpointError("The state of the SuccessTracker is damaged.")
+        self.store.replace(words)
+
+
+def load_demos(
+    demos: Demo | str | os.PathLike[str] | Sequence[Demo | str | os.PathLike[str]],
+) -> tuple[Demo, ...]:
+    """One or several demonstrations, objects or paths, as a tuple of objects.
+
+    Raises:
+        DemoError: There is none, or one has no step.
+        DemoFileError: A file cannot be read.
+    """
+    given = [demos] if isinstance(demos, Demo | str | os.PathLike) else list(demos)
+    loaded = tuple(demo if isinstance(demo, Demo) else Demo.load(demo) for demo in given)
+    if not loaded or not all(len(demo) for demo in loaded):
+        raise DemoError("A curriculum needs demonstrations of at least one step each.")
+    return loaded
+
+
+def _digest(demo: Demo) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(demo.actions).tobytes())
+    digest.update(demo.rewards.tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,326 @@
+"""Episodes that start inside a demonstration, ever earlier as the agent succeeds."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import warnings
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+from gymnasium.core import ActType, ObsType
+
+from hxwrappers._random import generator_from_state, own_generator
+from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
+from hxwrappers.demos.demo import Demo
+from hxwrappers.demos.frontier import FrontierSettings
+from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
+from hxwrappers.demos.stores import LocalStore
+from hxwrappers.demos.success_table import StartingPoint
+from hxwrappers.demos.tracker import SuccessTracker
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, SharedTrackerWarning
+
+__all__ = ["DemoResetCurriculum"]
+
+_OWNER = "DemoResetCurriculum"
+_DemoLike = Demo | str | os.PathLike[str]
+_trackers: weakref.WeakValueDictionary[tuple[object, ...], SuccessTracker] = (
+    weakref.WeakValueDictionary()
+)
+
+
+class DemoResetCurriculum(
+    gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
+):
+    """Starts episodes inside a demonstration, and ever earlier in it as the agent succeeds.
+
+    From Salimans & Chen 2018, "Learning Montezuma's Revenge from a Single Demonstration", arXiv
+    1812.03381, and the code published with it. The agent learns from its own reward alone; the
+    demonstration only says where episodes start: near its end at first, so that the next reward
+    is a few steps away, and further back as soon as a fifth of the episodes reach at least the
+    demonstration's return.
+
+    Put it at the level at which the demonstration was recorded: inside frame skip, resizing and
+    frame stacking for one recorded frame by frame (`make_atari(..., frame_wrapper=...)` does), and
+    outermost for one in the agent's own steps. Every environment with a `Snapshotter` will do.
+
+    An episode from a starting point ends
+
+    - some steps after its success, truncated: `extra_steps`;
+    - when it lags behind the demonstration: `allowed_lag`;
+    - with a lost life, where `info["lives"]` tells: `end_on_life_loss`;
+    - or where the environment ends it.
+
+    Infos of every reset and step hold `starting_point` (a step of the demonstration), `demo`
+    (which one) and `replaying` (whether the next step will replay the demonstration, whatever the
+    action). The last one of an episode also holds `is_success`, and `attempt`, which says how it
+    ended: "success", "lagging", "life lost" or "ended".
+
+    All workers share one `SuccessTracker`, which knows the success rates and moves the frontier.
+    Without one, the wrappers of one process over the same demonstrations share a tracker of their
+    own; worker processes cannot, and say so.
+
+    Args:
+        env: The environment, at the demonstration's level.
+        demo: A demonstration or the path of its file, or several of them.
+        tracker: The tracker that all workers share, or the path of its file.
+        replay_steps: So many steps before the starting point the episode really begins: the
+            demonstration's own actions are taken, so that stacked frames and recurrent states are
+            right. These steps have reward 0 and are flagged in `info["replaying"]`;
+            `SkipReplayedSteps` hides them, `DemoRecurrentPPO` learns nothing from them. Published
+            for recurrent policies: 512 emulator frames.
+        allowed_lag: See `AttemptSettings`.
+        extra_steps: See `AttemptSettings`.
+        score_tolerance: See `AttemptSettings`.
+        success_at: See `AttemptSettings`.
+        end_on_life_loss: End the episode when `info["lives"]` falls, as published.
+        training: False steps aside: plain episodes from the true start.
+        **frontier: Fields of `FrontierSettings`, for a tracker made here: `window`, `threshold`
+            and so on.
+
+    Attributes:
+        tracker: The success table that this wrapper reports to.
+        training: Whether episodes start inside the demonstration; for evaluation set it to False.
+
+    Raises:
+        DemoMismatchError: The demonstration is of another environment or another level.
+        InvalidArgumentError: An argument is out of range, or a tracker was given together with
+            settings for one.
+        TrackerError: The tracker is one of other demonstrations.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from hxwrappers.demos import DemoRecording
+        >>> recording = DemoRecording(gym.make("FrozenLake-v1", is_slippery=False))
+        >>> _ = recording.reset(seed=0)
+        >>> for action in (1, 1, 2, 1, 2, 2):
+        ...     _ = recording.step(action)
+        >>> env = gym.make("FrozenLake-v1", is_slippery=False)
+        >>> env = DemoResetCurriculum(env, recording.demo(), window=0)
+        >>> observation, info = env.reset(seed=0)
+        >>> int(observation), info["starting_point"]
+        (14, 5)
+        >>> _, reward, terminated, truncated, info = env.step(2)
+        >>> reward, terminated, info["is_success"]
+        (1, True, True)
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[ObsType, ActType],
+        demo: _DemoLike | Sequence[_DemoLike],
+        tracker: SuccessTracker | str | os.PathLike[str] | None = None,
+        replay_steps: int = 0,
+        allowed_lag: int | None = 50,
+        extra_steps: float | None = 7.0,
+        score_tolerance: float = 0.0,
+        success_at: str | None = None,
+        end_on_life_loss: bool = True,
+        training: bool = True,
+        **frontier: Any,
+    ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(
+            self,
+            _disable_deepcopy=True,  # a demonstration may be large
+            demo=demo,
+            tracker=tracker,
+            replay_steps=replay_steps,
+            allowed_lag=allowed_lag,
+            extra_steps=extra_steps,
+            score_tolerance=score_tolerance,
+            success_at=success_at,
+            end_on_life_loss=end_on_life_loss,
+            training=training,
+            **frontier,
+        )
+        gym.Wrapper.__init__(self, env)
+        if isinstance(replay_steps, bool) or not isinstance(replay_steps, int) or replay_steps < 0:
+            raise InvalidArgumentError(
+                f"replay_steps is {replay_steps!r}; it must be a whole number of 0 or more."
+            )
+        self.tracker = _resolve(demo, tracker, frontier)
+        self.training = training
+        self._replay_steps = replay_steps
+        self._end_on_life_loss = end_on_life_loss
+        self._rules = AttemptSettings(allowed_lag, extra_steps, score_tolerance, success_at)
+        # One for each demonstration, made now so that a wrong level is noticed now.
+        self._players = [DemoPlayer(each, env) for each in self.tracker.demos]
+        self._returns = [each.returns() for each in self.tracker.demos]
+        self._generator = own_generator(None, _OWNER)
+        self._start: StartingPoint | None = None
+        self._attempt: Attempt | None = None
+        self._replay: Iterator[Transition] = iter(())
+        self._replays_left = 0
+        self._lives: int | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
+        """Begin an episode where the tracker says.
+
+        Args:
+            seed: Seeds the environment and this wrapper's own draws.
+            options: For the environment, but for `starting_point` (and `demo`, with several):
+                start from this step of the demonstration. Such an episode is reported like any
+                other.
+
+        Raises:
+            InvalidArgumentError: There is no such starting point.
+        """
+        options = dict(options or {})
+        wanted = options.pop("starting_point", None)
+        which = options.pop("demo", 0)
+        if seed is not None:
+            self._generator = own_generator(seed, _OWNER)
+        if not self.training:
+            self._start = self._attempt = None
+            self._replays_left = 0
+            return self.env.reset(seed=seed, options=options or None)
+        if seed is not None:
+            self.env.reset(seed=seed, options=options or None)
+        self._start = self.tracker.draw(self._generator)
+        if wanted is not None:
+            self._start = self._checked(StartingPoint(which, wanted))
+        demo, step = self._start
+        self._attempt = Attempt(self._returns[demo], step, self._rules, self._generator)
+        self._replays_left = min(self._replay_steps, step)
+        observation, info = self._go_to(self._players[demo], step - self._replays_left, step)
+        self._lives = info.get("lives")
+        return observation, self._explained(info)
+
+    def step(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take a step, the demonstration's own while `info["replaying"]` was true."""
+        if self._replays_left:
+            return self._replayed()
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if self._attempt is None or self._start is None:
+            return observation, reward, terminated, truncated, info
+        attempt = self._attempt
+        ended = bool(terminated or truncated)
+        verdict = attempt.step(own_reward(reward, info), ended=ended)
+        died = self._lost_a_life(info)
+        info = self._explained(info)
+        if verdict is Verdict.FINISHED and not ended:
+            truncated = True
+        elif verdict is Verdict.LAGGING or died:
+            terminated = True
+        if terminated or truncated:
+            self.tracker.report(self._start, success=attempt.succeeded)
+            self._attempt = None
+            info["is_success"] = attempt.succeeded
+            info["attempt"] = _outcome(attempt, verdict, died and not ended)
+        return observation, reward, terminated, truncated, info
+
+    def state_dict(self) -> dict[str, Any]:
+        """The generator and the tracker's table; an episode in flight is not part of it."""
+        return {
+            "generator": self._generator.bit_generator.state,
+            "tracker": self.tracker.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that `state_dict` returned, with the next reset.
+
+        Raises:
+            CheckpointError: The state is of other demonstrations, or incomplete.
+        """
+        try:
+            generator = generator_from_state(state["generator"])
+            table = state["tracker"]
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"This is no state of a {_OWNER} ({error!r}).") from error
+        self.tracker.load_state_dict(table)
+        self._generator = generator
+
+    def _go_to(
+        self, player: DemoPlayer, begin: int, step: int
+    ) -> tuple[ObsType, dict[str, Any]]:
+        if begin > 0:
+            # The last step before is taken rather than restored: it brings the screen up to date,
+            # which an emulator's restore does not, and an info.
+            self._replay = player.replay(begin - 1, step)
+            before = next(self._replay)
+            return before.observation, before.info
+        metadata = player.demo.metadata
+        self._replay = player.replay(0, step)
+        if player.demo.snapshots.last_at_or_before(0) is not None:
+            # For the screen, again.
+            _, info = self.env.reset(seed=metadata.seed, options=metadata.options)
+            return player.restore(0), info
+        return player.restore(0), {}
+
+    def _replayed(self) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
+        transition = next(self._replay)
+        self._replays_left -= 1
+        self._lives = transition.info.get("lives")
+        info = {**self._explained(transition.info), "extrinsic_reward": transition.reward}
+        return transition.observation, 0.0, transition.terminated, transition.truncated, info
+
+    def _explained(self, info: dict[str, Any]) -> dict[str, Any]:
+        assert self._start is not None
+        return {
+            **info,
+            "starting_point": self._start.step,
+            "demo": self._start.demo,
+            "replaying": self._replays_left > 0,
+        }
+
+    def _lost_a_life(self, info: Mapping[str, Any]) -> bool:
+        before, self._lives = self._lives, info.get("lives")
+        known = before is not None and self._lives is not None
+        return self._end_on_life_loss and known and self._lives < before
+
+    def _checked(self, start: StartingPoint) -> StartingPoint:
+        latest = self.tracker.latest
+        known = isinstance(start.demo, int) and 0 <= start.demo < len(latest)
+        if not known or not isinstance(start.step, int) or not 0 <= start.step <= latest[start.demo]:
+            raise InvalidArgumentError(
+                f"There is no starting point {start.step!r} in demonstration {start.demo!r}: there "
+                f"are {len(latest)} demonstrations, with starting points from 0 to {latest}."
+            )
+        return start
+
+
+def _outcome(attempt: Attempt, verdict: Verdict, died: bool) -> str:
+    if attempt.succeeded:
+        return "success"
+    if died:
+        return "life lost"
+    return "lagging" if verdict is Verdict.LAGGING else "ended"
+
+
+def _resolve(
+    demos: _DemoLike | Sequence[_DemoLike],
+    tracker: SuccessTracker | str | os.PathLike[str] | None,
+    frontier: Mapping[str, Any],
+) -> SuccessTracker:
+    if isinstance(tracker, SuccessTracker):
+        if frontier:
+            raise InvalidArgumentError(
+                f"A tracker was given, and so were {sorted(frontier)}: give these to the tracker, "
+                "as SuccessTracker(demo, FrontierSettings(...))."
+            )
+        return tracker
+    try:
+        settings = FrontierSettings(**frontier) if frontier else None
+    except TypeError as error:
+        raise InvalidArgumentError(f"{_OWNER}: {error}") from error
+    if tracker is not None:
+        return SuccessTracker(demos, settings, tracker)
+    if multiprocessing.parent_process() is not None:
+        warnings.warn(
+            f"{_OWNER} was made in a worker process without a tracker, so this worker moves a "
+            "frontier of its own. Share one: tracker=SuccessTracker(demo), made in the main "
+            'process, or tracker="path/of/a/file".',
+            SharedTrackerWarning,
+            stacklevel=3,
+        )
+    given = [demos] if isinstance(demos, Demo | str | os.PathLike) else list(demos)
+    names = [id(demo) if isinstance(demo, Demo) else os.fspath(demo) for demo in given]
+    key = (settings, *names)
+    shared = _trackers.get(key)
+    if shared is None:
+        shared = _trackers[key] = SuccessTracker(demos, settings, LocalStore())
+    return shared

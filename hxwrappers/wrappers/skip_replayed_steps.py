@@ -1,0 +1,59 @@
+"""Hides the steps that only replay a demonstration."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.core import ActType, ObsType
+
+__all__ = ["SkipReplayedSteps"]
+
+
+class SkipReplayedSteps(
+    gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
+):
+    """Takes the replayed steps of a `DemoResetCurriculum` below by itself, within `reset`.
+
+    For trainers that would learn from these steps, such as stock PPO: put it outside of frame
+    skip and frame stack, and the first observation that the agent sees already has the true
+    frames in its stack. Recurrent policies must see the steps themselves; see `DemoRecurrentPPO`.
+
+    Args:
+        env: The environment, with a `DemoResetCurriculum` somewhere inside.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from hxwrappers import DemoResetCurriculum
+        >>> from hxwrappers.demos import DemoRecording
+        >>> recording = DemoRecording(gym.make("FrozenLake-v1", is_slippery=False))
+        >>> _ = recording.reset(seed=0)
+        >>> for action in (1, 1, 2, 1, 2, 2):
+        ...     _ = recording.step(action)
+        >>> env = gym.make("FrozenLake-v1", is_slippery=False)
+        >>> env = DemoResetCurriculum(env, recording.demo(), window=0, replay_steps=2)
+        >>> env = SkipReplayedSteps(gym.wrappers.FrameStackObservation(env, 3))
+        >>> env.reset(seed=0)[0].tolist()
+        [9, 13, 14]
+    """
+
+    def __init__(self, env: gym.Env[ObsType, ActType]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
+        # Any valid action will do: replayed steps do not look at it.
+        actions = deepcopy(env.action_space)
+        actions.seed(0)
+        self._any_action: Any = actions.sample()
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
+        """Begin an episode, and go on to the first step that is the agent's."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        while info.get("replaying", False):
+            observation, _, terminated, truncated, info = self.env.step(self._any_action)
+            if terminated or truncated:
+                observation, info = self.env.reset(options=options)
+        return observation, info
+

@@ -1,0 +1,239 @@
+"""The tracker and its stores: shared by processes, killed at any moment, saved, damaged."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from hxwrappers.demos import (
+    Demo,
+    FileStore,
+    FrontierSettings,
+    LocalStore,
+    StartingPoint,
+    SuccessTracker,
+)
+from hxwrappers.demos.stores import _HEADER_BYTES
+from hxwrappers.errors import CheckpointError, DemoError, TrackerError
+from tests.demos.samples import lake_demo
+
+RULES = FrontierSettings(window=2, update_every=4, memory=50)
+
+
+@pytest.fixture
+def demo():
+    return lake_demo()
+
+
+def train(tracker, episodes, seed=0, success=True):
+    generator = np.random.default_rng(seed)
+    for _ in range(episodes):
+        tracker.report(tracker.draw(generator), success=success)
+
+
+@pytest.mark.parametrize("store", [LocalStore, FileStore])
+def test_it_moves_to_the_start_and_is_finished(demo, store):
+    tracker = SuccessTracker(demo, RULES, store())
+    assert tracker.frontiers.tolist() == [5]
+    assert not tracker.finished
+    assert np.isnan(tracker.success_rates).all()
+    train(tracker, 100)
+    assert tracker.frontiers.tolist() == [0]
+    assert tracker.covered == 1.0
+    assert tracker.finished
+    assert tracker.success_rates.tolist() == [1.0]
+    assert tracker.episodes == 100
+    assert tracker.rates()[0] == 1.0
+
+
+def test_starts_are_spread_as_published(demo):
+    tracker = SuccessTracker(demo, FrontierSettings(window=2, own_share=0.8), LocalStore())
+    tracker.load_state_dict(_with_frontier(tracker, 3))
+    generator = np.random.default_rng(0)
+    steps = [tracker.draw(generator).step for _ in range(20_000)]
+    shares = np.bincount(steps, minlength=6) / len(steps)
+    third, end = 0.8 / 3, 0.2 / 3
+    assert shares == pytest.approx([0, third, third, third + end, end, end], abs=0.01)
+
+
+def test_of_several_demonstrations_the_slowest_is_drawn_most(demo):
+    tracker = SuccessTracker([demo, demo.slice(stop=5), demo], RULES, LocalStore())
+    for episode in range(60):
+        tracker.report(StartingPoint(1, episode % 4), success=True)
+    assert tracker.frontiers[1] < tracker.frontiers[0]
+    generator = np.random.default_rng(0)
+    drawn = np.bincount([tracker.draw(generator).demo for _ in range(3000)], minlength=3)
+    assert drawn[1] < min(drawn[0], drawn[2])
+    assert drawn.min() > 50
+
+
+def _with_frontier(tracker, step):
+    state = tracker.state_dict()
+    state["words"][0] = step
+    return state
+
+
+def test_a_path_goes_on_with_the_file_and_its_settings(demo, tmp_path):
+    path = tmp_path / "deeper" / "tracker"
+    train(SuccessTracker(demo, RULES, path), 20)
+    again = SuccessTracker(demo, store=path)
+    assert again.settings == RULES
+    assert again.episodes == 20
+    assert again.frontiers[0] < 5
+
+
+def test_another_demonstration_or_other_settings_are_refused(demo, tmp_path):
+    path = tmp_path / "tracker"
+    SuccessTracker(demo, RULES, path)
+    with pytest.raises(TrackerError, match="other demonstrations"):
+        SuccessTracker(demo.slice(stop=5), RULES, path)
+    with pytest.raises(TrackerError, match="window=9"):
+        SuccessTracker(demo, FrontierSettings(window=9), path)
+
+
+def test_unknown_starting_points_are_refused(demo):
+    tracker = SuccessTracker(demo, RULES, LocalStore())
+    for start in (StartingPoint(1, 0), StartingPoint(0, 6), StartingPoint(0, -1)):
+        with pytest.raises(TrackerError):
+            tracker.report(start, success=True)
+    assert tracker.episodes == 0
+
+
+def test_demonstrations_without_steps_are_refused(demo):
+    with pytest.raises(DemoError):
+        SuccessTracker(demo.slice(stop=0))
+    with pytest.raises(DemoError):
+        SuccessTracker([])
+
+
+@pytest.mark.parametrize("kind", ["truncated", "magic", "json", "settings", "latest", "frontier"])
+def test_damaged_files_are_refused(demo, tmp_path, kind):
+    path = tmp_path / "tracker"
+    SuccessTracker(demo, RULES, path)
+    data = bytearray(path.read_bytes())
+    if kind == "truncated":
+        data = data[:-3]
+    elif kind == "magic":
+        data[0] = 0
+    elif kind == "json":
+        data[30] = ord("}")
+    elif kind == "frontier":
+        data[_HEADER_BYTES + 5] = 255
+    else:
+        start = data.index(b"\n") + 1
+        header = json.loads(data[start:_HEADER_BYTES].rstrip(b"\0"))
+        header |= {"latest": {"latest": [2**50]}, "settings": {"settings": {"window": -3}}}[kind]
+        data[start:_HEADER_BYTES] = json.dumps(header).encode().ljust(_HEADER_BYTES - start, b"\0")
+    path.write_bytes(data)
+    with pytest.raises(TrackerError, match="tracker"):
+        SuccessTracker(demo, store=path)
+
+
+def test_save_and_load_go_on_bit_for_bit(demo, tmp_path):
+    straight = SuccessTracker(demo, RULES, LocalStore())
+    train(straight, 5, seed=1)
+    file = tmp_path / "state.pt"
+    torch.save(straight.state_dict(), file)
+    train(straight, 9, seed=2)
+    resumed = SuccessTracker(demo, RULES, FileStore())
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    train(resumed, 9, seed=2)
+    assert (resumed.state_dict()["words"] == straight.state_dict()["words"]).all()
+
+
+def test_wrong_states_are_refused(demo):
+    tracker = SuccessTracker(demo, RULES, LocalStore())
+    before = tracker.state_dict()["words"]
+    other = SuccessTracker(demo.slice(stop=5), RULES, LocalStore()).state_dict()
+    for state in ({}, other, {**tracker.state_dict(), "words": [2**70]}, _with_frontier(tracker, 99)):
+        with pytest.raises(CheckpointError):
+            tracker.load_state_dict(state)
+    assert (tracker.state_dict()["words"] == before).all()
+
+
+def test_a_temporary_file_goes_away_with_its_maker(demo):
+    tracker = SuccessTracker(demo, RULES)
+    folder = tracker.store.path.parent
+    copy = pickle.loads(pickle.dumps(tracker))
+    train(copy, 3)
+    assert tracker.episodes == 3
+    del copy
+    assert folder.exists()
+    del tracker
+    assert not folder.exists()
+
+
+def _work(tracker, episodes, seed):
+    train(tracker, episodes, seed)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_all_workers_count_into_one_table(demo, method):
+    tracker = SuccessTracker(demo, RULES)
+    context = multiprocessing.get_context(method)
+    workers = [context.Process(target=_work, args=(tracker, 200, seed)) for seed in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert tracker.episodes == 600
+    assert tracker.finished
+
+
+def _work_for_ever(tracker, seed, started):
+    started.set()
+    train(tracker, 10**9, seed)
+
+
+def test_workers_killed_at_any_moment_corrupt_nothing_and_block_nobody(demo):
+    tracker = SuccessTracker(demo, FrontierSettings(window=5, update_every=2, memory=50))
+    context = multiprocessing.get_context("fork")
+    generator = np.random.default_rng(0)
+    kills = 0
+    for _ in range(40):
+        started = context.Event()
+        worker = context.Process(target=_work_for_ever, args=(tracker, kills, started))
+        worker.start()
+        started.wait(30)
+        time.sleep(float(generator.uniform(0, 0.02)))
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.join(10)
+        kills += worker.exitcode == -signal.SIGKILL
+        begun = time.monotonic()
+        before = tracker.episodes
+        tracker.report(StartingPoint(0, 0), success=True)
+        assert time.monotonic() - begun < 1.0
+        assert tracker.episodes == before + 1
+        assert 0 <= tracker.frontiers[0] <= 5
+        rates = tracker.rates()
+        assert ((rates >= 0) & (rates <= 1) | np.isnan(rates)).all()
+    assert kills == 40
+    assert tracker.episodes > 500
+
+
+def test_a_stopped_worker_with_the_lock_is_an_error_that_says_so(demo, tmp_path, monkeypatch):
+    monkeypatch.setattr("hxwrappers.demos.stores._PATIENCE", 0.2)
+    path = tmp_path / "tracker"
+    tracker = SuccessTracker(demo, RULES, path)
+    holder = SuccessTracker(demo, store=path)
+    holder.store._lock()
+    with pytest.raises(TrackerError, match="locked by another process"):
+        tracker.report(StartingPoint(0, 0), success=True)
+    assert tracker.episodes == 0, "readers wait for nobody"
+    holder.store._unlock()
+    tracker.report(StartingPoint(0, 0), success=True)
+
+
+def test_a_path_of_a_demonstration_will_do(demo, tmp_path):
+    demo.save(tmp_path / "demo.npz")
+    tracker = SuccessTracker(str(tmp_path / "demo.npz"), store=LocalStore())
+    assert isinstance(tracker.demos[0], Demo)
+    assert tracker.latest == (5,)
