@@ -65,7 +65,7 @@ class CellError(SearchError):
 
 
 class TrackerError(DemoError):
-    """A success table that cannot be made, opened or reported to, or one of other demonstrations."""
+    """A success table that cannot be opened or reported to, or is of other demonstrations."""
 
 
 class SharedTrackerWarning(UserWarning):

@@ -52,11 +52,7 @@ class FrontierSettings:
 
     def __post_init__(self) -> None:
         for name, smallest in (("window", 0), ("retreat", 0), ("update_every", 1), ("memory", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
-                raise InvalidArgumentError(
-                    f"{name} is {value!r}; it must be a whole number of at least {smallest}."
-                )
+            require_count(name, getattr(self, name), smallest)
         if not 0 < self.threshold <= 1 or not 0 < self.own_share <= 1:
             raise InvalidArgumentError(
                 f"threshold is {self.threshold!r} and own_share {self.own_share!r}; both must be "
@@ -67,6 +63,18 @@ class FrontierSettings:
                 f"collapse is {self.collapse!r}; it must lie between 0 and threshold, "
                 f"{self.threshold!r}, or the frontier would move to and fro."
             )
+
+
+def require_count(name: str, value: object, smallest: int = 0) -> None:
+    """Check a number of steps or episodes.
+
+    Raises:
+        InvalidArgumentError: It is no whole number, or below `smallest`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
+        raise InvalidArgumentError(
+            f"{name} is {value!r}; it must be a whole number of at least {smallest}."
+        )
 
 
 def window_of(frontier: int, settings: FrontierSettings) -> tuple[int, int]:

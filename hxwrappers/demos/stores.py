@@ -52,15 +52,18 @@ class LocalStore:
 
     def __init__(self) -> None:
         self._table: SuccessTable | None = None
+        self._digests: list[str] = []
 
     def attach(
         self, latest: Sequence[int], digests: Sequence[str], settings: FrontierSettings | None
     ) -> FrontierSettings:
-        """Make the table, unless there is one."""
+        """Make the table, unless there is one, and check that it fits."""
         if self._table is None:
             words = np.zeros(SuccessTable.size(latest), np.uint64)
             self._table = SuccessTable(words, latest, settings or FrontierSettings())
             self._table.start()
+            self._digests = list(digests)
+        _check_fit("The store", self._digests, digests, self._table.settings, settings)
         return self._table.settings
 
     def count(self, start: StartingPoint, *, success: bool) -> None:
@@ -118,18 +121,7 @@ class FileStore:
         if not self.path.exists():
             self._create(latest, digests, settings or FrontierSettings())
         header, table = self._open()
-        expected = {"latest": list(latest), "digests": list(digests)}
-        for name, value in expected.items():
-            if header[name] != value:
-                raise TrackerError(
-                    f"{self.path} is the table of other demonstrations: their {name} are "
-                    f"{header[name]}, but these have {value}. Give another path, or delete it."
-                )
-        if settings is not None and settings != table.settings:
-            raise TrackerError(
-                f"{self.path} was made with {table.settings}, but {settings} was given. Give the "
-                "same, or leave them out to go on with the file's, or delete the file."
-            )
+        _check_fit(str(self.path), header["digests"], digests, table.settings, settings)
         return table.settings
 
     def count(self, start: StartingPoint, *, success: bool) -> None:
@@ -221,22 +213,44 @@ class FileStore:
             self._lock_owner = os.getpid()
         assert self._lock_file is not None
         limit = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > limit:
-                    raise TrackerError(
-                        f"The success table {self.path} has been locked by another process for "
-                        f"{_PATIENCE:.0f} seconds. That process is stopped: let it go on, or end it."
-                    ) from None
-                time.sleep(0.0005)
-            else:
-                return
+        while not _try_to_lock(self._lock_file):
+            if time.monotonic() > limit:
+                raise TrackerError(
+                    f"The success table {self.path} has been locked by another process for "
+                    f"{_PATIENCE:.0f} seconds. That process is stopped: end it, or let it go on."
+                )
+            time.sleep(0.0005)
 
     def _unlock(self) -> None:
         assert self._lock_file is not None
         fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+
+def _try_to_lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _check_fit(
+    what: str,
+    found: Sequence[str],
+    digests: Sequence[str],
+    settings: FrontierSettings,
+    given: FrontierSettings | None,
+) -> None:
+    if list(found) != list(digests):
+        raise TrackerError(
+            f"{what} holds the table of other demonstrations ({', '.join(map(str, found))}) than "
+            f"these ({', '.join(digests)}). Give another one, or delete it."
+        )
+    if given not in (None, settings):
+        raise TrackerError(
+            f"{what} holds a table made with {settings}, but {given} was given. Give the same, "
+            "leave them out to go on with these, or delete it."
+        )
 
 
 def _remove(path: Path, owner: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ class SuccessTable:
         self.latest = tuple(latest)
         self.settings = settings
         bounds = np.cumsum([0, *(_HEADER + last + 1 for last in latest)])
-        self._tables = [words[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]
+        self._tables = [words[start:stop] for start, stop in pairwise(bounds.tolist())]
 
     @staticmethod
     def size(latest: Sequence[int]) -> int:
@@ -92,8 +93,9 @@ class SuccessTable:
     def rates(self, demo: int) -> npt.NDArray[np.float64]:
         """The success rate of each starting point, NaN where nobody started, `(latest + 1,)`."""
         attempts, successes = self._counts(demo, 0, self.latest[demo])
-        unknown = np.full(len(attempts), np.nan)
-        return np.minimum(np.divide(successes, attempts, out=unknown, where=attempts > 0), 1.0)
+        rates = np.full(len(attempts), np.nan)
+        np.divide(successes, attempts, out=rates, where=attempts > 0)
+        return rates.clip(max=1.0)
 
     def window_rate(self, demo: int) -> float:
         """The success rate of the latest episodes from the window; NaN if there were none."""

@@ -177,7 +177,9 @@ class SuccessTracker:
         size = SuccessTable.size(self.latest)
         try:
             digests = list(state["digests"])
-            words = torch.as_tensor(state["words"], dtype=torch.int64).numpy().view(np.uint64).copy()
+            words = (
+                torch.as_tensor(state["words"], dtype=torch.int64).numpy().view(np.uint64).copy()
+            )
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise CheckpointError(f"This is no state of a SuccessTracker ({error}).") from error
         if digests != self._digests or words.shape != (size,):

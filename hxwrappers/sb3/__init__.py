@@ -12,12 +12,14 @@ except ModuleNotFoundError as error:
 
 from hxwrappers.sb3.callbacks import ExplorationLog
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
+from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.rnd_bonus import VecRNDBonus
 from hxwrappers.sb3.sticky_actions import VecStickyActions
 from hxwrappers.sb3.vector_env import from_vector_env
 
 __all__ = [
+    "DemoRecurrentPPO",
     "DualValuePPO",
     "ExplorationLog",
     "VecCNDBonus",

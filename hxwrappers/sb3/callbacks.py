@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.type_aliases import MaybeCallback
 
 from hxwrappers.sb3._stateful import novelty_models
 
-__all__ = ["ExplorationLog"]
+__all__ = ["ExplorationLog", "with_callback"]
 
 
 class ExplorationLog(BaseCallback):
@@ -51,3 +52,17 @@ class ExplorationLog(BaseCallback):
                 self.logger.record(f"exploration/{name}", loss)
         self._bonuses.clear()
         self._added.clear()
+
+
+def with_callback(first: BaseCallback, callback: MaybeCallback) -> list[BaseCallback]:
+    """A callback of a trainer's own before those that the user gave.
+
+    Args:
+        first: The trainer's own.
+        callback: What `learn` was given: nothing, a callback, a function, or a list of callbacks.
+    """
+    if callback is None:
+        return [first]
+    if isinstance(callback, list):
+        return [first, *callback]
+    return [first, callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]

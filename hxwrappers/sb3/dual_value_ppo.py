@@ -13,7 +13,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.policies import BasePolicy
@@ -27,7 +27,7 @@ from hxwrappers.novelty.settings import require_range
 from hxwrappers.sb3._generators import generator_states, restore_generators
 from hxwrappers.sb3._split_rewards import ClipRewards, SplitRewards
 from hxwrappers.sb3._stateful import load_wrapper_states, wrapper_states
-from hxwrappers.sb3.callbacks import ExplorationLog
+from hxwrappers.sb3.callbacks import ExplorationLog, with_callback
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
 from hxwrappers.sb3.policies import (
     CNDPolicy,
@@ -197,13 +197,7 @@ class DualValuePPO(PPO):
         return wrapped if self.extrinsic_clip is None else ClipRewards(wrapped, self.extrinsic_clip)
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
-        if callback is None:
-            given: list[BaseCallback] = []
-        elif isinstance(callback, list):
-            given = callback
-        else:
-            given = [callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]
-        return super()._init_callback([ExplorationLog(), *given], progress_bar)
+        return super()._init_callback(with_callback(ExplorationLog(), callback), progress_bar)
 
     # -- persistence ------------------------------------------------------------------------
 

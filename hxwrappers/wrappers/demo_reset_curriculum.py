@@ -15,7 +15,7 @@ from gymnasium.core import ActType, ObsType
 from hxwrappers._random import generator_from_state, own_generator
 from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
 from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.frontier import FrontierSettings
+from hxwrappers.demos.frontier import FrontierSettings, require_count
 from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
 from hxwrappers.demos.stores import LocalStore
 from hxwrappers.demos.success_table import StartingPoint
@@ -54,9 +54,11 @@ class DemoResetCurriculum(
     - or where the environment ends it.
 
     Infos of every reset and step hold `starting_point` (a step of the demonstration), `demo`
-    (which one) and `replaying` (whether the next step will replay the demonstration, whatever the
-    action). The last one of an episode also holds `is_success`, and `attempt`, which says how it
-    ended: "success", "lagging", "life lost" or "ended".
+    (which one), `replaying` (whether the next step will replay the demonstration, whatever the
+    action) and `near_start` (whether it is one of the first `near_start_steps` of the agent's own,
+    in which a policy may explore more, see `DemoRecurrentPPO`). The last one of an episode also
+    holds `is_success`, and `attempt`, which says how it ended: "success", "lagging", "life lost"
+    or "ended".
 
     All workers share one `SuccessTracker`, which knows the success rates and moves the frontier.
     Without one, the wrappers of one process over the same demonstrations share a tracker of their
@@ -75,6 +77,8 @@ class DemoResetCurriculum(
         extra_steps: See `AttemptSettings`.
         score_tolerance: See `AttemptSettings`.
         success_at: See `AttemptSettings`.
+        near_start_steps: How many of the agent's first steps are flagged in `info["near_start"]`;
+            published: 100 emulator frames.
         end_on_life_loss: End the episode when `info["lives"]` falls, as published.
         training: False steps aside: plain episodes from the true start.
         **frontier: Fields of `FrontierSettings`, for a tracker made here: `window`, `threshold`
@@ -117,6 +121,7 @@ class DemoResetCurriculum(
         extra_steps: float | None = 7.0,
         score_tolerance: float = 0.0,
         success_at: str | None = None,
+        near_start_steps: int = 100,
         end_on_life_loss: bool = True,
         training: bool = True,
         **frontier: Any,
@@ -131,18 +136,18 @@ class DemoResetCurriculum(
             extra_steps=extra_steps,
             score_tolerance=score_tolerance,
             success_at=success_at,
+            near_start_steps=near_start_steps,
             end_on_life_loss=end_on_life_loss,
             training=training,
             **frontier,
         )
         gym.Wrapper.__init__(self, env)
-        if isinstance(replay_steps, bool) or not isinstance(replay_steps, int) or replay_steps < 0:
-            raise InvalidArgumentError(
-                f"replay_steps is {replay_steps!r}; it must be a whole number of 0 or more."
-            )
+        require_count("replay_steps", replay_steps)
+        require_count("near_start_steps", near_start_steps)
         self.tracker = _resolve(demo, tracker, frontier)
         self.training = training
         self._replay_steps = replay_steps
+        self._near_start_steps = near_start_steps
         self._end_on_life_loss = end_on_life_loss
         self._rules = AttemptSettings(allowed_lag, extra_steps, score_tolerance, success_at)
         # One for each demonstration, made now so that a wrong level is noticed now.
@@ -182,7 +187,7 @@ class DemoResetCurriculum(
             self.env.reset(seed=seed, options=options or None)
         self._start = self.tracker.draw(self._generator)
         if wanted is not None:
-            self._start = self._checked(StartingPoint(which, wanted))
+            self._start = self._checked(which, wanted)
         demo, step = self._start
         self._attempt = Attempt(self._returns[demo], step, self._rules, self._generator)
         self._replays_left = min(self._replay_steps, step)
@@ -234,9 +239,7 @@ class DemoResetCurriculum(
         self.tracker.load_state_dict(table)
         self._generator = generator
 
-    def _go_to(
-        self, player: DemoPlayer, begin: int, step: int
-    ) -> tuple[ObsType, dict[str, Any]]:
+    def _go_to(self, player: DemoPlayer, begin: int, step: int) -> tuple[ObsType, dict[str, Any]]:
         if begin > 0:
             # The last step before is taken rather than restored: it brings the screen up to date,
             # which an emulator's restore does not, and an info.
@@ -260,27 +263,32 @@ class DemoResetCurriculum(
 
     def _explained(self, info: dict[str, Any]) -> dict[str, Any]:
         assert self._start is not None
+        assert self._attempt is not None
+        replaying = self._replays_left > 0
         return {
             **info,
             "starting_point": self._start.step,
             "demo": self._start.demo,
-            "replaying": self._replays_left > 0,
+            "replaying": replaying,
+            "near_start": not replaying and self._attempt.steps < self._near_start_steps,
         }
 
     def _lost_a_life(self, info: Mapping[str, Any]) -> bool:
-        before, self._lives = self._lives, info.get("lives")
-        known = before is not None and self._lives is not None
-        return self._end_on_life_loss and known and self._lives < before
+        before, now = self._lives, info.get("lives")
+        self._lives = now
+        lost = before is not None and now is not None and now < before
+        return self._end_on_life_loss and lost
 
-    def _checked(self, start: StartingPoint) -> StartingPoint:
+    def _checked(self, demo: Any, step: Any) -> StartingPoint:
         latest = self.tracker.latest
-        known = isinstance(start.demo, int) and 0 <= start.demo < len(latest)
-        if not known or not isinstance(start.step, int) or not 0 <= start.step <= latest[start.demo]:
-            raise InvalidArgumentError(
-                f"There is no starting point {start.step!r} in demonstration {start.demo!r}: there "
-                f"are {len(latest)} demonstrations, with starting points from 0 to {latest}."
-            )
-        return start
+        known = isinstance(demo, int) and isinstance(step, int) and 0 <= demo < len(latest)
+        start = StartingPoint(demo, step) if known else StartingPoint(0, -1)
+        if 0 <= start.step <= latest[start.demo]:
+            return start
+        raise InvalidArgumentError(
+            f"There is no starting point {step!r} in demonstration {demo!r}: there are "
+            f"{len(latest)} demonstrations, with starting points from 0 to {latest}."
+        )
 
 
 def _outcome(attempt: Attempt, verdict: Verdict, died: bool) -> str:

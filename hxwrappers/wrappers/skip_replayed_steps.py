@@ -56,4 +56,3 @@ class SkipReplayedSteps(
             if terminated or truncated:
                 observation, info = self.env.reset(options=options)
         return observation, info
-

@@ -151,7 +151,12 @@ def test_wrong_states_are_refused(demo):
     tracker = SuccessTracker(demo, RULES, LocalStore())
     before = tracker.state_dict()["words"]
     other = SuccessTracker(demo.slice(stop=5), RULES, LocalStore()).state_dict()
-    for state in ({}, other, {**tracker.state_dict(), "words": [2**70]}, _with_frontier(tracker, 99)):
+    for state in (
+        {},
+        other,
+        {**tracker.state_dict(), "words": [2**70]},
+        _with_frontier(tracker, 99),
+    ):
         with pytest.raises(CheckpointError):
             tracker.load_state_dict(state)
     assert (tracker.state_dict()["words"] == before).all()

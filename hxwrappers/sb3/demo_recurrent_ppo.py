@@ -1,0 +1,267 @@
+"""Recurrent PPO for episodes that start inside a demonstration."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from sb3_contrib import RecurrentPPO
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecEnv
+
+from hxwrappers.demos.frontier import require_count
+from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.sb3.callbacks import with_callback
+from hxwrappers.sb3.demo_sequences import (
+    DemoDictRolloutBuffer,
+    DemoRolloutBuffer,
+    DemoSequences,
+    Tail,
+)
+from hxwrappers.sb3.tempered import (
+    TemperedCnnLstmPolicy,
+    TemperedLstmPolicy,
+    TemperedMultiInputLstmPolicy,
+)
+
+__all__ = ["DemoRecurrentPPO"]
+
+
+class _Flags(NamedTuple):
+    """What the last infos said about each environment's next step, `(envs,)`."""
+
+    replaying: np.ndarray
+    near_start: np.ndarray
+
+
+class DemoRecurrentPPO(RecurrentPPO):
+    """sb3-contrib's RecurrentPPO, made right for `DemoResetCurriculum(..., replay_steps=...)`.
+
+    After Salimans & Chen 2018, arXiv 1812.03381, and the code published with it:
+
+    - Steps that replay the demonstration bring the hidden state up to date, and are left out of
+      the policy, value and entropy losses and of the normalisation of advantages.
+    - The hidden state at the start of each rollout is computed again for every minibatch, with the
+      present weights, from the last `burn_in` steps before it (without gradients).
+    - In the first steps after the starting point, which `info["near_start"]` flags, logits are
+      divided by `near_start_temperature`, when acting and in the losses alike. The published
+      evaluation divides by 0.5: set `model.policy.temperature`.
+
+    Minibatches are whole environments: a `batch_size` that is a multiple of `n_steps` fits.
+
+    Args:
+        policy: "MlpLstmPolicy", "CnnLstmPolicy" or "MultiInputLstmPolicy", or a subclass of the
+            policies of `hxwrappers.sb3.tempered`.
+        env: The environments; other ones than a `DemoResetCurriculum` work as well.
+        learning_rate: Published: 1e-4, to be lowered when progress stops.
+        n_steps: Steps of each environment in a rollout. Published: 128, of which 64 are burn-in.
+        batch_size: Steps of a minibatch.
+        n_epochs: Published: 4.
+        gamma: Published: 0.999 to 0.9999.
+        ent_coef: Published: 1e-4.
+        clip_range: Published: 0.1.
+        burn_in: Steps before a rollout from which the hidden state is computed again; 0 takes the
+            state that was found when acting.
+        near_start_temperature: Published: 2. Discrete actions only; 1 turns it off.
+        **kwargs: Further arguments of `sb3_contrib.RecurrentPPO`.
+
+    Raises:
+        InvalidArgumentError: `burn_in` or the temperature is out of range, or the policy class
+            knows no temperature.
+        InvalidSpaceError: A temperature is asked for, but the actions are not discrete.
+
+    Example:
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> envs = make_vec_env("CartPole-v1", n_envs=2)
+        >>> model = DemoRecurrentPPO("MlpLstmPolicy", envs, n_steps=32, batch_size=32, burn_in=8)
+        >>> model.learn(128).num_timesteps
+        128
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpLstmPolicy": TemperedLstmPolicy,
+        "CnnLstmPolicy": TemperedCnnLstmPolicy,
+        "MultiInputLstmPolicy": TemperedMultiInputLstmPolicy,
+    }
+    rollout_buffer: DemoSequences
+    policy: TemperedLstmPolicy
+
+    def __init__(
+        self,
+        policy: str | type[TemperedLstmPolicy],
+        env: GymEnv | str,
+        learning_rate: float | Schedule = 1e-4,
+        n_steps: int = 128,
+        batch_size: int | None = 512,
+        n_epochs: int = 4,
+        gamma: float = 0.999,
+        ent_coef: float = 1e-4,
+        clip_range: float | Schedule = 0.1,
+        burn_in: int = 64,
+        near_start_temperature: float = 2.0,
+        **kwargs: Any,
+    ) -> None:
+        require_count("burn_in", burn_in)
+        if not 0 < near_start_temperature < float("inf"):
+            raise InvalidArgumentError(
+                f"near_start_temperature is {near_start_temperature!r}; it must be above 0."
+            )
+        self.burn_in = burn_in
+        self.near_start_temperature = near_start_temperature
+        self._flags: _Flags | None = None
+        super().__init__(
+            policy,
+            env,
+            learning_rate=learning_rate,
+            n_steps=n_steps,
+            batch_size=batch_size,
+            n_epochs=n_epochs,
+            gamma=gamma,
+            ent_coef=ent_coef,
+            clip_range=clip_range,
+            **kwargs,
+        )
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        if not isinstance(self.policy, TemperedLstmPolicy):
+            raise InvalidArgumentError(
+                f"{type(self.policy).__name__} knows no temperature. Derive it from a policy of "
+                "hxwrappers.sb3.tempered."
+            )
+        discrete = isinstance(self.action_space, spaces.Discrete | spaces.MultiDiscrete)
+        if not discrete and self.near_start_temperature != 1.0:
+            raise InvalidSpaceError(
+                f"Logits of actions in {self.action_space} have no temperature: give "
+                "near_start_temperature=1."
+            )
+        is_dict = isinstance(self.observation_space, spaces.Dict)
+        buffer: type[DemoSequences] = DemoDictRolloutBuffer if is_dict else DemoRolloutBuffer
+        given = self.rollout_buffer
+        self.rollout_buffer = buffer(
+            self.n_steps,
+            self.observation_space,
+            self.action_space,
+            given.hidden_state_shape,
+            self.device,
+            gamma=self.gamma,
+            gae_lambda=self.gae_lambda,
+            n_envs=self.n_envs,
+        )
+        self.rollout_buffer.burn_in = self.burn_in
+        self.rollout_buffer.refresh = self._refresh
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Collect a rollout, and note which steps are the agent's own."""
+        try:
+            return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
+        finally:
+            self.policy.temperature = 1.0
+
+    def train(self) -> None:
+        """Learn from the rollout, with the temperature of each step."""
+        get = self.rollout_buffer.get
+
+        def tempered(batch_size: int | None = None) -> Any:
+            for sequences in get(batch_size):
+                self.policy.temperature = sequences.temperature
+                yield sequences
+
+        cast(Any, self.rollout_buffer).get = tempered
+        try:
+            super().train()
+        finally:
+            del cast(Any, self.rollout_buffer).get
+            self.policy.temperature = 1.0
+
+    def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
+        return super()._init_callback(with_callback(_FlagSteps(), callback), progress_bar)
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        fresh = self._last_obs is None or kwargs.get("reset_num_timesteps", True)
+        result = super()._setup_learn(*args, **kwargs)
+        if fresh:
+            self._flags = None
+            self.rollout_buffer.forget()
+        return result
+
+    def _refresh(self, tail: Tail) -> RNNStates:
+        """The recurrent states after a tail, with the present weights."""
+        states = [torch.as_tensor(state, device=self.device) for state in tail.states]
+        policy, device = self.policy, self.device
+        with torch.no_grad():
+            flat = _flat_by_env(tail.observations)
+            starts = torch.as_tensor(tail.episode_starts.T.reshape(-1), device=device)
+            features = policy.extract_features(cast(Any, obs_as_tensor(flat, device)))
+            pi, vf = features if isinstance(features, tuple) else (features, features)
+            run: Any = policy._process_sequence  # its annotation lacks a tuple
+            _, after_pi = run(pi, (states[0], states[1]), starts, policy.lstm_actor)
+            after_vf = after_pi
+            if policy.lstm_critic is not None:
+                _, after_vf = run(vf, (states[2], states[3]), starts, policy.lstm_critic)
+        return RNNStates(after_pi, after_vf)
+
+
+class _FlagSteps(BaseCallback):
+    """Writes into the buffer which steps replay, and tells the policy which are near a start."""
+
+    model: DemoRecurrentPPO
+
+    def _on_rollout_start(self) -> None:
+        if self.model._flags is None:
+            # The base class holds the infos of resets; SB3's wrappers do not hand them on.
+            self._note(list(self.training_env.unwrapped.reset_infos))
+        self._tell_policy()
+
+    def _on_step(self) -> bool:
+        buffer, flags = self.model.rollout_buffer, self.model._flags
+        assert flags is not None
+        buffer.valid[buffer.pos] = ~flags.replaying
+        buffer.temperature[buffer.pos] = self._temperatures()
+        resets = self.training_env.unwrapped.reset_infos
+        self._note(
+            [
+                resets[index] if done else info
+                for index, (info, done) in enumerate(
+                    zip(self.locals["infos"], self.locals["dones"], strict=True)
+                )
+            ]
+        )
+        self._tell_policy()
+        return True
+
+    def _note(self, infos: list[dict[str, Any]]) -> None:
+        self.model._flags = _Flags(
+            np.array([bool(info.get("replaying", False)) for info in infos]),
+            np.array([bool(info.get("near_start", False)) for info in infos]),
+        )
+
+    def _temperatures(self) -> np.ndarray:
+        assert self.model._flags is not None
+        near = self.model._flags.near_start
+        return np.where(near, self.model.near_start_temperature, 1.0).astype(np.float32)
+
+    def _tell_policy(self) -> None:
+        self.model.policy.temperature = torch.as_tensor(
+            self._temperatures(), device=self.model.device
+        )
+
+
+def _flat_by_env(observations: Any) -> Any:
+    """From `(steps, envs, ...)` to `(envs * steps, ...)`, each environment's steps together."""
+    if isinstance(observations, dict):
+        return {name: _flat_by_env(array) for name, array in observations.items()}
+    return observations.swapaxes(0, 1).reshape(-1, *observations.shape[2:])

@@ -1,0 +1,364 @@
+"""Episodes from inside a demonstration: where they start, how they end, what they say."""
+
+import gc
+import json
+import multiprocessing
+from functools import partial
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AsyncVectorEnv
+
+from hxwrappers import DemoResetCurriculum, SkipReplayedSteps
+from hxwrappers.demos import DemoRecording, FrontierSettings, LocalStore, SuccessTracker, shipped
+from hxwrappers.demos.openai import import_openai_demo
+from hxwrappers.envs import make_atari
+from hxwrappers.errors import (
+    CheckpointError,
+    DemoFileError,
+    DemoMismatchError,
+    InvalidArgumentError,
+    SharedTrackerWarning,
+)
+from hxwrappers.testing import check_wrapper
+from tests.demos.samples import lake_demo, lake_env, openai_demo
+
+SOLUTION = (1, 1, 2, 1, 2, 2)
+
+
+@pytest.fixture
+def demo():
+    return lake_demo()
+
+
+@pytest.fixture
+def key_demo():
+    return shipped("montezuma-first-key")
+
+
+def tracker_of(demo, **frontier):
+    return SuccessTracker(demo, FrontierSettings(**frontier), LocalStore())
+
+
+def from_step(env, step):
+    return env.reset(options={"starting_point": step})
+
+
+def test_the_wrapper_contract(tmp_path, demo):
+    path = str(tmp_path / "demo.npz")
+    demo.save(path)
+    # The others put a recorder of their own between the wrapper and the environment, or compare
+    # with the environment's own start: see the tests below.
+    elsewhere = {"env_randomness", "extrinsic_trajectory", "reward", "state_dict"}
+    wrap = partial(DemoResetCurriculum, demo=path, tracker=str(tmp_path / "tracker"), window=2)
+    check_wrapper(wrap, make_env=lake_env, steps=60, skip=elsewhere)
+    check_wrapper(
+        partial(wrap, training=False),
+        make_env=lake_env,
+        steps=60,
+        skip=elsewhere - {"extrinsic_trajectory"},
+    )
+
+
+@pytest.mark.parametrize("start", range(6))
+def test_from_each_starting_point_the_demonstration_succeeds(demo, start):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo), extra_steps=None)
+    observation, info = from_step(env, start)
+    assert observation == (0, 4, 8, 9, 13, 14)[start]
+    assert info["starting_point"] == start
+    assert not info["replaying"]
+    for action in SOLUTION[start:]:
+        _, reward, terminated, _, info = env.step(action)
+    assert reward == 1
+    assert terminated
+    assert info["is_success"]
+    assert info["attempt"] == "success"
+    assert env.tracker.episodes == 1
+    assert env.tracker.rates()[start] == 1
+
+
+def test_a_lost_episode_is_counted_as_failed(demo):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    from_step(env, 2)
+    for action in (2, 0, 3):
+        assert not env.step(action)[2]
+    _, _, terminated, _, info = env.step(2)  # into a hole
+    assert terminated
+    assert (info["is_success"], info["attempt"]) == (False, "ended")
+    assert env.tracker.episodes == 1
+    assert env.tracker.rates()[2] == 0
+
+
+def test_lagging_ends_the_episode(demo):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo), allowed_lag=3)
+    from_step(env, 0)
+    # Up against the wall for ever: at step 9 the demonstration had its 1 three steps before.
+    ends = [env.step(3)[2:] for _ in range(9)]
+    assert [terminated for terminated, *_ in ends] == [False] * 8 + [True]
+    assert ends[-1][2]["attempt"] == "lagging"
+    assert not ends[-1][2]["is_success"]
+
+
+def test_extra_steps_end_as_a_truncation():
+    recording = DemoRecording(gym.make("CartPole-v1"))
+    recording.reset(seed=0)
+    for step in range(6):
+        recording.step(step % 2)
+    demo = recording.demo()
+    env = DemoResetCurriculum(gym.make("CartPole-v1"), demo, tracker_of(demo), extra_steps=1.0)
+    for seed in range(5):
+        env.reset(seed=seed, options={"starting_point": 2})
+        steps, terminated, truncated = 0, False, False
+        while not (terminated or truncated):
+            _, _, terminated, truncated, info = env.step(steps % 2)
+            steps += 1
+        assert not terminated
+        assert info["is_success"]
+        assert steps in (4 + 1, 4 + 2)
+    assert env.tracker.episodes == 5
+
+
+def test_a_lost_life_ends_the_episode_where_infos_tell():
+    class Lives(gym.Wrapper):
+        def step(self, action):
+            *result, info = super().step(action)
+            return *result, {**info, "lives": 3 - (action == 3)}
+
+        def reset(self, **kwargs):
+            observation, info = super().reset(**kwargs)
+            return observation, {**info, "lives": 3}
+
+    recording = DemoRecording(Lives(lake_env()))
+    recording.reset(seed=0)
+    for action in SOLUTION:
+        recording.step(action)
+    demo = recording.demo()
+    env = DemoResetCurriculum(Lives(lake_env()), demo, tracker_of(demo))
+    from_step(env, 2)
+    _, _, terminated, _, info = env.step(3)
+    assert terminated
+    assert info["attempt"] == "life lost"
+    kind = DemoResetCurriculum(Lives(lake_env()), demo, env.tracker, end_on_life_loss=False)
+    from_step(kind, 2)
+    assert not kind.step(3)[2]
+
+
+def test_replayed_steps_are_the_demonstrations_own(demo):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo), replay_steps=3)
+    observation, info = from_step(env, 4)
+    seen = [(int(observation), info["replaying"], info["near_start"])]
+    for _ in range(3):
+        observation, reward, *_, info = env.step(0)  # never looked at
+        assert reward == 0
+        assert info["extrinsic_reward"] == 0
+        seen.append((int(observation), info["replaying"], info["near_start"]))
+    assert seen == [(4, True, False), (8, True, False), (9, True, False), (13, False, True)]
+    assert env.step(2)[0] == 14
+    _, info = from_step(env, 1)
+    assert info["replaying"], "as many steps as there are"
+    assert not env.step(3)[4]["replaying"]
+    assert not from_step(env, 0)[1]["replaying"]
+
+
+def test_near_the_start_ends_after_so_many_steps(demo):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo), near_start_steps=2)
+    flags = [from_step(env, 0)[1]["near_start"]]
+    flags += [env.step(3)[4]["near_start"] for _ in range(3)]
+    assert flags == [True, True, False, False]
+
+
+def test_evaluation_starts_at_the_start_and_counts_nothing(demo):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    env.training = False
+    for seed in range(3):
+        observation, info = env.reset(seed=seed)
+        assert observation == 0
+        assert "starting_point" not in info
+        for action in SOLUTION:
+            *_, info = env.step(action)
+        assert "is_success" not in info
+    assert env.tracker.episodes == 0
+    env.training = True
+    assert "starting_point" in env.reset()[1]
+
+
+def test_episodes_move_the_frontier_to_the_start(demo):
+    tracker = tracker_of(demo, window=2, update_every=4)
+    env = DemoResetCurriculum(lake_env(), demo, tracker, extra_steps=None)
+    env.reset(seed=3)
+    frontiers = []
+    for _ in range(120):
+        _, info = env.reset()
+        for action in SOLUTION[info["starting_point"] :]:
+            env.step(action)
+        frontiers.append(int(tracker.frontiers[0]))
+    assert frontiers == sorted(frontiers, reverse=True)
+    assert tracker.finished
+
+
+def test_several_demonstrations_each_have_a_frontier(demo):
+    other = demo.slice(stop=5)
+    env = DemoResetCurriculum(lake_env(), [demo, other], tracker_of([demo, other]))
+    env.reset(seed=0)
+    drawn = {env.reset()[1]["demo"] for _ in range(40)}
+    assert drawn == {0, 1}
+    observation, info = env.reset(options={"starting_point": 2, "demo": 1})
+    assert (int(observation), info["demo"]) == (8, 1)
+
+
+def test_wrappers_of_one_process_share_a_tracker(demo):
+    first, second = (DemoResetCurriculum(lake_env(), demo, window=3) for _ in range(2))
+    assert first.tracker is second.tracker
+    assert DemoResetCurriculum(lake_env(), demo, window=4).tracker is not first.tracker
+    assert DemoResetCurriculum(lake_env(), lake_demo(), window=3).tracker is not first.tracker
+    first.tracker.report(first.tracker.draw(np.random.default_rng(0)), success=True)
+    del first, second
+    gc.collect()
+    assert DemoResetCurriculum(lake_env(), demo, window=3).tracker.episodes == 0
+
+
+def _warns(path, results):
+    with pytest.warns(SharedTrackerWarning, match="tracker of its own|frontier of its own"):
+        DemoResetCurriculum(lake_env(), path)
+    results.put("warned")
+
+
+def test_worker_processes_without_a_common_tracker_say_so(demo, tmp_path):
+    demo.save(tmp_path / "demo.npz")
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    worker = context.Process(target=_warns, args=(str(tmp_path / "demo.npz"), results))
+    worker.start()
+    assert results.get(timeout=60) == "warned"
+    worker.join()
+
+
+def _shared(demo, tracker):
+    return DemoResetCurriculum(lake_env(), demo, tracker, extra_steps=None)
+
+
+def test_workers_report_to_one_tracker(demo):
+    tracker = SuccessTracker(demo, FrontierSettings(window=2, update_every=4))
+    envs = AsyncVectorEnv([partial(_shared, demo, tracker)] * 2, context="spawn")
+    observations, infos = envs.reset(seed=0)
+    solve = {0: 1, 4: 1, 8: 2, 9: 1, 13: 2, 14: 2, 15: 0}
+    for _ in range(150):
+        observations, *_ = envs.step(np.array([solve[int(each)] for each in observations]))
+    envs.close()
+    assert tracker.episodes > 20
+    assert tracker.finished
+
+
+def test_the_same_seed_gives_the_same_episodes(demo):
+    def starts(seed):
+        env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo, window=3))
+        env.reset(seed=seed)
+        return [env.reset()[1]["starting_point"] for _ in range(20)]
+
+    assert starts(1) == starts(1)
+    assert starts(1) != starts(2)
+
+
+def test_save_and_load_go_on_with_the_same_starts(demo):
+    def play(env, episodes):
+        starts = []
+        for _ in range(episodes):
+            starts.append(env.reset()[1]["starting_point"])
+            for action in SOLUTION[starts[-1] :]:
+                env.step(action)
+        return starts
+
+    straight = DemoResetCurriculum(lake_env(), demo, tracker_of(demo, window=2))
+    straight.reset(seed=0)
+    play(straight, 30)
+    state = straight.state_dict()
+    resumed = DemoResetCurriculum(lake_env(), demo, tracker_of(demo, window=2))
+    resumed.load_state_dict(state)
+    assert play(resumed, 30) == play(straight, 30)
+    with pytest.raises(CheckpointError):
+        resumed.load_state_dict({"tracker": state["tracker"]})
+
+
+def test_a_spec_with_paths_makes_the_same_again(demo, tmp_path):
+    demo.save(tmp_path / "demo.npz")
+    env = DemoResetCurriculum(
+        lake_env(), str(tmp_path / "demo.npz"), str(tmp_path / "tracker"), window=3
+    )
+    spec = EnvSpec.from_json(env.spec.to_json())
+    json.loads(env.spec.to_json())
+    again = gym.make(spec)
+    assert again.get_wrapper_attr("tracker").settings.window == 3
+
+
+class TestMontezuma:
+    def test_the_right_level_is_inside_the_frame_skip(self, key_demo):
+        tracker = tracker_of(key_demo)
+        wrap = partial(DemoResetCurriculum, demo=key_demo, tracker=tracker, replay_steps=16)
+        env = SkipReplayedSteps(make_atari("montezuma_revenge", frame_wrapper=wrap))
+        observation, info = env.reset(seed=0, options={"starting_point": 400})
+        assert observation.shape == (4, 84, 84)
+        assert (info["starting_point"], info["replaying"]) == (400, False)
+        # The stack shows the demonstration's own last frames: the same as when it is played.
+        plain = make_atari("montezuma_revenge")
+        expected, _ = plain.reset(seed=key_demo.metadata.seed)
+        for action in key_demo.actions[0:400:4]:
+            expected, *_ = plain.step(int(action))
+        assert (observation == expected).all()
+        rewards = [env.step(int(action))[1] for action in key_demo.actions[400::4]]
+        assert sum(rewards) == 100
+
+    def test_the_wrong_level_says_what_is_wrong(self, key_demo):
+        with pytest.raises(DemoMismatchError, match=r"AtariPreprocessing.*level"):
+            DemoResetCurriculum(make_atari("montezuma_revenge"), key_demo)
+        with pytest.raises(DemoMismatchError, match="game"):
+            make_atari("pong", frame_wrapper=partial(DemoResetCurriculum, demo=key_demo))
+
+    def test_starts_at_the_very_beginning_show_the_true_screen(self, key_demo):
+        wrap = partial(DemoResetCurriculum, demo=key_demo, tracker=tracker_of(key_demo))
+        env = make_atari("montezuma_revenge", frame_wrapper=wrap)
+        env.reset(seed=0, options={"starting_point": 300})
+        env.step(3)
+        observation, _ = env.reset(options={"starting_point": 0})
+        expected, _ = make_atari("montezuma_revenge").reset(seed=key_demo.metadata.seed)
+        assert (observation[-1] == expected[-1]).all()
+
+    def test_a_recording_with_rewinds_starts_anywhere(self):
+        demo = import_openai_demo(openai_demo("Pong"))
+        wrap = partial(DemoResetCurriculum, demo=demo, tracker=tracker_of(demo), replay_steps=40)
+        env = SkipReplayedSteps(make_atari("pong", frame_wrapper=wrap))
+        for start in (0, 1, 39, 5000, 20_000):
+            _, info = env.reset(options={"starting_point": start})
+            assert info["starting_point"] == start
+            assert env.step(0)[4]["starting_point"] == start
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"replay_steps": -1}, InvalidArgumentError),
+        ({"near_start_steps": 1.5}, InvalidArgumentError),
+        ({"allowed_lag": -2}, InvalidArgumentError),
+        ({"windoww": 3}, InvalidArgumentError),
+        ({"window": -3}, InvalidArgumentError),
+        ({"demo": "nowhere.npz"}, DemoFileError),
+    ],
+)
+def test_wrong_arguments(demo, wrong, error):
+    with pytest.raises(error):
+        DemoResetCurriculum(lake_env(), **{"demo": demo, **wrong})
+
+
+def test_a_tracker_and_settings_for_one_do_not_go_together(demo):
+    with pytest.raises(InvalidArgumentError, match="window"):
+        DemoResetCurriculum(lake_env(), demo, tracker_of(demo), window=3)
+
+
+@pytest.mark.parametrize("point", [-1, 6, 2.5, "end"])
+def test_starting_points_that_do_not_exist(demo, point):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    with pytest.raises(InvalidArgumentError, match="starting point"):
+        from_step(env, point)
+    with pytest.raises(InvalidArgumentError, match="starting point"):
+        env.reset(options={"starting_point": 0, "demo": 1})
