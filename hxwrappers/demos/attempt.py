@@ -153,6 +153,8 @@ class Attempt:
 def latest_starting_point(returns: npt.NDArray[np.float64]) -> int:
     """The last step of a demonstration from which its return is still to be reached.
 
+    Where there are negative rewards, that is decided at the end; see `AttemptSettings`.
+
     Args:
         returns: The return so far at each step, `(T + 1,)`.
 
@@ -163,4 +165,5 @@ def latest_starting_point(returns: npt.NDArray[np.float64]) -> int:
         1
     """
     reached = int(np.flatnonzero(returns >= returns[-1])[0])
-    return reached - 1 if reached > 0 else len(returns) - 2
+    at_end = reached == 0 or bool((np.diff(returns) < 0).any())
+    return len(returns) - 2 if at_end else reached - 1

@@ -85,7 +85,8 @@ def test_sums_in_another_order_are_equal():
 
 def test_the_latest_starting_point_has_the_last_reward_before_it():
     assert latest_starting_point(RETURNS) == 9
-    assert latest_starting_point(np.array([0.0, 1.0, 0.0, 1.0])) == 0
+    assert latest_starting_point(np.array([0.0, 1.0, 0.0, 1.0])) == 2
+    assert latest_starting_point(np.array([0.0, 1.0, 1.0, 1.0])) == 0
     assert latest_starting_point(np.zeros(6)) == 4
     assert latest_starting_point(np.array([0.0, 0.0])) == 0
 
