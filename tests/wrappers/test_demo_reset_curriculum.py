@@ -242,7 +242,7 @@ def _shared(demo, tracker):
 def test_workers_report_to_one_tracker(demo):
     tracker = SuccessTracker(demo, FrontierSettings(window=2, update_every=4))
     envs = AsyncVectorEnv([partial(_shared, demo, tracker)] * 2, context="spawn")
-    observations, infos = envs.reset(seed=0)
+    observations, _ = envs.reset(seed=0)
     solve = {0: 1, 4: 1, 8: 2, 9: 1, 13: 2, 14: 2, 15: 0}
     for _ in range(150):
         observations, *_ = envs.step(np.array([solve[int(each)] for each in observations]))
