@@ -18,6 +18,8 @@ PANELS = (
     ("distillation_loss", "distillation loss", "log"),
     ("contrastive_loss", "contrastive loss", "log"),
     ("feature_magnitude", "feature magnitude", "log"),
+    ("frontier", "frontier: step of the demonstration", "linear"),
+    ("success_rate", "episodes that succeed", "linear"),
 )
 
 
@@ -25,7 +27,7 @@ def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "
     """Draw the history of a training run.
 
     Args:
-        rows: Rows of `hxwrappers.sb3.runs.History`.
+        rows: Rows of `hxwrappers.sb3.histories.History`.
         path: The picture to write.
         title: Stands above it.
 

@@ -10,7 +10,7 @@ except ModuleNotFoundError as error:
         '`pip install "hxwrappers[sb3]"`.'
     ) from error
 
-from hxwrappers.sb3.callbacks import ExplorationLog
+from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
@@ -19,6 +19,7 @@ from hxwrappers.sb3.sticky_actions import VecStickyActions
 from hxwrappers.sb3.vector_env import from_vector_env
 
 __all__ = [
+    "CurriculumLog",
     "DemoRecurrentPPO",
     "DualValuePPO",
     "ExplorationLog",

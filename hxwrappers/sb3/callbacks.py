@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
 
+from hxwrappers.demos.tracker import SuccessTracker
+from hxwrappers.plots import plot_history
 from hxwrappers.sb3._stateful import novelty_models
 
-__all__ = ["ExplorationLog", "with_callback"]
+__all__ = ["CurriculumLog", "ExplorationLog", "curriculum_figures", "with_callback"]
 
 
 class ExplorationLog(BaseCallback):
@@ -52,6 +57,84 @@ class ExplorationLog(BaseCallback):
                 self.logger.record(f"exploration/{name}", loss)
         self._bonuses.clear()
         self._added.clear()
+
+
+class CurriculumLog(BaseCallback):
+    """Logs `curriculum/...` once a rollout, for any algorithm, and draws the frontier over time.
+
+    `curriculum/frontier`, `covered` and `success_rate` are those of `curriculum_figures`. With
+    several demonstrations there is a `curriculum/frontier_0` and so on for each.
+
+    Args:
+        tracker: The tracker that all workers share.
+        picture: Where to draw the frontier over the steps at the end of training; needs the extra
+            `plots`. None draws nothing.
+
+    Attributes:
+        rows: The figures and `steps`, one row for each rollout.
+
+    Example:
+        >>> from functools import partial
+        >>> from stable_baselines3 import PPO
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> from hxwrappers import DemoResetCurriculum
+        >>> from hxwrappers.demos import DemoRecording, SuccessTracker
+        >>> import gymnasium as gym
+        >>> recording = DemoRecording(gym.make("FrozenLake-v1", is_slippery=False))
+        >>> _ = recording.reset(seed=0)
+        >>> for action in (1, 1, 2, 1, 2, 2):
+        ...     _ = recording.step(action)
+        >>> tracker = SuccessTracker(recording.demo())
+        >>> wrap = partial(DemoResetCurriculum, demo=recording.demo(), tracker=tracker)
+        >>> envs = make_vec_env(
+        ...     "FrozenLake-v1", 2, env_kwargs={"is_slippery": False}, wrapper_class=wrap
+        ... )
+        >>> log = CurriculumLog(tracker)
+        >>> model = PPO("MlpPolicy", envs, n_steps=16, batch_size=16).learn(32, callback=log)
+        >>> log.rows[-1]["frontier"]
+        5.0
+    """
+
+    def __init__(
+        self, tracker: SuccessTracker, picture: str | os.PathLike[str] | None = None
+    ) -> None:
+        super().__init__()
+        self.tracker = tracker
+        self.picture = picture
+        self.rows: list[dict[str, float]] = []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        figures = curriculum_figures(self.tracker)
+        for name, value in figures.items():
+            self.logger.record(f"curriculum/{name}", value)
+        self.rows.append({"steps": float(self.num_timesteps), **figures})
+
+    def _on_training_end(self) -> None:
+        if self.picture is not None:
+            plot_history(self.rows, Path(self.picture), "the start moves back")
+
+
+def curriculum_figures(tracker: SuccessTracker) -> dict[str, float]:
+    """Where a curriculum is.
+
+    Returns:
+        `frontier`, the mean over the demonstrations (and each one, where there are several);
+        `covered`, the share of their steps that lies behind it, from 0 to 1; `episodes_counted`;
+        and `success_rate` in the window before it, where it is known.
+    """
+    frontiers, rates = tracker.frontiers, tracker.success_rates
+    figures = {
+        "frontier": float(frontiers.mean()),
+        "covered": tracker.covered,
+        "episodes_counted": float(tracker.episodes),
+    }
+    if len(frontiers) > 1:
+        figures |= {f"frontier_{index}": float(each) for index, each in enumerate(frontiers)}
+    known = rates[~np.isnan(rates)]
+    return {**figures, "success_rate": float(known.mean())} if len(known) else figures
 
 
 def with_callback(first: BaseCallback, callback: MaybeCallback) -> list[BaseCallback]:

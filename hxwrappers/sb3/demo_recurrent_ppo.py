@@ -25,6 +25,7 @@ from hxwrappers.sb3.demo_sequences import (
     DemoSequences,
     Tail,
 )
+from hxwrappers.sb3.persistence import SafePersistence
 from hxwrappers.sb3.tempered import (
     TemperedCnnLstmPolicy,
     TemperedLstmPolicy,
@@ -41,7 +42,7 @@ class _Flags(NamedTuple):
     near_start: np.ndarray
 
 
-class DemoRecurrentPPO(RecurrentPPO):
+class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
     """sb3-contrib's RecurrentPPO, made right for `DemoResetCurriculum(..., replay_steps=...)`.
 
     After Salimans & Chen 2018, arXiv 1812.03381, and the code published with it:
@@ -116,18 +117,23 @@ class DemoRecurrentPPO(RecurrentPPO):
         self.burn_in = burn_in
         self.near_start_temperature = near_start_temperature
         self._flags: _Flags | None = None
-        super().__init__(
-            policy,
-            env,
-            learning_rate=learning_rate,
-            n_steps=n_steps,
-            batch_size=batch_size,
-            n_epochs=n_epochs,
-            gamma=gamma,
-            ent_coef=ent_coef,
-            clip_range=clip_range,
+        arguments = {
+            "learning_rate": learning_rate,
+            "n_steps": n_steps,
+            "batch_size": batch_size,
+            "n_epochs": n_epochs,
+            "gamma": gamma,
+            "ent_coef": ent_coef,
+            "clip_range": clip_range,
             **kwargs,
-        )
+        }
+        self._arguments = {
+            "policy": policy,
+            **arguments,
+            "burn_in": burn_in,
+            "near_start_temperature": near_start_temperature,
+        }
+        super().__init__(policy, env, **arguments)
 
     def _setup_model(self) -> None:
         super()._setup_model()

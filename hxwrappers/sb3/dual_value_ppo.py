@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -21,14 +17,11 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
-from hxwrappers.checkpoints import is_plain, load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.novelty.settings import require_range
-from hxwrappers.sb3._generators import generator_states, restore_generators
 from hxwrappers.sb3._split_rewards import ClipRewards, SplitRewards
-from hxwrappers.sb3._stateful import load_wrapper_states, wrapper_states
 from hxwrappers.sb3.callbacks import ExplorationLog, with_callback
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
+from hxwrappers.sb3.persistence import SafePersistence
 from hxwrappers.sb3.policies import (
     CNDPolicy,
     DualValueCnnPolicy,
@@ -39,7 +32,7 @@ from hxwrappers.sb3.policies import (
 __all__ = ["DualValuePPO"]
 
 
-class DualValuePPO(PPO):
+class DualValuePPO(SafePersistence, PPO):
     """PPO for environments with a novelty bonus, as RND and CND train it.
 
     Two value heads: extrinsic returns are episodic with discount `gamma`, intrinsic returns run on
@@ -198,90 +191,3 @@ class DualValuePPO(PPO):
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
         return super()._init_callback(with_callback(ExplorationLog(), callback), progress_bar)
-
-    # -- persistence ------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that training has learned or counted, generators and wrappers included."""
-        return {
-            "policy": self.policy.state_dict(),
-            "optimizer": self.policy.optimizer.state_dict(),
-            "num_timesteps": self.num_timesteps,
-            "updates": self._n_updates,
-            "generators": generator_states(),
-            "wrappers": wrapper_states(self.env),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` gave; the environment is reset before the next rollout.
-
-        This also sets the global generators of torch and NumPy, which Stable-Baselines3 draws
-        from, so that training goes on exactly as it would have.
-
-        Raises:
-            CheckpointError: The state is of another policy or environment, or incomplete.
-        """
-        before = copy.deepcopy(self.state_dict())
-        try:
-            self._restore(state)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            self._restore(before)
-            raise CheckpointError(
-                f"The state does not fit this model ({error}). Nothing was changed."
-            ) from error
-
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        load_wrapper_states(self.env, state["wrappers"])
-        self.policy.load_state_dict(state["policy"])
-        self.policy.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-        self.num_timesteps = int(state["num_timesteps"])
-        self._n_updates = int(state["updates"])
-        restore_generators(state["generators"])
-        self._last_obs = None
-
-    def save(  # type: ignore[override]
-        self, path: str | os.PathLike[str], exclude: object = None, include: object = None
-    ) -> None:
-        """Save everything atomically; a path without a suffix gets `.zip`.
-
-        Args:
-            path: The file to write.
-            exclude: Accepted for callbacks of Stable-Baselines3; must be None.
-            include: Likewise.
-
-        Raises:
-            InvalidArgumentError: `exclude` or `include` is given.
-        """
-        if exclude is not None or include is not None:
-            raise InvalidArgumentError("DualValuePPO saves everything: no exclude or include.")
-        plain = {name: value for name, value in self._arguments.items() if is_plain(value)}
-        state = {"arguments": plain, **self.state_dict()}
-        save_checkpoint(_with_suffix(path), type(self).__name__, state)
-
-    @classmethod
-    def load(  # type: ignore[override]
-        cls, path: str | os.PathLike[str], env: GymEnv, **arguments: Any
-    ) -> DualValuePPO:
-        """Make the model that was saved, without executing code from the file.
-
-        Args:
-            path: What `save` was given.
-            env: An environment wrapped as it was when the model was saved.
-            **arguments: Replace the saved constructor arguments. Those that are not plain values
-                (a policy class, a schedule, classes in `policy_kwargs`) are not in the file and
-                must be given again.
-
-        Raises:
-            CheckpointError: The file is unreadable, of another kind, or does not fit `env`.
-        """
-        state = load_checkpoint(_with_suffix(path), cls.__name__)
-        given = {**state.get("arguments", {}), **arguments}
-        if "policy" not in given:
-            raise CheckpointError(f"{path} was saved with a policy class: give it as policy=...")
-        model = cls(env=env, **given)
-        model.load_state_dict(state)
-        return model
-
-
-def _with_suffix(path: str | os.PathLike[str]) -> Path:
-    return Path(path) if Path(path).suffix else Path(path).with_suffix(".zip")

@@ -19,7 +19,8 @@ from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.plots import plot_features, plot_history
 from hxwrappers.sb3._stateful import novelty_models
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
-from hxwrappers.sb3.runs import CHECKPOINT, History, TrainingRun
+from hxwrappers.sb3.histories import ExplorationHistory
+from hxwrappers.sb3.runs import CHECKPOINT, TrainingRun
 
 __all__ = ["ExampleOptions", "run_example"]
 
@@ -79,7 +80,7 @@ def run_example(
     evaluate: Callable[[], gym.Env[Any, Any]] | None = None,
     demo: str | None = None,
     references: Mapping[str, str] | None = None,
-) -> History:
+) -> ExplorationHistory:
     """Train, save, and say what came of it.
 
     Args:
@@ -98,7 +99,8 @@ def run_example(
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
     total_timesteps: int = preset["total_timesteps"]
     every: int = preset["checkpoint_every"]
-    run = TrainingRun(model, options.folder, seed=options.seed, checkpoint_every=every)
+    history = ExplorationHistory()
+    run = TrainingRun(model, options.folder, options.seed, every, history=history)
     if options.resume:
         print(f"resuming at step {run.resume():,}")
     elif (options.folder / CHECKPOINT).exists():
@@ -107,7 +109,7 @@ def run_example(
             "--folder."
         )
     print(f"training to step {total_timesteps:,} on {model.device}, logging to {options.folder}")
-    history = run.train(total_timesteps)
+    run.train(total_timesteps)
     picture = options.folder / "history.png"
     plot_history(history.rows, picture, title=f"{options.folder.name}, seed {options.seed}")
     print_table(history, references or {})
@@ -125,7 +127,7 @@ def run_example(
     return history
 
 
-def print_table(history: History, references: Mapping[str, str]) -> None:
+def print_table(history: ExplorationHistory, references: Mapping[str, str]) -> None:
     """Print what a run came to, with published ranges beside it where they are known."""
     rows = history.rows
     last = rows[-1]

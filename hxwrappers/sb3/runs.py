@@ -1,108 +1,30 @@
-"""Long training runs of `DualValuePPO`: checkpoints, exact resume, a history to report and draw."""
+"""Long training runs: checkpoints, exact resume, a history to report and draw."""
 
 from __future__ import annotations
 
 import signal
-import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from tqdm import tqdm
 
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.sb3._stateful import novelty_models
-from hxwrappers.sb3.dual_value_ppo import DualValuePPO
+from hxwrappers.sb3.histories import ExplorationHistory, History
+from hxwrappers.sb3.persistence import load_model_state, model_state
 
-__all__ = ["History", "TrainingRun"]
+__all__ = ["TrainingRun"]
 
 CHECKPOINT = "checkpoint.pt"
 KIND = "TrainingRun"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class History(BaseCallback):
-    """Keeps one row of figures for each rollout, and the rooms that were visited.
-
-    A row holds `steps`, `seconds`, `episodes`, `return_mean` and `return_max` (over the last 100
-    episodes and over all of them, extrinsic), `rooms` (how many different `info["room"]` there
-    were), `bonus_mean`, and the losses of the novelty models.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[dict[str, float]] = []
-        self.rooms: set[int] = set()
-        self.episodes = 0
-        self.best = float("-inf")
-        self.seconds = 0.0
-        self._recent: deque[float] = deque(maxlen=100)
-        self._bonuses: list[float] = []
-        self._clock = time.perf_counter()
-
-    def _on_training_start(self) -> None:
-        self._clock = time.perf_counter()
-
-    def _on_step(self) -> bool:
-        for info in self.locals["infos"]:
-            self._bonuses.append(info["reward_bonus"])
-            if "room" in info:
-                self.rooms.add(int(info["room"]))
-            if "episode" in info:
-                score = float(np.asarray(info["episode"]["r"]).item())
-                self.episodes += 1
-                self.best = max(self.best, score)
-                self._recent.append(score)
-        return True
-
-    def _on_rollout_end(self) -> None:
-        row = {
-            "steps": float(self.num_timesteps),
-            "episodes": float(self.episodes),
-            "rooms": float(len(self.rooms)),
-            "bonus_mean": float(np.mean(self._bonuses)),
-        }
-        if self._recent:
-            row["return_mean"] = float(np.mean(self._recent))
-            row["return_max"] = self.best
-        for model in novelty_models(self.training_env):
-            row.update(model.losses)
-        self._bonuses.clear()
-        self.rows.append(row)
-        for name in ("rooms", "episodes"):
-            self.logger.record(f"exploration/{name}", row[name])
-
-    def _on_training_end(self) -> None:
-        self.seconds += time.perf_counter() - self._clock
-        self.rows[-1]["seconds"] = self.seconds
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything counted so far."""
-        return {
-            "rows": [dict(row) for row in self.rows],
-            "rooms": sorted(self.rooms),
-            "episodes": self.episodes,
-            "best": self.best,
-            "seconds": self.seconds,
-            "recent": list(self._recent),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave."""
-        self.rows = [dict(row) for row in state["rows"]]
-        self.rooms = set(state["rooms"])
-        self.episodes = int(state["episodes"])
-        self.best = float(state["best"])
-        self.seconds = float(state["seconds"])
-        self._recent = deque(state["recent"], maxlen=100)
 
 
 @dataclass
@@ -120,11 +42,13 @@ class TrainingRun:
         seed: Seed of the episodes.
         checkpoint_every: Steps between two checkpoints; rounded up to whole rollouts.
         progress: Whether to show a progress bar.
+        history: What is kept of the run's course.
+        stop_when: Asked after each rollout; true ends the run.
 
     Example:
         >>> import tempfile
         >>> from stable_baselines3.common.env_util import make_vec_env
-        >>> from hxwrappers.sb3 import VecRNDBonus
+        >>> from hxwrappers.sb3 import DualValuePPO, VecRNDBonus
         >>> envs = VecRNDBonus(make_vec_env("CartPole-v1", n_envs=2), warmup_steps=8, seed=0)
         >>> model = DualValuePPO("MlpPolicy", envs, n_steps=16, batch_size=16, seed=0)
         >>> run = TrainingRun(model, Path(tempfile.mkdtemp()), progress=False)
@@ -132,11 +56,13 @@ class TrainingRun:
         64.0
     """
 
-    model: DualValuePPO
+    model: OnPolicyAlgorithm
     folder: Path
     seed: int = 0
     checkpoint_every: int = 100_000
     progress: bool = True
+    history: History = field(default_factory=ExplorationHistory)
+    stop_when: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.checkpoint_every < 1:
@@ -149,7 +75,6 @@ class TrainingRun:
                 "model with a constant learning_rate."
             )
         self.folder = Path(self.folder)
-        self.history = History()
         self.interrupted = False
 
     def resume(self) -> int:
@@ -162,7 +87,7 @@ class TrainingRun:
         state = load_checkpoint(path, KIND)
         try:
             model, history = state["model"], state["history"]
-            self.model.load_state_dict(model)
+            load_model_state(self.model, model)
             self.history.load_state_dict(history)
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, CheckpointError):
@@ -171,10 +96,10 @@ class TrainingRun:
         return self.model.num_timesteps
 
     def train(self, total_timesteps: int) -> History:
-        """Train until the model has made so many steps, or until Ctrl-C or SIGTERM.
+        """Train until the model has made so many steps, `stop_when` says so, or a signal comes.
 
-        A signal ends the run after the current rollout, with a checkpoint; `interrupted` is then
-        true.
+        Ctrl-C or SIGTERM ends the run after the current rollout, with a checkpoint; `interrupted`
+        is then true.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.model.set_logger(configure(str(self.folder), ["tensorboard"]))
@@ -186,7 +111,8 @@ class TrainingRun:
             self._stopping_on_signals() as stopping,
         ):
             self._begin_segment()
-            while model.num_timesteps < total_timesteps and not stopping():
+            over = self.stop_when or (lambda: False)
+            while model.num_timesteps < total_timesteps and not stopping() and not over():
                 if model.num_timesteps - saved >= self.checkpoint_every:
                     self.save()
                     saved = model.num_timesteps
@@ -199,7 +125,7 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write the checkpoint atomically."""
-        state = {"model": self.model.state_dict(), "history": self.history.state_dict()}
+        state = {"model": model_state(self.model), "history": self.history.state_dict()}
         save_checkpoint(self.folder / CHECKPOINT, KIND, state)
 
     def _begin_segment(self) -> None:
@@ -212,14 +138,8 @@ class TrainingRun:
         self.model._last_obs = None
 
     def _show(self, bar: tqdm[Any]) -> None:
-        row = self.history.rows[-1]
         bar.update(self.model.num_timesteps - bar.n)
-        shown = {"bonus": f"{row['bonus_mean']:.3g}"}
-        if row["rooms"]:
-            shown["rooms"] = f"{row['rooms']:.0f}"
-        if "return_mean" in row:
-            shown["return"] = f"{row['return_mean']:.0f}"
-        bar.set_postfix(shown)
+        bar.set_postfix(self.history.shown())
 
     @staticmethod
     @contextmanager

@@ -17,6 +17,7 @@ from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.frontier import FrontierSettings, require_count
 from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
+from hxwrappers.demos.snapshots.base import NEUTRAL_LAYERS, layers_of
 from hxwrappers.demos.stores import LocalStore
 from hxwrappers.demos.success_table import StartingPoint
 from hxwrappers.demos.tracker import SuccessTracker
@@ -154,6 +155,9 @@ class DemoResetCurriculum(
         self._players = [DemoPlayer(each, env) for each in self.tracker.demos]
         self._returns = [each.returns() for each in self.tracker.demos]
         self._generator = own_generator(None, _OWNER)
+        # Time limits and statistics that the demonstration does not know must begin anew as well.
+        names = {type(layer).__name__ for layer in layers_of(env)}
+        self._has_counters = bool(names & NEUTRAL_LAYERS - {"OrderEnforcing", "PassiveEnvChecker"})
         self._start: StartingPoint | None = None
         self._attempt: Attempt | None = None
         self._replay: Iterator[Transition] = iter(())
@@ -183,7 +187,7 @@ class DemoResetCurriculum(
             self._start = self._attempt = None
             self._replays_left = 0
             return self.env.reset(seed=seed, options=options or None)
-        if seed is not None:
+        if seed is not None or self._has_counters:
             self.env.reset(seed=seed, options=options or None)
         self._start = self.tracker.draw(self._generator)
         if wanted is not None:

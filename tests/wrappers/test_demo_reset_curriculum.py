@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AsyncVectorEnv
+from stable_baselines3.common.monitor import Monitor
 
 from hxwrappers import DemoResetCurriculum, SkipReplayedSteps
 from hxwrappers.demos import DemoRecording, FrontierSettings, LocalStore, SuccessTracker, shipped
@@ -196,6 +197,18 @@ def test_episodes_move_the_frontier_to_the_start(demo):
         frontiers.append(int(tracker.frontiers[0]))
     assert frontiers == sorted(frontiers, reverse=True)
     assert tracker.finished
+
+
+def test_limits_and_statistics_below_begin_anew_with_each_episode(demo):
+    env = gym.wrappers.RecordEpisodeStatistics(gym.wrappers.TimeLimit(lake_env(), 8))
+    env = DemoResetCurriculum(Monitor(env), demo, tracker_of(demo), extra_steps=None)
+    for start in (0, 4, 2, 0, 5, 1):
+        from_step(env, start)
+        for action in SOLUTION[start:]:
+            _, _, terminated, truncated, info = env.step(action)
+        assert terminated
+        assert not truncated
+        assert info["episode"]["r"] == 1
 
 
 def test_several_demonstrations_each_have_a_frontier(demo):

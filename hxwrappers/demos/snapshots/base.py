@@ -19,6 +19,7 @@ __all__ = ["NEUTRAL_LAYERS", "LayeredSnapshotter", "Snapshot", "Snapshotter", "l
 NEUTRAL_LAYERS = frozenset(
     {
         "HumanRendering",
+        "Monitor",
         "OrderEnforcing",
         "PassiveEnvChecker",
         "RecordEpisodeStatistics",
