@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from types import MethodType
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -94,6 +95,10 @@ def _copy(layer: gym.Env[Any, Any], name: str, value: Any, memo: dict[int, Any])
     if isinstance(value, gym.spaces.Space | gym.envs.registration.EnvSpec):
         return Kept()
     if type(value).__module__.split(".")[0] in _WINDOWS:
+        return Kept()
+    owner = value.__self__ if isinstance(value, MethodType) else None
+    if isinstance(owner, gym.Env) and id(owner) not in memo:
+        # A wrapper further out has replaced a method: that is no state of these layers.
         return Kept()
     try:
         return copy.deepcopy(value, memo)
