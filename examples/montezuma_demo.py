@@ -8,6 +8,7 @@ python examples/montezuma_demo.py --resume
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -128,9 +129,9 @@ def main() -> None:
             "--folder."
         )
     tracker = SuccessTracker(demo, FrontierSettings(options.window, update_every=32, memory=128))
-    thunks = [partial(make_env, demo, tracker, options.recurrent)] * options.num_envs
-    processes = partial(SubprocVecEnv, start_method="forkserver")
-    model = build(options, (processes if options.processes else DummyVecEnv)(thunks))
+    make: Callable[[], gym.Env[Any, Any]] = partial(make_env, demo, tracker, options.recurrent)
+    vector = SubprocVecEnv if options.processes else DummyVecEnv
+    model = build(options, vector([make] * options.num_envs))
     begun = time.monotonic()
 
     def over() -> bool:
