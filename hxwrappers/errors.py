@@ -68,6 +68,10 @@ class TrackerError(DemoError):
     """A success table that cannot be opened or reported to, or is of other demonstrations."""
 
 
+class WorkerError(HxWrappersError, RuntimeError):
+    """A worker process that has died, for example because memory ran out or it was killed."""
+
+
 class SharedTrackerWarning(UserWarning):
     """A worker process keeps a success table of its own, which all workers should share."""
 

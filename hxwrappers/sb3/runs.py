@@ -16,7 +16,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from tqdm import tqdm
 
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, WorkerError
 from hxwrappers.sb3.histories import ExplorationHistory, History
 from hxwrappers.sb3.persistence import load_model_state, model_state
 
@@ -100,6 +100,10 @@ class TrainingRun:
 
         Ctrl-C or SIGTERM ends the run after the current rollout, with a checkpoint; `interrupted`
         is then true.
+
+        Raises:
+            WorkerError: The process of an environment has died. What was learned up to then is
+                saved first.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.model.set_logger(configure(str(self.folder), ["tensorboard"]))
@@ -117,7 +121,7 @@ class TrainingRun:
                     self.save()
                     saved = model.num_timesteps
                     self._begin_segment()
-                model.learn(1, callback=self.history, reset_num_timesteps=False)  # one rollout
+                self._roll_out()
                 self._show(bar)
             self.interrupted = stopping()
         self.save()
@@ -127,6 +131,18 @@ class TrainingRun:
         """Write the checkpoint atomically."""
         state = {"model": model_state(self.model), "history": self.history.state_dict()}
         save_checkpoint(self.folder / CHECKPOINT, KIND, state)
+
+    def _roll_out(self) -> None:
+        """Collect one rollout and learn from it."""
+        try:
+            self.model.learn(1, callback=self.history, reset_num_timesteps=False)
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            self.save()
+            raise WorkerError(
+                "The process of an environment has died: it was killed, ran out of memory or "
+                f"crashed. What was learned up to step {self.model.num_timesteps:,} is in "
+                f"{self.folder / CHECKPOINT}; go on from there with resume()."
+            ) from error
 
     def _begin_segment(self) -> None:
         entropy = np.random.SeedSequence([self.seed, self.model.num_timesteps])
