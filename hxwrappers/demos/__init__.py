@@ -1,6 +1,6 @@
 """Demonstrations: what they are, how they are made, kept, checked and returned to."""
 
-from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
+from hxwrappers.demos.attempt import Attempt, AttemptSettings, Course, Verdict
 from hxwrappers.demos.demo import Demo, concatenate
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.demos.frontier import FrontierSettings, next_frontier
@@ -22,6 +22,7 @@ from hxwrappers.demos.tracker import SuccessTracker
 __all__ = [
     "Attempt",
     "AttemptSettings",
+    "Course",
     "Demo",
     "DemoMetadata",
     "DemoPlayer",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["Attempt", "AttemptSettings", "Verdict", "latest_starting_point"]
+__all__ = ["Attempt", "AttemptSettings", "Course", "Verdict", "latest_starting_point"]
 
 
 class Verdict(Enum):
@@ -70,13 +70,32 @@ class AttemptSettings:
             )
 
 
+class Course:
+    """What a demonstration asks of an episode, worked out once for all of them.
+
+    Args:
+        returns: The demonstration's return so far at each step, `(T + 1,)`; see `Demo.returns`.
+        settings: When episodes succeed and end.
+    """
+
+    def __init__(self, returns: npt.NDArray[np.float64], settings: AttemptSettings) -> None:
+        self.settings = settings
+        self.at_end = settings.success_at == "end" or (
+            settings.success_at is None and _has_costs(returns)
+        )
+        self.returns: list[float] = returns.tolist()
+        # Sums of the same rewards in another order may differ in the last digits.
+        slack = 1e-9 * np.maximum(1.0, np.abs(returns))
+        self.needed: list[float] = (returns - settings.score_tolerance - slack).tolist()
+        self.last = len(returns) - 1
+
+
 class Attempt:
     """Keeps score of one episode against a demonstration.
 
     Args:
-        returns: The demonstration's return so far at each step, `(T + 1,)`; see `Demo.returns`.
+        course: What the demonstration asks.
         start: The starting point, a step of the demonstration.
-        settings: When the episode succeeds and ends.
         generator: Draws how long the episode goes on after a success.
 
     Attributes:
@@ -86,30 +105,18 @@ class Attempt:
 
     Example:
         >>> import numpy as np
-        >>> attempt = Attempt(
-        ...     np.array([0.0, 0.0, 100.0]), 0, AttemptSettings(extra_steps=None),
-        ...     np.random.default_rng(0),
-        ... )
+        >>> course = Course(np.array([0.0, 0.0, 100.0]), AttemptSettings(extra_steps=None))
+        >>> attempt = Attempt(course, 0, np.random.default_rng(0))
         >>> attempt.step(0.0, ended=False), attempt.step(100.0, ended=False), attempt.succeeded
         (<Verdict.GO_ON: 'go on'>, <Verdict.FINISHED: 'finished'>, True)
     """
 
-    def __init__(
-        self,
-        returns: npt.NDArray[np.float64],
-        start: int,
-        settings: AttemptSettings,
-        generator: np.random.Generator,
-    ) -> None:
-        self._returns = returns
+    def __init__(self, course: Course, start: int, generator: np.random.Generator) -> None:
+        self._course = course
         self._start = start
-        self._settings = settings
-        self._at_end = settings.success_at == "end" or (
-            settings.success_at is None and bool((np.diff(returns) < 0).any())
-        )
-        exponent = settings.extra_steps
+        exponent = course.settings.extra_steps
         self._extra = 0 if exponent is None else int(np.exp(generator.random() * exponent))
-        self.score = float(returns[start])
+        self.score = course.returns[start]
         self.steps = 0
         self.succeeded = False
 
@@ -124,30 +131,22 @@ class Attempt:
             Whether the episode shall go on, end as one that lags behind, or end as one that is
             finished: its extra steps after a success are spent.
         """
+        course = self._course
         self.score += reward
         self.steps += 1
         if self.succeeded:
             self._extra -= 1
-        elif self._reached(float(self._returns[-1])) and (ended or not self._at_end):
+        elif self.score >= course.needed[-1] and (ended or not course.at_end):
             self.succeeded = True
         if self.succeeded:
             return Verdict.FINISHED if self._extra <= 0 else Verdict.GO_ON
-        return Verdict.LAGGING if self._lags() else Verdict.GO_ON
-
-    def _lags(self) -> bool:
-        lag = self._settings.allowed_lag
+        lag = course.settings.allowed_lag
         if lag is None or self.steps <= lag:
-            return False
-        then = min(self._start + self.steps - lag, len(self._returns) - 1)
-        if self._at_end:
-            # Where each step costs something, a later score says nothing: only time does.
-            return then == len(self._returns) - 1
-        return not self._reached(float(self._returns[then]))
-
-    def _reached(self, value: float) -> bool:
-        # Sums of the same rewards in another order may differ in the last digits.
-        slack = 1e-9 * max(1.0, abs(value))
-        return self.score >= value - self._settings.score_tolerance - slack
+            return Verdict.GO_ON
+        then = min(self._start + self.steps - lag, course.last)
+        # Where each step costs something, a later score says nothing: only time does.
+        lags = then == course.last if course.at_end else self.score < course.needed[then]
+        return Verdict.LAGGING if lags else Verdict.GO_ON
 
 
 def latest_starting_point(returns: npt.NDArray[np.float64]) -> int:
@@ -165,5 +164,8 @@ def latest_starting_point(returns: npt.NDArray[np.float64]) -> int:
         1
     """
     reached = int(np.flatnonzero(returns >= returns[-1])[0])
-    at_end = reached == 0 or bool((np.diff(returns) < 0).any())
-    return len(returns) - 2 if at_end else reached - 1
+    return len(returns) - 2 if reached == 0 or _has_costs(returns) else reached - 1
+
+
+def _has_costs(returns: npt.NDArray[np.float64]) -> bool:
+    return bool((np.diff(returns) < 0).any())

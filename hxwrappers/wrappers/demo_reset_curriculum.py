@@ -13,7 +13,7 @@ import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
 from hxwrappers._random import generator_from_state, own_generator
-from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
+from hxwrappers.demos.attempt import Attempt, AttemptSettings, Course, Verdict
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.frontier import FrontierSettings, require_count
 from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
@@ -150,10 +150,10 @@ class DemoResetCurriculum(
         self._replay_steps = replay_steps
         self._near_start_steps = near_start_steps
         self._end_on_life_loss = end_on_life_loss
-        self._rules = AttemptSettings(allowed_lag, extra_steps, score_tolerance, success_at)
+        rules = AttemptSettings(allowed_lag, extra_steps, score_tolerance, success_at)
         # One for each demonstration, made now so that a wrong level is noticed now.
         self._players = [DemoPlayer(each, env) for each in self.tracker.demos]
-        self._returns = [each.returns() for each in self.tracker.demos]
+        self._courses = [Course(each.returns(), rules) for each in self.tracker.demos]
         self._generator = own_generator(None, _OWNER)
         # Time limits and statistics that the demonstration does not know must begin anew as well.
         names = {type(layer).__name__ for layer in layers_of(env)}
@@ -193,7 +193,7 @@ class DemoResetCurriculum(
         if wanted is not None:
             self._start = self._checked(which, wanted)
         demo, step = self._start
-        self._attempt = Attempt(self._returns[demo], step, self._rules, self._generator)
+        self._attempt = Attempt(self._courses[demo], step, self._generator)
         self._replays_left = min(self._replay_steps, step)
         observation, info = self._go_to(self._players[demo], step - self._replays_left, step)
         self._lives = info.get("lives")
@@ -250,13 +250,13 @@ class DemoResetCurriculum(
             self._replay = player.replay(begin - 1, step)
             before = next(self._replay)
             return before.observation, before.info
-        metadata = player.demo.metadata
         self._replay = player.replay(0, step)
+        info: dict[str, Any] = {}
         if player.demo.snapshots.last_at_or_before(0) is not None:
-            # For the screen, again.
-            _, info = self.env.reset(seed=metadata.seed, options=metadata.options)
-            return player.restore(0), info
-        return player.restore(0), {}
+            # For the screen, again. Not seeded: an emulator would load its game anew, and the
+            # snapshot brings the demonstration's own generators anyway.
+            _, info = self.env.reset(options=player.demo.metadata.options)
+        return player.restore(0), info
 
     def _replayed(self) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
         transition = next(self._replay)

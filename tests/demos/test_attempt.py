@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hxwrappers.demos import Attempt, AttemptSettings, Verdict
+from hxwrappers.demos import Attempt, AttemptSettings, Course, Verdict
 from hxwrappers.demos.attempt import latest_starting_point
 from hxwrappers.errors import InvalidArgumentError
 
@@ -11,7 +11,8 @@ RETURNS = np.array([0.0] * 5 + [100.0] * 5 + [400.0])  # 100 at step 5, 400 at s
 
 
 def attempt(start=0, returns=RETURNS, seed=0, **settings):
-    return Attempt(returns, start, AttemptSettings(**settings), np.random.default_rng(seed))
+    course = Course(returns, AttemptSettings(**settings))
+    return Attempt(course, start, np.random.default_rng(seed))
 
 
 def play(episode, rewards):
