@@ -1,0 +1,92 @@
+"""Features extractors: networks that turn observations into what policies decide upon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor, nn
+
+from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.novelty.execution import Execution
+
+__all__ = ["CompactCNN"]
+
+_SMALLEST = 20  # pixels: two convolutions of 8 by stride 4 and 4 by stride 2 leave one
+
+
+class CompactCNN(BaseFeaturesExtractor):
+    """A small convolutional network, for learning on CPUs.
+
+    The network of Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", arXiv
+    1312.5602, section 4.1: 16 filters of 8x8 with stride 4, 32 of 4x4 with stride 2, and a linear
+    layer of 256, with ReLU after each. It takes a third of the products of
+    Stable-Baselines3's `NatureCNN`.
+
+    Args:
+        observation_space: Images with channels first, for example 4x84x84, at least 20x20.
+            Stable-Baselines3 scales them to [0, 1] before they come here.
+        features_dim: Width of the linear layer.
+        precision: "float32"; "bfloat16" for the products inside the network; or "auto", which is
+            "bfloat16" on CPUs that have instructions for it, and "float32" otherwise. Weights,
+            gradients and the features are float32 in any case.
+
+    Raises:
+        InvalidArgumentError: There is no such precision.
+        InvalidSpaceError: The observations are not images, or are too small.
+
+    Example:
+        >>> import numpy as np
+        >>> features = CompactCNN(spaces.Box(0, 255, (4, 84, 84), np.uint8))
+        >>> features(torch.zeros(2, 4, 84, 84)).shape
+        torch.Size([2, 256])
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        features_dim: int = 256,
+        precision: str = "auto",
+    ) -> None:
+        super().__init__(observation_space, features_dim)
+        if precision not in ("float32", "bfloat16", "auto"):
+            raise InvalidArgumentError(
+                f'precision is {precision!r}; it must be "float32", "bfloat16" or "auto".'
+            )
+        shape = observation_space.shape
+        if shape is None or len(shape) != 3 or min(shape[1:]) < _SMALLEST:
+            raise InvalidSpaceError(
+                f"CompactCNN needs images of at least {_SMALLEST}x{_SMALLEST} pixels with channels "
+                f"first, not {observation_space}. Use an MlpPolicy, or a features extractor of "
+                "your own."
+            )
+        self.precision = precision
+        trunk = nn.Sequential(
+            nn.Conv2d(shape[0], 16, 8, 4), nn.ReLU(), nn.Conv2d(16, 32, 4, 2), nn.ReLU()
+        )
+        with torch.no_grad():
+            size = trunk(torch.zeros(1, *shape)).numel()
+        self.layers = nn.Sequential(trunk, nn.Flatten(), nn.Linear(size, features_dim), nn.ReLU())
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Features, `(batch, features_dim)`, float32."""
+        precision = self.precision
+        if precision == "auto":
+            precision = "bfloat16" if _is_fast_bfloat16(observations.device) else "float32"
+        return Execution(observations.device, precision).run(self.layers, observations)
+
+
+def _is_fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device is a CPU with instructions for products of bfloat16."""
+    return device.type == "cpu" and _cpu_has_bfloat16()
+
+
+@cache
+def _cpu_has_bfloat16() -> bool:
+    # Older ones of the supported versions of torch do not tell.
+    tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    return any(tell().get(name, False) for name in ("amx_bf16", "avx512_bf16"))
