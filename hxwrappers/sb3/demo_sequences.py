@@ -146,15 +146,16 @@ class DemoSequences(RolloutBuffer):
             return block.flatten(0, 1)
 
         mask = padded(self.valid)
-        states = self._first_states(envs, pieces)
+        temperature = padded(self.temperature, filling=1.0)
         return Sequences(
             observations=_map(self.observations, padded),
-            actions=padded(self.actions),
+            # As in SB3's own buffers; the likelihood of MultiBinary actions needs it.
+            actions=padded(self.actions.astype(np.float32, copy=False)),
             old_values=padded(self.values),
             old_log_prob=padded(self.log_probs),
             advantages=padded(self.advantages),
             returns=padded(self.returns),
-            lstm_states=TemperedStates(states.pi, states.vf, padded(self.temperature, filling=1.0)),
+            lstm_states=self._first_states(envs, pieces, temperature),
             # The states of sequences that begin with an episode are zero already: with no flag set
             # the policy takes each sequence in one call.
             episode_starts=torch.zeros_like(mask, dtype=torch.float32),
@@ -170,7 +171,9 @@ class DemoSequences(RolloutBuffer):
             pieces += [_Piece(env, *pair) for pair in pairwise(bounds)]
         return [piece for piece in pieces if self.valid[piece.start : piece.stop, piece.env].any()]
 
-    def _first_states(self, envs: npt.NDArray[np.int64], pieces: list[_Piece]) -> RNNStates:
+    def _first_states(
+        self, envs: npt.NDArray[np.int64], pieces: list[_Piece], temperature: Tensor
+    ) -> TemperedStates:
         if self.tail is not None and self.refresh is not None:
             fresh = self.refresh(self.tail.of(envs))
             at_start = [*fresh.pi, *fresh.vf]
@@ -186,7 +189,7 @@ class DemoSequences(RolloutBuffer):
                 for env, start, _ in pieces
             ]
             states.append(torch.stack(columns, dim=1))
-        return RNNStates((states[0], states[1]), (states[2], states[3]))
+        return TemperedStates((states[0], states[1]), (states[2], states[3]), temperature)
 
 
 class DemoRolloutBuffer(DemoSequences, RecurrentRolloutBuffer):  # type: ignore[misc]
