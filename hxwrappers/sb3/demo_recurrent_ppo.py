@@ -9,12 +9,10 @@ import torch
 from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
-from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import obs_as_tensor
-from stable_baselines3.common.vec_env import VecEnv
 
 from hxwrappers.demos.frontier import require_count
 from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
@@ -30,6 +28,7 @@ from hxwrappers.sb3.tempered import (
     TemperedCnnLstmPolicy,
     TemperedLstmPolicy,
     TemperedMultiInputLstmPolicy,
+    has_logits,
 )
 
 __all__ = ["DemoRecurrentPPO"]
@@ -49,13 +48,15 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
 
     - Steps that replay the demonstration bring the hidden state up to date, and are left out of
       the policy, value and entropy losses and of the normalisation of advantages.
-    - The hidden state at the start of each rollout is computed again for every minibatch, with the
-      present weights, from the last `burn_in` steps before it (without gradients).
+    - The hidden state at the start of each rollout is computed again from the last `burn_in` steps
+      before it (without gradients), with the present weights: before acting, and for every
+      minibatch.
     - In the first steps after the starting point, which `info["near_start"]` flags, logits are
-      divided by `near_start_temperature`, when acting and in the losses alike. The published
-      evaluation divides by 0.5: set `model.policy.temperature`.
+      divided by `near_start_temperature`, when acting and in the losses alike. `predict` divides
+      by `model.policy.temperature`, which is 1; the published evaluation has 0.5.
 
-    Minibatches are whole environments: a `batch_size` that is a multiple of `n_steps` fits.
+    Minibatches are whole environments: a `batch_size` that is a multiple of `n_steps` fits. Of a
+    rollout that is all replay nothing is learned. Make `n_steps` larger than the replay.
 
     Args:
         policy: "MlpLstmPolicy", "CnnLstmPolicy" or "MultiInputLstmPolicy", or a subclass of the
@@ -68,15 +69,16 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
         gamma: Published: 0.999 to 0.9999.
         ent_coef: Published: 1e-4.
         clip_range: Published: 0.1.
-        burn_in: Steps before a rollout from which the hidden state is computed again; 0 takes the
-            state that was found when acting.
-        near_start_temperature: Published: 2. Discrete actions only; 1 turns it off.
+        burn_in: Steps before a rollout from which the hidden state is computed again, at most
+            `n_steps`; 0 takes the state that was found when acting.
+        near_start_temperature: Published: 2. 1 turns it off, and suits actions in a `Box`, which
+            have no logits.
         **kwargs: Further arguments of `sb3_contrib.RecurrentPPO`.
 
     Raises:
         InvalidArgumentError: `burn_in` or the temperature is out of range, or the policy class
             knows no temperature.
-        InvalidSpaceError: A temperature is asked for, but the actions are not discrete.
+        InvalidSpaceError: A temperature is asked for, but the actions have no logits.
 
     Example:
         >>> from stable_baselines3.common.env_util import make_vec_env
@@ -142,20 +144,18 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
                 f"{type(self.policy).__name__} knows no temperature. Derive it from a policy of "
                 "hxwrappers.sb3.tempered."
             )
-        discrete = isinstance(self.action_space, spaces.Discrete | spaces.MultiDiscrete)
-        if not discrete and self.near_start_temperature != 1.0:
+        if self.near_start_temperature != 1.0 and not has_logits(self.action_space):
             raise InvalidSpaceError(
                 f"Logits of actions in {self.action_space} have no temperature: give "
                 "near_start_temperature=1."
             )
         is_dict = isinstance(self.observation_space, spaces.Dict)
-        buffer: type[DemoSequences] = DemoDictRolloutBuffer if is_dict else DemoRolloutBuffer
-        given = self.rollout_buffer
+        buffer = DemoDictRolloutBuffer if is_dict else DemoRolloutBuffer
         self.rollout_buffer = buffer(
             self.n_steps,
             self.observation_space,
             self.action_space,
-            given.hidden_state_shape,
+            self.rollout_buffer.hidden_state_shape,
             self.device,
             gamma=self.gamma,
             gae_lambda=self.gae_lambda,
@@ -164,45 +164,28 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
         self.rollout_buffer.burn_in = self.burn_in
         self.rollout_buffer.refresh = self._refresh
 
-    def collect_rollouts(
-        self,
-        env: VecEnv,
-        callback: BaseCallback,
-        rollout_buffer: RolloutBuffer,
-        n_rollout_steps: int,
-    ) -> bool:
-        """Collect a rollout, and note which steps are the agent's own."""
-        try:
-            return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
-        finally:
-            self.policy.temperature = 1.0
-
     def train(self) -> None:
-        """Learn from the rollout, with the temperature of each step."""
-        get = self.rollout_buffer.get
-
-        def tempered(batch_size: int | None = None) -> Any:
-            for sequences in get(batch_size):
-                self.policy.temperature = sequences.temperature
-                yield sequences
-
-        cast(Any, self.rollout_buffer).get = tempered
-        try:
+        """Learn from the rollout, if it holds steps to learn from."""
+        if self.rollout_buffer.valid.sum() > 1:
             super().train()
-        finally:
-            del cast(Any, self.rollout_buffer).get
-            self.policy.temperature = 1.0
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
         return super()._init_callback(with_callback(_FlagSteps(), callback), progress_bar)
 
-    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
-        fresh = self._last_obs is None or kwargs.get("reset_num_timesteps", True)
-        result = super()._setup_learn(*args, **kwargs)
-        if fresh:
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        if reset_num_timesteps or self._last_obs is None:  # when SB3 resets the environments
             self._flags = None
             self.rollout_buffer.forget()
-        return result
+        return super()._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
 
     def _refresh(self, tail: Tail) -> RNNStates:
         """The recurrent states after a tail, with the present weights."""
@@ -227,9 +210,13 @@ class _FlagSteps(BaseCallback):
     model: DemoRecurrentPPO
 
     def _on_rollout_start(self) -> None:
-        if self.model._flags is None:
+        model, buffer = self.model, self.model.rollout_buffer
+        if model._flags is None:
             # The base class holds the infos of resets; SB3's wrappers do not hand them on.
             self._note(list(self.training_env.unwrapped.reset_infos))
+        if buffer.tail is not None:
+            # Annotated as None in sb3-contrib.
+            cast(Any, model)._last_lstm_states = model._refresh(buffer.tail)
         self._tell_policy()
 
     def _on_step(self) -> bool:
@@ -238,16 +225,13 @@ class _FlagSteps(BaseCallback):
         buffer.valid[buffer.pos] = ~flags.replaying
         buffer.temperature[buffer.pos] = self._temperatures()
         resets = self.training_env.unwrapped.reset_infos
-        self._note(
-            [
-                resets[index] if done else info
-                for index, (info, done) in enumerate(
-                    zip(self.locals["infos"], self.locals["dones"], strict=True)
-                )
-            ]
-        )
+        infos, dones = self.locals["infos"], self.locals["dones"]
+        self._note([resets[i] if done else infos[i] for i, done in enumerate(dones)])
         self._tell_policy()
         return True
+
+    def _on_training_end(self) -> None:
+        self.model.policy.acting_temperature = 1.0
 
     def _note(self, infos: list[dict[str, Any]]) -> None:
         self.model._flags = _Flags(
@@ -261,9 +245,8 @@ class _FlagSteps(BaseCallback):
         return np.where(near, self.model.near_start_temperature, 1.0).astype(np.float32)
 
     def _tell_policy(self) -> None:
-        self.model.policy.temperature = torch.as_tensor(
-            self._temperatures(), device=self.model.device
-        )
+        temperatures = torch.as_tensor(self._temperatures(), device=self.model.device)
+        self.model.policy.acting_temperature = temperatures
 
 
 def _flat_by_env(observations: Any) -> Any:

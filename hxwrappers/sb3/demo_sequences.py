@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +11,11 @@ import numpy.typing as npt
 import torch
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer, RecurrentRolloutBuffer
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
+from stable_baselines3.common.buffers import RolloutBuffer
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+
+from hxwrappers.sb3.tempered import TemperedStates
 
 __all__ = ["DemoDictRolloutBuffer", "DemoRolloutBuffer", "DemoSequences", "Sequences", "Tail"]
 
@@ -42,8 +46,8 @@ class Tail(NamedTuple):
 class Sequences(NamedTuple):
     """A minibatch: whole sequences, each of one episode, padded to the length of the longest.
 
-    The fields are those of sb3-contrib's samples, flat over sequences and time, and
-    `temperature`, by which the logits of each step were divided.
+    The fields are those of sb3-contrib's samples, flat over sequences and time. Where `mask` is
+    False a step is padding, or replays a demonstration.
     """
 
     observations: _Observations
@@ -52,60 +56,78 @@ class Sequences(NamedTuple):
     old_log_prob: Tensor
     advantages: Tensor
     returns: Tensor
-    lstm_states: RNNStates
+    lstm_states: TemperedStates
     episode_starts: Tensor
     mask: Tensor
-    temperature: Tensor
+
+
+class _Piece(NamedTuple):
+    """The steps of one episode in one environment: `start` to `stop`, without `stop`."""
+
+    env: int
+    start: int
+    stop: int
 
 
 Refresh = Callable[[Tail], RNNStates]
 
 
-class DemoSequences(RecurrentRolloutBuffer):
+class DemoSequences(RolloutBuffer):
     """Flags for each step, sequences without episode starts inside, and a tail for the burn-in.
+
+    To be mixed into one of sb3-contrib's recurrent buffers.
 
     Attributes:
         valid: Whether the agent's action was taken in each step, `(steps, envs)`; False where the
             demonstration was replayed.
         temperature: By what the logits of each step were divided, `(steps, envs)`.
-        burn_in: How many steps of the rollout before are kept.
-        tail: These steps; None before the second rollout.
+        burn_in: How many steps of the rollout before are kept, if it has so many.
+        tail: These steps; None if the rollout goes on from none.
         refresh: Computes recurrent states at a rollout's start, with the present weights, from a
             tail.
     """
 
+    hidden_state_shape: tuple[int, int, int, int]
     burn_in = 0
     tail: Tail | None = None
     refresh: Refresh | None = None
 
     def reset(self) -> None:
-        """Empty the buffer, but for the tail."""
-        if self.full and self.burn_in:
-            self.tail = self._cut_tail()
-        super().reset()  # type: ignore[no-untyped-call]
+        """Make room for the next rollout; the end of a full one becomes the tail."""
+        self.tail = self._cut_tail() if self.full and self.burn_in else None
+        super().reset()
         self.valid = np.ones((self.buffer_size, self.n_envs), dtype=np.bool_)
         self.temperature = np.ones((self.buffer_size, self.n_envs), dtype=np.float32)
 
     def forget(self) -> None:
-        """Empty the buffer and drop the tail, because the environments were reset in between."""
+        """Drop what was collected: the next rollout does not go on from it."""
         self.full = False
-        self.tail = None
         self.reset()
 
     def get(self, batch_size: int | None = None) -> Iterator[Sequences]:  # type: ignore[override]
         """Minibatches of whole environments in random order.
+
+        Each step of the agent's own is in exactly one of them. Each has two such steps or more,
+        since one has no standard deviation; if there are fewer in the whole rollout, there is no
+        minibatch.
 
         Args:
             batch_size: Steps of a minibatch, of one environment at least; None takes all at once.
         """
         assert self.full
         count = self.n_envs if batch_size is None else max(1, batch_size // self.buffer_size)
-        order = np.random.permutation(self.n_envs)  # noqa: NPY002 - as everywhere in SB3
-        for start in range(0, self.n_envs, count):
-            envs = np.sort(order[start : start + count])
-            # The loss of a minibatch without any step of the agent's own would not be a number.
-            if self.valid[:, envs].sum() > 1:
-                yield self._sequences(envs)
+        own_steps = self.valid.sum(axis=0)
+        groups: list[list[int]] = [[]]
+        for env in np.random.permutation(np.flatnonzero(own_steps)):  # noqa: NPY002 - as SB3 does
+            if len(groups[-1]) >= count and own_steps[groups[-1]].sum() > 1:
+                groups.append([])
+            groups[-1].append(int(env))
+        if own_steps[groups[-1]].sum() < 2:
+            alone = groups.pop()
+            if groups:
+                groups[-1] += alone
+        for group in groups:
+            yield self._sequences(np.array(sorted(group)))
 
     def _cut_tail(self) -> Tail:
         start = max(0, self.buffer_size - self.burn_in)
@@ -116,47 +138,48 @@ class DemoSequences(RecurrentRolloutBuffer):
         )
 
     def _sequences(self, envs: npt.NDArray[np.int64]) -> Sequences:
-        begins = self.episode_starts[:, envs] > 0.5
-        begins[0] = True
-        # Sequences in the order of their environments, and of time within each.
-        which, first = np.nonzero(begins.T)
-        last = np.append(first[1:], 0)
-        last[np.append(which[1:] != which[:-1], True)] = self.buffer_size
-        pieces = list(zip(envs[which].tolist(), first.tolist(), last.tolist(), strict=True))
+        pieces = self._pieces(envs)
 
         def padded(array: npt.NDArray[Any], filling: float = 0.0) -> Tensor:
             parts = [self.to_torch(array[start:stop, env]) for env, start, stop in pieces]
             block = pad_sequence(parts, batch_first=True, padding_value=filling)
             return block.flatten(0, 1)
 
-        longest = int((last - first).max())
-        mask = np.zeros((len(pieces), longest), dtype=np.bool_)
-        for row, (env, start, stop) in zip(mask, pieces, strict=True):
-            row[: stop - start] = self.valid[start:stop, env]
+        mask = padded(self.valid)
+        temperature = padded(self.temperature, filling=1.0)
         return Sequences(
             observations=_map(self.observations, padded),
-            actions=padded(self.actions),
+            # As in SB3's own buffers; the likelihood of MultiBinary actions needs it.
+            actions=padded(self.actions.astype(np.float32, copy=False)),
             old_values=padded(self.values),
             old_log_prob=padded(self.log_probs),
             advantages=padded(self.advantages),
             returns=padded(self.returns),
-            lstm_states=self._first_states(envs, pieces),
+            lstm_states=self._first_states(envs, pieces, temperature),
             # The states of sequences that begin with an episode are zero already: with no flag set
             # the policy takes each sequence in one call.
-            episode_starts=torch.zeros(len(pieces) * longest, device=self.device),
-            mask=self.to_torch(mask.ravel()),
-            temperature=padded(self.temperature, filling=1.0),
+            episode_starts=torch.zeros_like(mask, dtype=torch.float32),
+            mask=mask,
         )
 
+    def _pieces(self, envs: npt.NDArray[np.int64]) -> list[_Piece]:
+        """The parts of episodes in which the agent took a step, by environment and time."""
+        pieces = []
+        for env in envs.tolist():
+            later = np.flatnonzero(self.episode_starts[1:, env] > 0.5) + 1
+            bounds = [0, *later.tolist(), self.buffer_size]
+            pieces += [_Piece(env, *pair) for pair in pairwise(bounds)]
+        return [piece for piece in pieces if self.valid[piece.start : piece.stop, piece.env].any()]
+
     def _first_states(
-        self, envs: npt.NDArray[np.int64], pieces: list[tuple[int, int, int]]
-    ) -> RNNStates:
+        self, envs: npt.NDArray[np.int64], pieces: list[_Piece], temperature: Tensor
+    ) -> TemperedStates:
         if self.tail is not None and self.refresh is not None:
             fresh = self.refresh(self.tail.of(envs))
             at_start = [*fresh.pi, *fresh.vf]
         else:
             at_start = [self.to_torch(getattr(self, name)[0][:, envs]) for name in _STATES]
-        row = {int(env): index for index, env in enumerate(envs)}
+        row = {env: index for index, env in enumerate(envs.tolist())}
         states = []
         for state in at_start:
             columns = [
@@ -165,11 +188,11 @@ class DemoSequences(RecurrentRolloutBuffer):
                 else torch.zeros_like(state[:, 0])
                 for env, start, _ in pieces
             ]
-            states.append(torch.stack(columns, dim=1).contiguous())
-        return RNNStates((states[0], states[1]), (states[2], states[3]))
+            states.append(torch.stack(columns, dim=1))
+        return TemperedStates((states[0], states[1]), (states[2], states[3]), temperature)
 
 
-class DemoRolloutBuffer(DemoSequences):
+class DemoRolloutBuffer(DemoSequences, RecurrentRolloutBuffer):  # type: ignore[misc]
     """Rollout buffer of `DemoRecurrentPPO`."""
 
 

@@ -87,12 +87,16 @@ class VectorEnvAdapter(VecEnv):
         finals = infos.pop("final_obs", None)
         split = _split_infos(infos, self.num_envs)
         if dones.any():
+            begun = split
             if self._mode is AutoresetMode.DISABLED:
                 finals = observations
-                observations, _ = self.env.reset(options={"reset_mask": dones})
+                observations, infos = self.env.reset(options={"reset_mask": dones})
+                begun = _split_infos(infos, self.num_envs)
             for index in np.flatnonzero(dones):
                 info = split[index]
-                info.update(info.pop("final_info", {}))
+                final = info.pop("final_info", {})
+                self.reset_infos[index] = dict(begun[index])
+                info.update(final)
                 info["terminal_observation"] = _row(finals, int(index))
                 info["TimeLimit.truncated"] = bool(truncations[index] and not terminations[index])
         return observations, np.asarray(rewards, np.float32), dones, split
