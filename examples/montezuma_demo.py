@@ -53,6 +53,8 @@ class Options:
         recurrent: An LSTM policy and `DemoRecurrentPPO` in the place of stock PPO.
         window: Episodes start within so many steps before the frontier. The published 320 emulator
             frames are for hundreds of workers; with 16, fewer starts are learned faster.
+        curriculum: Episodes start inside the demonstration. Without it this is PPO alone, to compare
+            with.
         success_rate: The agent is done when this share of its episodes from the very start
             succeeds.
         seed: Seed of everything.
@@ -69,6 +71,7 @@ class Options:
     processes: bool = False
     recurrent: bool = False
     window: int = 32
+    curriculum: bool = True
     success_rate: float = 0.5
     seed: int = 0
     resume: bool = False
@@ -76,7 +79,7 @@ class Options:
     threads: int | None = None
 
 
-def make_env(demo: Demo, tracker: SuccessTracker, recurrent: bool) -> gym.Env[Any, Any]:
+def make_env(demo: Demo, tracker: SuccessTracker, options: Options) -> gym.Env[Any, Any]:
     """One environment in which episodes start inside the demonstration.
 
     An Atari game recorded frame by frame gets the usual frame skip and stack around the
@@ -85,13 +88,19 @@ def make_env(demo: Demo, tracker: SuccessTracker, recurrent: bool) -> gym.Env[An
     game = demo.metadata.env.get("game")
     by_frame = game is not None and demo.metadata.env.get("frame_skip") == 1
     # Four frames of four fill the stack; recurrent policies remember as far back as published.
-    replay_steps = (512 if recurrent else 16) if by_frame else (128 if recurrent else 0)
-    curriculum = partial(DemoResetCurriculum, demo=demo, tracker=tracker, replay_steps=replay_steps)
+    replay_steps = (512 if options.recurrent else 16) if by_frame else 128 * options.recurrent
+    curriculum = partial(
+        DemoResetCurriculum,
+        demo=demo,
+        tracker=tracker,
+        replay_steps=replay_steps,
+        training=options.curriculum,
+    )
     if by_frame:
         env = make_atari(str(game), clip_rewards=True, frame_wrapper=curriculum)
     else:
         env = gym.wrappers.RecordEpisodeStatistics(curriculum(make_environment(demo)))
-    return env if recurrent else SkipReplayedSteps(env)
+    return env if options.recurrent else SkipReplayedSteps(env)
 
 
 def build(options: Options, envs: VecEnv) -> OnPolicyAlgorithm:
@@ -129,7 +138,7 @@ def main() -> None:
             "--folder."
         )
     tracker = SuccessTracker(demo, FrontierSettings(options.window, update_every=32, memory=128))
-    make: Callable[[], gym.Env[Any, Any]] = partial(make_env, demo, tracker, options.recurrent)
+    make: Callable[[], gym.Env[Any, Any]] = partial(make_env, demo, tracker, options)
     vector = SubprocVecEnv if options.processes else DummyVecEnv
     model = build(options, vector([make] * options.num_envs))
     begun = time.monotonic()
@@ -147,6 +156,7 @@ def main() -> None:
     last = history.rows[-1]
     plot_history(history.rows, options.folder / "history.png", f"{options.demo}, {options.seed=}")
     print(f"\nsteps       {last['steps']:,.0f} in {last['seconds']:,.0f} s")
+    print(f"episodes    {last['episodes']:,.0f}, best return {last.get('return_max', 0):g}")
     print(f"frontier    step {last['frontier']:.0f}, {last['covered']:.0%} of the way back")
     print(f"from there  {last.get('success_rate', float('nan')):.0%} of the episodes succeed")
     print(f"curves      {options.folder / 'history.png'}\ncheckpoint  {checkpoint}")

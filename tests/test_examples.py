@@ -58,6 +58,21 @@ def test_procgen_example_runs(tmp_path, capsys):
     assert "steps a second" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("more", [[], ["--recurrent"], ["--no-curriculum"]])
+def test_the_demo_example_runs_and_resumes(more, tmp_path, capsys):
+    for package in ("ale_py", "stable_baselines3", "matplotlib", "cv2"):
+        pytest.importorskip(package)
+    run("montezuma_demo", tmp_path, "--total-timesteps", "256", *more)
+    assert "frontier" in capsys.readouterr().out
+    assert (tmp_path / "history.png").stat().st_size > 10_000
+    with pytest.raises(CheckpointError, match="--resume"):
+        run("montezuma_demo", tmp_path, *more)
+    run("montezuma_demo", tmp_path, "--total-timesteps", "512", "--resume", *more)
+    assert "resuming at step 256" in capsys.readouterr().out
+    history = load_checkpoint(tmp_path / "checkpoint.pt", "TrainingRun")["history"]
+    assert [row["steps"] for row in history["rows"]] == [256.0, 512.0]
+
+
 def test_wrong_options_are_named(tmp_path):
     pytest.importorskip("ale_py")
     with pytest.raises(InvalidArgumentError, match="preset"):
