@@ -1,4 +1,4 @@
-"""Find demonstrations, look at them, check them, bring them in and out, cut and render them."""
+"""Find, record, look at, check, import, export, cut and render demonstrations."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tyro
 from tqdm import tqdm
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
+from hxwrappers.cli.demo_record import record
 from hxwrappers.cli.demo_search import search
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.demos.demo import Demo
@@ -244,4 +245,5 @@ COMMANDS = {
     "render": render,
     "slice": slice_,
     "search": search,
+    "record": record,
 }
