@@ -120,6 +120,9 @@ class Archive:
     def offer(self, cell: Cell, entry: Entry) -> bool:
         """Keep a way to a cell if the cell is new or the way better than the one known.
 
+        With a higher score the cell's visits begin anew, as in go-explore (Ecoffet et al. 2019,
+        appendix A.5): what could not be done from there before may be possible now.
+
         Returns:
             Whether it was kept.
         """
@@ -131,6 +134,8 @@ class Archive:
         known = self.entries[number]
         if not is_better(entry.score, entry.length, known.score, known.length):
             return False
+        if entry.score > known.score:
+            self._visits[number] = 0
         self.entries[number] = entry
         return True
 

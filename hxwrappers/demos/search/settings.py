@@ -84,11 +84,10 @@ class SearchSettings:
     def make_search_env(self) -> gym.Env[Any, Any]:
         """The same environment with the cheapest observations from which the cells can be told.
 
-        Emulator, actions and rewards are the same; an Atari game shows its RAM, or grey frames.
+        Emulator, actions and rewards are the same; an Atari game shows its RAM.
         """
         if is_atari(self.env_id):
-            cheapest = "grayscale" if self.cells.kind == "frame" else "ram"
-            return self._make(obs_type=self._arguments.get("obs_type", cheapest))
+            return self._make(obs_type=self._arguments.get("obs_type", "ram"))
         env = self._make()
         if self.cells.kind != "frame" or env.render_mode == "rgb_array":
             return env
