@@ -16,13 +16,14 @@ from hxwrappers.cli.play_window import PlayWindow
 from hxwrappers.demos import Demo, DemoRecording, JournalWriter, make_environment
 from hxwrappers.demos.environment import frame_by_frame, import_plugin, is_atari
 from hxwrappers.demos.play import KeyMap, PlaySession, find_keys, parse_bindings
-from hxwrappers.errors import DemoFileError, InvalidArgumentError
+from hxwrappers.errors import DemoFileError, DemoMismatchError, InvalidArgumentError
 
 __all__ = ["record"]
 
 _FRAMES_PER_SECOND = 60.0
 _TURNS_PER_SECOND = 8.0
 _OTHERWISE = 30.0
+_ENDING = ".npz"
 
 
 def record(
@@ -47,7 +48,7 @@ def record(
     it back if the process is killed.
 
     Args:
-        env: The environment's id, for example ALE/MontezumaRevenge-v5; not needed to continue.
+        env: The environment's id, for example ALE/MontezumaRevenge-v5; may be left out to continue.
         out: The demonstration to write; a name with the date unless given.
         continue_: Go on from this demonstration.
         at: The step to go on from; the end unless given.
@@ -62,9 +63,9 @@ def record(
         snapshot_every: Steps between two snapshots of the demonstration.
     """
     demo = None if continue_ is None else Demo.load(continue_)
-    env_id = str(demo.metadata.env.get("id")) if demo is not None and env is None else env
-    if env_id is None:
-        raise InvalidArgumentError("Give an environment to play, or --continue with a demo.")
+    if demo is not None and out is None and (env or "").endswith(_ENDING):
+        out, env = Path(str(env)), None
+    env_id = _which(env, demo)
     out = _new_file(env_id) if out is None else out
     journal = out.with_suffix(".journal")
     _check_free(out, journal)
@@ -111,6 +112,16 @@ def _report(recording: DemoRecording, out: Path) -> int:
     return 0
 
 
+def _which(env_id: str | None, demo: Demo | None) -> str:
+    recorded = None if demo is None else str(demo.metadata.env.get("id"))
+    if env_id is not None and recorded is not None and env_id.rpartition(":")[2] != recorded:
+        raise DemoMismatchError(f"The demonstration is of {recorded}, not of {env_id}.")
+    chosen = env_id or recorded
+    if chosen is None:
+        raise InvalidArgumentError("Give an environment to play, or --continue with a demo.")
+    return chosen
+
+
 def _make(env_id: str, env_args: tuple[str, ...], demo: Demo | None) -> gym.Env[Any, Any]:
     if demo is not None:
         return make_environment(demo, render_mode="rgb_array", **environment_arguments(env_args))
@@ -133,7 +144,7 @@ def _speed(game: gym.Env[Any, Any], env_id: str, keys: KeyMap) -> float:
 
 def _new_file(env_id: str) -> Path:
     name = env_id.rpartition(":")[2].rpartition("/")[2]
-    return Path(f"{name}-{time.strftime('%Y%m%d-%H%M%S')}.npz")
+    return Path(f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{_ENDING}")
 
 
 def _check_free(out: Path, journal: Path) -> None:

@@ -106,7 +106,7 @@ def test_playing_saving_and_going_on(no_screen, capsys, tmp_path):
         until(lambda: recorded(tmp_path / "more.journal") >= 42)
         os.kill(os.getpid(), signal.SIGINT)
 
-    words = [MONTEZUMA, more, "--continue", out, "--at", 40]
+    words = [more, "--continue", out, "--at", 40]
     code, said, _ = play(capsys, words, go_on)
     assert code == 0
     assert "42 steps, score 0, verified" in said
@@ -158,10 +158,13 @@ def test_errors_are_one_sentence(no_screen, capsys, tmp_path):
         (["Nothing-v0", new], "doesn't exist"),
         ([MONTEZUMA, new, "--keys", "p=1"], "needed to control"),
         ([MONTEZUMA, new, "--fps", "0"], "positive speed"),
-        ([None, new, "--continue", demo, "--at", "99999"], "out of range"),
+        ([new, "--continue", demo, "--at", "99999"], "out of range"),
+        (
+            ["ALE/Pong-v5", new, "--continue", demo],
+            "is of ALE/MontezumaRevenge-v5, not of ALE/Pong",
+        ),
     ):
-        given = [str(word) for word in words if word is not None]
-        assert main(["demo", "record", *given]) == 1
+        assert main(["demo", "record", *map(str, words)]) == 1
         said = capsys.readouterr().err
         assert message in said
         assert said.count("\n") == 1

@@ -120,8 +120,9 @@ class Archive:
     def offer(self, cell: Cell, entry: Entry) -> bool:
         """Keep a way to a cell if the cell is new or the way better than the one known.
 
-        With a higher score the cell's visits begin anew, as in go-explore (Ecoffet et al. 2019,
-        appendix A.5): what could not be done from there before may be possible now.
+        With a higher score the cell's visits begin anew: what could not be done from there may be
+        possible now. (With a key in hand the way back to the door leads through cells that were
+        visited a thousand times without it, and that look the same from afar.)
 
         Returns:
             Whether it was kept.
