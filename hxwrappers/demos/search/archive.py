@@ -120,10 +120,6 @@ class Archive:
     def offer(self, cell: Cell, entry: Entry) -> bool:
         """Keep a way to a cell if the cell is new or the way better than the one known.
 
-        With a higher score the cell's visits begin anew: what could not be done from there may be
-        possible now. (With a key in hand the way back to the door leads through cells that were
-        visited a thousand times without it, and that look the same from afar.)
-
         Returns:
             Whether it was kept.
         """
@@ -135,8 +131,6 @@ class Archive:
         known = self.entries[number]
         if not is_better(entry.score, entry.length, known.score, known.length):
             return False
-        if entry.score > known.score:
-            self._visits[number] = 0
         self.entries[number] = entry
         return True
 

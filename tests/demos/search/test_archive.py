@@ -38,15 +38,6 @@ def test_visits_stay_when_a_way_is_replaced():
     assert archive.cells == ["a", "b"]
 
 
-def test_visits_begin_anew_with_a_higher_score():
-    archive = Archive()
-    archive.offer("a", way(0, 5))
-    archive.offer("b", way(0, 6))
-    archive.visit(["a", "b"])
-    archive.offer("a", way(1, 70))
-    assert archive.visits.tolist() == [0, 1]
-
-
 def test_the_best_may_end_the_episode():
     archive = Archive()
     archive.offer("a", way(3, 5))
