@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
+from hxwrappers._figures import pyplot, save_figure
+
 __all__ = ["plot_features", "plot_history"]
 
 PANELS = (
@@ -34,7 +36,7 @@ def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "
     Raises:
         DependencyNotInstalled: matplotlib is missing.
     """
-    plt = _pyplot()
+    plt = pyplot()
     panels = [panel for panel in PANELS if any(panel[0] in row for row in rows)]
     columns = 3
     figure, axes = plt.subplots(
@@ -52,7 +54,7 @@ def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "
         axis.set(title=label, xlabel="steps", yscale=scale)
         axis.grid(alpha=0.3)
     figure.suptitle(title)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_features(
@@ -72,7 +74,7 @@ def plot_features(
     Raises:
         DependencyNotInstalled: matplotlib or scikit-learn is missing.
     """
-    plt = _pyplot()
+    plt = pyplot()
     try:
         from sklearn.manifold import TSNE  # noqa: PLC0415
     except ImportError as error:
@@ -91,24 +93,4 @@ def plot_features(
     figure.legend(
         handles, [str(value) for value in names], title=label, loc="center right", fontsize=8
     )
-    _save(figure, path, rect=(0, 0, 0.92, 1))
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib as mpl  # noqa: PLC0415
-    except ImportError as error:
-        raise DependencyNotInstalled(
-            'Pictures need matplotlib: pip install "hxwrappers[plots]"'
-        ) from error
-    mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
-    return pyplot
-
-
-def _save(figure: Any, path: Path, rect: tuple[float, float, float, float] = (0, 0, 1, 1)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout(rect=rect)
-    figure.savefig(path, dpi=130)
-    _pyplot().close(figure)
+    save_figure(figure, path, rect=(0, 0, 0.92, 1))

@@ -19,7 +19,10 @@ CommandGroup = dict[str, Any]
 exit code, or None for success."""
 
 _GROUPS = {
-    "demo": ("hxwrappers.cli.demo", "find, look at, check, import, export, cut and render demos")
+    "demo": (
+        "hxwrappers.cli.demo",
+        "find, record, look at, check, import, export, cut and render demos",
+    )
 }
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 

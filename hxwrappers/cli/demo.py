@@ -1,4 +1,4 @@
-"""Find demonstrations, look at them, check them, bring them in and out, cut and render them."""
+"""Find, record, look at, check, import, export, cut and render demonstrations."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tyro
 from tqdm import tqdm
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
+from hxwrappers.cli.demo_record import record
 from hxwrappers.cli.demo_search import search
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.demos.demo import Demo
@@ -171,6 +172,29 @@ def render(
     print(f"{video}: {count} frames")
 
 
+def plot(file: _File, picture: Annotated[Path, tyro.conf.Positional], /) -> None:
+    """Draw a demonstration's return over its steps and where it went.
+
+    For Montezuma's Revenge the way is drawn on a map of the rooms; for other games there are the
+    pictures at rewards.
+
+    Args:
+        file: The demonstration.
+        picture: The picture to write, for example route.png.
+    """
+    from hxwrappers.demo_plots import plot_demo  # noqa: PLC0415 - needs matplotlib
+    from hxwrappers.demos.route import follow  # noqa: PLC0415
+
+    demo = Demo.load(file)
+    env = make_environment(demo, render_mode="rgb_array")
+    with tqdm(unit="step", total=len(demo), disable=None, leave=False) as bar:
+        route = follow(demo, env, progress=lambda done: bar.update(done - bar.n))
+    env.close()
+    title = f"{demo.metadata.env['id']}: {len(demo):,} steps, score {demo.score:g}"
+    plot_demo(demo, route, picture, title)
+    print(f"{picture}: {title}")
+
+
 def slice_(
     file: _File,
     out: Annotated[Path, tyro.conf.Positional],
@@ -243,5 +267,7 @@ COMMANDS = {
     "export": export,
     "render": render,
     "slice": slice_,
+    "plot": plot,
     "search": search,
+    "record": record,
 }

@@ -7,7 +7,7 @@ are put around them. Entry points in the file are read but never imported.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -15,7 +15,7 @@ import gymnasium as gym
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import DemoMismatchError
 
-__all__ = ["import_plugin", "make_environment"]
+__all__ = ["frame_by_frame", "import_plugin", "is_atari", "make_environment"]
 
 _PLUGINS = {"ALE/": ("ale_py", "atari"), "MiniGrid-": ("minigrid", "minigrid")}
 _PASSED_OVER = {"DemoRecorder", "OrderEnforcing", "PassiveEnvChecker"}
@@ -104,6 +104,29 @@ def _layer(name: object, settings: object) -> tuple[Callable[..., Any], dict[str
             "a file. Make the environment yourself and use it from Python."
         )
     return getattr(gym.wrappers, name), settings
+
+
+def is_atari(env_id: str) -> bool:
+    """Whether an environment's id, with or without a module in front, is that of an Atari game."""
+    return env_id.rpartition(":")[2].startswith("ALE/")
+
+
+def frame_by_frame(env_id: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for `gym.make` with which Atari games are played for demonstrations.
+
+    Args:
+        env_id: The environment's id.
+        arguments: What was asked for, which comes first.
+
+    Returns:
+        The arguments; for Atari games with a frame a step and without sticky actions.
+
+    Example:
+        >>> frame_by_frame("ALE/Pong-v5", {"mode": 1})
+        {'frameskip': 1, 'repeat_action_probability': 0.0, 'mode': 1}
+    """
+    usual = {"frameskip": 1, "repeat_action_probability": 0.0} if is_atari(env_id) else {}
+    return {**usual, **arguments}
 
 
 def import_plugin(name: str) -> None:

@@ -22,7 +22,8 @@ class FrameCells:
     """The frame, grey, shrunk and with few levels of grey (Ecoffet et al. 2019, section 2.1.1).
 
     The frame is the observation where that is a picture (`uint8`, `(height, width)` or with
-    channels last, of which the last three count), and otherwise what the environment renders.
+    channels last, of which the last three count), and otherwise the screen of an Atari game, or
+    what the environment renders.
 
     Args:
         width: Columns.
@@ -73,6 +74,9 @@ def is_picture(observation: object) -> bool:
 
 
 def _rendered(env: gym.Env[Any, Any]) -> Any:
+    game: Any = env.unwrapped
+    if hasattr(game, "ale"):
+        return game.ale.getScreenGrayscale()
     frame = env.render() if env.render_mode == "rgb_array" else None
     if not isinstance(frame, np.ndarray):
         raise CellError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from hxwrappers.demos.environment import import_plugin
+from hxwrappers.demos.environment import frame_by_frame, import_plugin, is_atari
 from hxwrappers.demos.search.cells import CellSettings
 from hxwrappers.demos.search.frame_cells import is_picture
 from hxwrappers.errors import InvalidArgumentError, SearchError
@@ -66,7 +66,7 @@ class SearchSettings:
         """The steps of the environment for which each action is held."""
         if self.hold is not None:
             return self.hold
-        return _FRAMES_HELD if self._is_atari and self._arguments["frameskip"] == 1 else 1
+        return _FRAMES_HELD if is_atari(self.env_id) and self._arguments["frameskip"] == 1 else 1
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as JSON values."""
@@ -84,11 +84,10 @@ class SearchSettings:
     def make_search_env(self) -> gym.Env[Any, Any]:
         """The same environment with the cheapest observations from which the cells can be told.
 
-        Emulator, actions and rewards are the same; an Atari game shows its RAM, or grey frames.
+        Emulator, actions and rewards are the same; an Atari game shows its RAM.
         """
-        if self._is_atari:
-            cheapest = "grayscale" if self.cells.kind == "frame" else "ram"
-            return self._make(obs_type=self._arguments.get("obs_type", cheapest))
+        if is_atari(self.env_id):
+            return self._make(obs_type=self._arguments.get("obs_type", "ram"))
         env = self._make()
         if self.cells.kind != "frame" or env.render_mode == "rgb_array":
             return env
@@ -99,13 +98,8 @@ class SearchSettings:
         return self._make(render_mode="rgb_array")
 
     @property
-    def _is_atari(self) -> bool:
-        return self.env_id.rpartition(":")[2].startswith("ALE/")
-
-    @property
     def _arguments(self) -> dict[str, Any]:
-        usual = {"frameskip": 1, "repeat_action_probability": 0.0} if self._is_atari else {}
-        return {**usual, **self.env_args}
+        return frame_by_frame(self.env_id, self.env_args)
 
     def _make(self, **extra: Any) -> gym.Env[Any, Any]:
         import_plugin(self.env_id)

@@ -7,11 +7,10 @@ from typing import Any
 
 import gymnasium as gym
 
+from hxwrappers.demos.montezuma import is_montezuma, read_place
 from hxwrappers.errors import CellError, InvalidArgumentError
 
 __all__ = ["GridCells", "MontezumaCells"]
-
-_ROOM, _X, _Y, _LEVEL, _INVENTORY = 3, 42, 43, 57, 65
 
 MontezumaCell = tuple[int, int, int, int, int]
 
@@ -34,11 +33,11 @@ class MontezumaCells:
     """
 
     def __init__(self, env: gym.Env[Any, Any], bin_x: int = 8, bin_y: int = 8) -> None:
-        game = getattr(env.unwrapped, "_game", None)
-        if game != "montezuma_revenge":
+        if not is_montezuma(env):
             raise CellError(
                 "The cells called montezuma read the RAM of Montezuma's Revenge, but the "
-                f"environment is {game or env}. Use frame, or a function of your own."
+                f"environment is {getattr(env.unwrapped, '_game', env)}. Use frame, or a function "
+                "of your own."
             )
         if bin_x < 1 or bin_y < 1:
             raise InvalidArgumentError(
@@ -48,14 +47,13 @@ class MontezumaCells:
 
     def __call__(self, env: gym.Env[Any, Any], _observation: Any) -> MontezumaCell:
         """The cell that the game is in now."""
-        game: Any = env.unwrapped
-        ram = game.ale.getRAM().tolist()
+        place = read_place(env)
         return (
-            ram[_LEVEL],
-            ram[_ROOM],
-            ram[_INVENTORY],
-            ram[_X] // self._bin_x,
-            ram[_Y] // self._bin_y,
+            place.level,
+            place.room,
+            place.inventory,
+            place.x // self._bin_x,
+            place.y // self._bin_y,
         )
 
     def room(self, cell: MontezumaCell) -> tuple[int, int]:

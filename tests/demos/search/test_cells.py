@@ -41,6 +41,16 @@ def test_frames_of_a_game_are_those_of_its_grey_observations():
     assert len({one for one, _ in pairs}) > 1
 
 
+def test_frames_of_a_game_that_shows_its_ram_are_those_of_its_screen():
+    ram, grey = frame_env(obs_type="ram"), frame_env(obs_type="grayscale")
+    for env in (ram, grey):
+        env.reset(seed=0)
+    cells = FrameCells()
+    pairs = [(cells(ram, ram.step(2)[0]), cells(grey, grey.step(2)[0])) for _ in range(60)]
+    assert all(one == other for one, other in pairs)
+    assert len({one for one, _ in pairs}) > 1
+
+
 @pytest.mark.parametrize("sizes", [(0, 8, 8), (8, 0, 8), (8, 8, 1), (8, 8, 257), (257, 8, 8)])
 def test_sizes_out_of_range(sizes):
     with pytest.raises(InvalidArgumentError, match="make no cells"):

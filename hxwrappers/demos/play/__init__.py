@@ -1,0 +1,23 @@
+"""Playing by hand while recording: keys and a clock in, frames and a status line out.
+
+Nothing here knows a window or a browser; these show the `View`s of a `PlaySession` and tell it
+which keys are held.
+"""
+
+from hxwrappers.demos.play.controls import Controls
+from hxwrappers.demos.play.keys import KeyMap, parse_bindings
+from hxwrappers.demos.play.known_keys import find_keys
+from hxwrappers.demos.play.pace import Pace
+from hxwrappers.demos.play.session import PlaySession
+from hxwrappers.demos.play.view import Status, View
+
+__all__ = [
+    "Controls",
+    "KeyMap",
+    "Pace",
+    "PlaySession",
+    "Status",
+    "View",
+    "find_keys",
+    "parse_bindings",
+]

@@ -1,0 +1,242 @@
+"""Playing by hand: every key, the clock, going back in time, saving, going on."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from hxwrappers.demos import Demo, DemoRecording, shipped
+from hxwrappers.demos.play import KeyMap, PlaySession, find_keys
+from hxwrappers.errors import DemoMismatchError, InvalidArgumentError
+from tests.demos.samples import frame_env
+
+RIGHT, FIRE, LEFT = "right", "space", "left"
+
+
+class Player:
+    """Holds and taps keys, and moves a clock by the sixtieth of a second."""
+
+    def __init__(self, session):
+        self.session, self.now = session, 0.0
+
+    def hold(self, *keys, ticks):
+        for tick in range(ticks):
+            view = self.session.advance(keys, keys if not tick else [], self.now)
+            self.now += 1 / 60
+        return view
+
+    def tap(self, *keys):
+        view = self.session.advance([], keys, self.now)
+        self.now += 1 / 60
+        return view
+
+
+@pytest.fixture
+def env():
+    env = frame_env("MontezumaRevenge", render_mode="rgb_array")
+    yield env
+    env.close()
+
+
+@pytest.fixture
+def player(env, tmp_path):
+    session = PlaySession(DemoRecording(env, snapshot_every=20), find_keys(env), tmp_path / "m.npz")
+    session.reset(seed=0)
+    return Player(session)
+
+
+def actions(session):
+    return session.recording.demo().actions.tolist()
+
+
+def test_the_game_waits_for_the_first_key(player):
+    view = player.hold(ticks=20)
+    assert (view.status.mode, view.status.step) == ("waiting", 0)
+    assert "press a key" in view.status.message
+    view = player.hold(RIGHT, ticks=30)
+    assert (view.status.mode, view.status.step, view.status.lives) == ("playing", 30, 6)
+    player.hold(RIGHT, FIRE, ticks=10)
+    player.hold(ticks=5)
+    assert actions(player.session) == [3] * 30 + [11] * 10 + [0] * 5
+
+
+def test_a_tap_between_two_frames_counts(player):
+    player.tap(FIRE)
+    player.hold(ticks=2)
+    player.tap(LEFT)
+    assert actions(player.session) == [1, 0, 0, 4]
+
+
+def test_the_frame_is_the_games_own(player, env):
+    view = player.hold(ticks=1)
+    first = view.frame
+    view = player.hold(RIGHT, ticks=40)
+    assert np.array_equal(view.frame, env.render())
+    assert not np.array_equal(view.frame, first)
+    view = player.hold("backspace", ticks=40)
+    assert view.status.step == 0
+    assert np.array_equal(view.frame, first)
+
+
+def test_back_in_time_is_exact_and_smooth(player):
+    frames = [player.hold(RIGHT, ticks=1).frame for _ in range(100)]
+    steps = []
+    for _ in range(50):
+        view = player.hold("backspace", ticks=1)
+        steps.append(view.status.step)
+        if view.status.step:
+            assert np.array_equal(view.frame, frames[view.status.step - 1])
+    assert view.status.mode == "rewinding"
+    assert max(np.abs(np.diff([100, *steps]))) <= 3
+    assert np.diff([100, *steps]).max() <= 0
+    view = player.hold(ticks=30)
+    assert (view.status.mode, view.status.step) == ("waiting", steps[-1])
+    view = player.hold(LEFT, ticks=10)
+    assert view.status.step == steps[-1] + 10
+    assert player.session.recording.demo().verify(player.session.recording.env).ok
+
+
+def test_held_longer_it_goes_back_faster(player):
+    player.hold(RIGHT, ticks=400)
+    steps = [player.hold("backspace", ticks=1).status.step]
+    for _ in range(90):
+        view = player.session.advance(["backspace"], [], player.now)
+        player.now += 1 / 60
+        steps.append(view.status.step)
+    assert 400 - steps[59] == pytest.approx(120, abs=3)
+    assert steps[60] - steps[90] == pytest.approx(120, abs=5)
+
+
+def test_slow_motion(player):
+    player.tap("tab")
+    view = player.hold(RIGHT, ticks=60)
+    assert (view.status.speed, view.status.step) == (0.5, 30)
+    assert view.status.measured == pytest.approx(30, rel=0.05)
+    player.tap("tab")
+    assert player.hold(RIGHT, ticks=60).status.step == pytest.approx(45, abs=1)
+    assert player.tap("tab").status.speed == 1
+
+
+def test_pause_and_single_steps(player):
+    player.hold(RIGHT, ticks=10)
+    view = player.tap("p")
+    assert view.status.mode == "paused"
+    assert player.hold(RIGHT, ticks=30).status.step == 10
+    assert player.hold(LEFT, ".", ticks=20).status.step == 11
+    assert player.tap(".").status.step == 12
+    assert actions(player.session)[-2:] == [4, 0]
+    assert player.tap("backspace").status.step == 11
+    assert player.tap("backspace").status.step == 10
+    assert player.tap(".", ".", ".").status.step == 13
+    assert player.tap("backspace", "backspace", "backspace").status.step == 10
+    player.tap(".")
+    view = player.tap("p")
+    assert view.status.mode == "playing"
+    player.session.pause()
+    assert player.hold(RIGHT, ticks=5).status.mode == "paused"
+
+
+def test_saving_and_leaving(player, tmp_path):
+    assert "nothing to save" in player.tap("f5").status.message
+    player.hold(RIGHT, ticks=30)
+    view = player.tap("f5")
+    assert "saved m.npz" in view.status.message
+    assert len(Demo.load(tmp_path / "m.npz")) == 30
+    view = player.hold(RIGHT, ticks=10)
+    assert not view.status.saved
+    view = player.tap("escape")
+    assert view.status.mode == "leaving"
+    assert "save?" in view.status.message
+    assert player.hold(RIGHT, ticks=20).status.step == view.status.step
+    view = player.tap("escape")
+    assert (view.status.mode, player.session.finished) == ("paused", False)
+    player.tap("escape")
+    player.tap("y")
+    assert player.session.finished
+    assert not player.session.discarded
+    demo = Demo.load(tmp_path / "m.npz")
+    assert len(demo) == view.status.step
+    assert demo.verify(frame_env("MontezumaRevenge")).ok
+
+
+def test_leaving_without_saving(player, tmp_path):
+    player.hold(RIGHT, ticks=30)
+    player.tap("escape")
+    player.tap("n")
+    assert player.session.finished
+    assert player.session.discarded
+    assert not (tmp_path / "m.npz").exists()
+
+
+def test_nothing_to_ask_about(player):
+    player.tap("escape")
+    assert player.session.finished
+    assert player.session.save() is None
+
+
+def test_help(player):
+    assert player.hold(ticks=1).help == ()
+    lines = player.tap("f1").help
+    assert "w, up: UP" in lines
+    assert any("back in time" in line for line in lines)
+    assert player.tap("f1").help == ()
+
+
+def test_going_on_from_a_demonstration(env, tmp_path):
+    demo = shipped("montezuma-first-key")
+    session = PlaySession(DemoRecording(env), find_keys(env), tmp_path / "more.npz")
+    session.resume(demo)
+    player = Player(session)
+    view = player.hold(ticks=3)
+    assert (view.status.step, view.status.score) == (len(demo), 100)
+    assert player.hold(LEFT, ticks=20).status.step == len(demo) + 20
+    session.save()
+    more = Demo.load(tmp_path / "more.npz")
+    assert more.actions[: len(demo)].tolist() == demo.actions.tolist()
+    assert more.verify(env).ok
+    session.resume(demo, 100)
+    view = player.hold(ticks=1)
+    assert (view.status.step, view.status.score) == (100, 0)
+    with pytest.raises(InvalidArgumentError, match="out of range"):
+        session.resume(demo, len(demo) + 1)
+    pong = frame_env(render_mode="rgb_array")
+    other = PlaySession(DemoRecording(pong), find_keys(pong), tmp_path / "p.npz")
+    with pytest.raises(DemoMismatchError):
+        other.resume(demo)
+
+
+def test_a_game_that_waits_for_its_player(tmp_path):
+    env = gym.make("FrozenLake-v1", is_slippery=False, render_mode="rgb_array")
+    session = PlaySession(
+        DemoRecording(env), find_keys(env), tmp_path / "lake.npz", steps_per_second=10
+    )
+    session.reset(seed=0)
+    player = Player(session)
+    player.hold("down", ticks=6)
+    view = player.hold(ticks=20)
+    assert view.status.step == 1
+    for key in ("down", "right", "down", "right", "backspace"):
+        view = player.tap(key)
+        player.hold(ticks=2)
+    assert actions(session) == [1, 1, 2, 1]
+    view = player.hold("right", ticks=60)
+    assert (view.status.mode, view.status.score) == ("ended", 1)
+    assert actions(session) == [1, 1, 2, 1, 2, 2]
+    assert player.hold("left", ticks=60).status.step == 6
+    view = player.tap("backspace")
+    assert (view.status.step, view.status.score) == (5, 0)
+    session.save()
+    assert Demo.load(tmp_path / "lake.npz").verify(env).ok
+
+
+def test_what_cannot_be_played(tmp_path):
+    silent = gym.make("FrozenLake-v1")
+    with pytest.raises(InvalidArgumentError, match="render_mode is None"):
+        PlaySession(DemoRecording(silent), find_keys(silent), tmp_path / "x.npz")
+    env = gym.make("FrozenLake-v1", render_mode="rgb_array")
+    for speed in (0.0, float("nan")):
+        with pytest.raises(InvalidArgumentError, match="positive speed"):
+            PlaySession(
+                DemoRecording(env), find_keys(env), tmp_path / "x.npz", steps_per_second=speed
+            )
+    with pytest.raises(InvalidArgumentError, match="needed to control"):
+        PlaySession(DemoRecording(env), KeyMap({frozenset("p"): 1}), tmp_path / "x.npz")
