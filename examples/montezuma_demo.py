@@ -17,7 +17,6 @@ from typing import Any
 import gymnasium as gym
 import torch
 import tyro
-from hxwrappers.sb3.extractors import CompactCNN
 from stable_baselines3 import PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
@@ -35,6 +34,7 @@ from hxwrappers.envs import make_atari
 from hxwrappers.errors import CheckpointError
 from hxwrappers.plots import plot_history
 from hxwrappers.sb3 import DemoRecurrentPPO
+from hxwrappers.sb3.extractors import CompactCNN
 from hxwrappers.sb3.histories import CurriculumHistory
 from hxwrappers.sb3.runs import CHECKPOINT, TrainingRun
 
