@@ -53,8 +53,7 @@ class Options:
         recurrent: An LSTM policy and `DemoRecurrentPPO` in the place of stock PPO.
         window: Episodes start within so many steps before the frontier. The published 320 emulator
             frames are for hundreds of workers; with 16, fewer starts are learned faster.
-        curriculum: Episodes start inside the demonstration. Without it this is PPO alone, to compare
-            with.
+        curriculum: Episodes start inside the demonstration. Without, it is PPO alone, to compare.
         success_rate: The agent is done when this share of its episodes from the very start
             succeeds.
         seed: Seed of everything.
