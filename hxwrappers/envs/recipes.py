@@ -53,8 +53,8 @@ class IdleStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
 
     Example:
         >>> env = IdleStart(gym.make("CliffWalking-v1"), action=3)  # against the wall
-        >>> env.reset(seed=0)[0], env.idle_steps
-        (36, 26)
+        >>> int(env.reset(seed=0)[0]), env.idle_steps
+        (36, 24)
     """
 
     def __init__(self, env: gym.Env[Any, Any], action: int, noop_max: int = NOOP_MAX) -> None:
@@ -212,7 +212,7 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
             )
 
 
-def _settings(rest: dict[str, Any], name: str, known: set[str] | None) -> dict[str, Any]:
+def _settings(rest: dict[Any, Any], name: str, known: set[str] | None) -> dict[str, Any]:
     settings = rest.pop(name, {})
     reserved = {"id", "game", "name", "render_mode", "num_envs"}
     if (

@@ -79,7 +79,9 @@ State = tuple[np.ndarray, ...] | None
 class Plays(Protocol):
     """What `evaluate` evaluates: something that acts in an environment it can describe."""
 
-    environment: Mapping[str, Any]
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """The environment's recipe, see `hxwrappers.envs.make_from_recipe`."""
 
     def predict(
         self,

@@ -78,7 +78,8 @@ def _read(data: object, depth: int) -> spaces.Space[Any]:
         case {"space": "MultiDiscrete", "nvec": list(nvec)}:
             return spaces.MultiDiscrete(list(_sizes(nvec)))
         case {"space": "MultiBinary", "shape": list(shape)}:
-            return spaces.MultiBinary(_sizes(shape))
+            sizes = _sizes(shape)
+            return spaces.MultiBinary(sizes[0] if len(sizes) == 1 else sizes)
         case {"space": "Dict", "spaces": dict(parts)} if depth < _DEEPEST:
             return spaces.Dict({str(key): _read(parts[key], depth + 1) for key in parts})
         case _:

@@ -102,7 +102,8 @@ def _as_trained(space: spaces.Space[Any]) -> spaces.Space[Any]:
     """The space after the transposition of images that Stable-Baselines3 does by itself."""
     if isinstance(space, spaces.Dict):
         return spaces.Dict({key: _as_trained(part) for key, part in space.spaces.items()})
-    is_image = isinstance(space, spaces.Box) and is_image_space(space)
-    if is_image and not is_image_space_channels_first(space):
-        return VecTransposeImage.transpose_space(space)
-    return space
+    if not isinstance(space, spaces.Box) or not is_image_space(space):
+        return space
+    if is_image_space_channels_first(space):
+        return space
+    return VecTransposeImage.transpose_space(space)

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from stable_baselines3 import PPO
 
 from hxwrappers.cli import main
 from hxwrappers.sb3.policy_file import save_policy
+from tests.envs_for_tests import Painted
 from tests.sb3.samples import CARTPOLE, PAINTED, cartpole
 
 
@@ -69,10 +71,6 @@ def test_video(capsys, file, tmp_path):
 
 
 def corridor_model():
-    from stable_baselines3 import PPO
-
-    from tests.envs_for_tests import Painted
-
     return PPO("MlpPolicy", Painted(), device="cpu", seed=0)
 
 

@@ -105,7 +105,7 @@ def test_recurrent_policies_remember(kind, tmp_path):
             ),
             CompactCNN,
         ),
-        (lambda env: DualValuePPO("CNDPolicy", env, device="cpu"), CNDFeatures),
+        (lambda env: DualValuePPO("CNDPolicy", env, batch_size=64, device="cpu"), CNDFeatures),
     ],
 )
 def test_images(make, extractor, tmp_path):
@@ -152,7 +152,7 @@ def changed(file, **changes):
         ({"weights": {}}, "Missing key"),
         ({"weights": {"action_net.bias": "x"}}, "do not fit"),
         ({"policy": "RecurrentActorCriticPolicy"}, "do not fit"),
-        ({"observation_space": {"space": "Discrete", "n": 4, "start": 0}}, "size mismatch"),
+        ({"observation_space": {"space": "Discrete", "n": 5, "start": 0}}, "size mismatch"),
         ({"action_space": {"space": "Function"}}, "no space"),
         ({"arguments": {"features_extractor_class": "os.system"}}, "no features_extractor_class"),
         ({"arguments": {"activation_fn": ["Tanh"]}}, "do not fit"),

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from hxwrappers.sb3.zip_file import is_sb3_zip, load_sb3_zip
 from tests.envs_for_tests import Pictures
 from tests.sb3.samples import CARTPOLE, PAINTED, Trap, cartpole, trap
 
+gym.register("HxPictures-v0", entry_point="tests.envs_for_tests:Pictures")
 STATES = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
 
@@ -52,10 +54,6 @@ def test_other_files_are_no_such_zips(tmp_path):
 
 
 def test_images_and_arguments(tmp_path):
-    import gymnasium as gym
-
-    if "HxPictures-v0" not in gym.registry:
-        gym.register("HxPictures-v0", entry_point=Pictures)
     chosen = {"features_extractor_kwargs": {"features_dim": 32}}
     model = PPO("CnnPolicy", make_vec_env(Pictures), policy_kwargs=chosen, device="cpu")
     model.save(tmp_path / "model.zip")
