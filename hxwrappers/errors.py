@@ -82,3 +82,11 @@ class SharedModelWarning(UserWarning):
 
 class StackedStickinessWarning(UserWarning):
     """Actions are sticky twice over: by a wrapper and by another one or the emulator below it."""
+
+
+class EnvironmentRecipeError(HxWrappersError, ValueError):
+    """A description of an environment, such as a policy file holds, from which none is made."""
+
+
+class EvaluationError(HxWrappersError, ValueError):
+    """A policy that cannot be evaluated as asked, or an episode that does not repeat."""

@@ -62,3 +62,19 @@ class Pictures(gym.Env[np.ndarray, int]):
     def step(self, action: int):
         self.count += 1
         return self._observation(), 0.0, self.count >= 4, False, {}
+
+
+class Painted(Corridor):
+    """A corridor that draws its steps, in pictures of odd height."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+
+    def __init__(self, shortest: int = 2, longest: int = 5, render_mode: str | None = None) -> None:
+        super().__init__(shortest, longest)
+        self.render_mode = render_mode
+
+    def render(self) -> np.ndarray:
+        return np.full((33, 48, 3), 40 * self.count, np.uint8)
+
+
+gym.register("HxPainted-v0", entry_point="tests.envs_for_tests:Painted")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import gymnasium as gym
 
@@ -16,13 +16,14 @@ __all__ = ["CommandGroup", "main"]
 
 CommandGroup = dict[str, Any]
 """The commands of one group by name: functions whose arguments become options and that return the
-exit code, or None for success."""
+exit code, or None for success. A group of one command is that function by itself."""
 
 _GROUPS = {
     "demo": (
         "hxwrappers.cli.demo",
         "find, record, look at, check, import, export, cut and render demos",
-    )
+    ),
+    "evaluate": ("hxwrappers.cli.evaluate", "say how well a policy plays from the true start"),
 }
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 
@@ -59,9 +60,10 @@ def _run(group: str, words: list[str]) -> int:
     import tyro  # noqa: PLC0415 - slow to import, and not needed for the overview
 
     module = importlib.import_module(_GROUPS[group][0])
-    commands: CommandGroup = module.COMMANDS
+    commands: CommandGroup | Callable[..., Any] = module.COMMANDS
+    parse = tyro.cli if callable(commands) else tyro.extras.subcommand_cli_from_dict
     try:
-        code = tyro.extras.subcommand_cli_from_dict(
+        code = cast(Any, parse)(
             commands, prog=f"hxw {group}", description=module.__doc__, args=words
         )
     except SystemExit as stop:
@@ -70,7 +72,10 @@ def _run(group: str, words: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = ["usage: hxw GROUP COMMAND ... [--debug]", "", "groups:"]
-    lines += [f"  {name:8}{text}" for name, (_, text) in _GROUPS.items()]
-    lines += ["", "hxw GROUP --help lists a group's commands; --debug shows where an error arose."]
+    lines = ["usage: hxw GROUP [COMMAND] ... [--debug]", "", "groups:"]
+    lines += [f"  {name:10}{text}" for name, (_, text) in _GROUPS.items()]
+    lines += [
+        "",
+        "hxw GROUP --help lists commands and options; --debug shows where an error arose.",
+    ]
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["demo_frames", "render_demo"]
+__all__ = ["demo_frames", "render_demo", "write_video"]
 
 
 def demo_frames(
@@ -44,6 +44,60 @@ def demo_frames(
     for transition in demo.replay(env, start, stop):
         if transition.step % every == 0:
             yield np.asarray(env.render(), np.uint8)
+
+
+def write_video(
+    frames: Iterable[npt.NDArray[np.uint8]],
+    path: str | os.PathLike[str],
+    *,
+    fps: float = 60.0,
+    progress: Callable[[int], object] | None = None,
+) -> int:
+    """Write frames as a video (H.264 in MP4), atomically.
+
+    Args:
+        frames: Pictures of one size, `(height, width, 3)`, `uint8`; an odd last row or column is
+            left out, which the format cannot hold.
+        path: The video to write.
+        fps: Frames per second.
+        progress: Called with the number of frames written, for each.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        InvalidArgumentError: There are no frames.
+        gymnasium.error.DependencyNotInstalled: PyAV is not installed.
+    """
+    from hxwrappers.checkpoints import atomic_write  # noqa: PLC0415 - it imports torch
+
+    try:
+        import av  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise gym.error.DependencyNotInstalled(
+            'Rendering to a video needs PyAV: pip install "hxwrappers[video]"'
+        ) from error
+    count = 0
+
+    def write(temporary: Path) -> None:
+        nonlocal count
+        with av.open(str(temporary), "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+            stream.pix_fmt = "yuv420p"
+            for count, frame in enumerate(frames, start=1):
+                even = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
+                if count == 1:
+                    stream.height, stream.width = even.shape[:2]
+                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+                container.mux(stream.encode(picture))
+                if progress is not None:
+                    progress(count)
+            container.mux(stream.encode())
+        if not count:
+            raise InvalidArgumentError("There are no frames to make a video of.")
+
+    atomic_write(path, write)
+    return count
 
 
 def render_demo(
@@ -76,33 +130,5 @@ def render_demo(
         InvalidArgumentError: The environment does not render, or there are no steps to show.
         gymnasium.error.DependencyNotInstalled: PyAV is not installed.
     """
-    from hxwrappers.checkpoints import atomic_write  # noqa: PLC0415 - it imports torch
-
-    try:
-        import av  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise gym.error.DependencyNotInstalled(
-            'Rendering to a video needs PyAV: pip install "hxwrappers[video]"'
-        ) from error
     frames = demo_frames(demo, env, start=start, stop=stop, every=every)
-    count = 0
-
-    def write(temporary: Path) -> None:
-        nonlocal count
-        with av.open(str(temporary), "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-            stream.pix_fmt = "yuv420p"
-            for count, frame in enumerate(frames, start=1):
-                even = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
-                if count == 1:
-                    stream.height, stream.width = even.shape[:2]
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
-                container.mux(stream.encode(picture))
-                if progress is not None:
-                    progress(count)
-            container.mux(stream.encode())
-        if not count:
-            raise InvalidArgumentError("There are no steps to show between start and stop.")
-
-    atomic_write(path, write)
-    return count
+    return write_video(frames, path, fps=fps, progress=progress)

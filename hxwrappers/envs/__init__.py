@@ -4,6 +4,7 @@ from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
 from hxwrappers.envs.minigrid import FixedLevel, GridObservation, make_minigrid
 from hxwrappers.envs.procgen import PROCGEN_PRESETS, ProcgenSettings, make_procgen
 from hxwrappers.envs.procgen_env import ProcgenEnv, ProcgenState, ProcgenVectorEnv
+from hxwrappers.envs.recipes import make_from_recipe
 from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ProcgenVectorEnv",
     "RoomTracker",
     "make_atari",
+    "make_from_recipe",
     "make_minigrid",
     "make_procgen",
 ]

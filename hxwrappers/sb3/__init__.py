@@ -14,11 +14,15 @@ from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
+from hxwrappers.sb3.evaluation import evaluate
+from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.sb3.policy_file import load_policy, save_policy
 from hxwrappers.sb3.rnd_bonus import VecRNDBonus
 from hxwrappers.sb3.sticky_actions import VecStickyActions
 from hxwrappers.sb3.vector_env import from_vector_env
 
 __all__ = [
+    "CompactCNN",
     "CurriculumLog",
     "DemoRecurrentPPO",
     "DualValuePPO",
@@ -26,5 +30,8 @@ __all__ = [
     "VecCNDBonus",
     "VecRNDBonus",
     "VecStickyActions",
+    "evaluate",
     "from_vector_env",
+    "load_policy",
+    "save_policy",
 ]

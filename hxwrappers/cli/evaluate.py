@@ -1,0 +1,263 @@
+"""Play from the true start and say how well: plain, idle starts, sticky and random actions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import gymnasium as gym
+import tyro
+from tqdm import tqdm
+
+from hxwrappers.demos.render import write_video
+from hxwrappers.envs.recipes import (
+    EPSILON,
+    NOOP_MAX,
+    STARTS,
+    STICKINESS,
+    Start,
+    frames_per_second,
+    knows_noop,
+    make_from_recipe,
+)
+from hxwrappers.errors import EvaluationError
+from hxwrappers.statistics import Estimate, Summary
+
+if TYPE_CHECKING:
+    from hxwrappers.sb3.evaluation import Evaluation
+
+__all__ = ["COMMANDS", "evaluate", "table"]
+
+_ALGORITHMS = {
+    "ppo": "PPO",
+    "recurrent_ppo": "RecurrentPPO",
+    "dual_value_ppo": "DualValuePPO",
+    "demo_recurrent_ppo": "DemoRecurrentPPO",
+}
+_ROWS = {
+    "plain": "plain",
+    "noop": f"up to {NOOP_MAX} no-ops",
+    "sticky": f"sticky {STICKINESS}",
+    "epsilon": f"epsilon {EPSILON}",
+}
+
+
+def evaluate(
+    model: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    starts: tuple[Start, ...] = (),
+    episodes: int = 100,
+    seed: int = 0,
+    num_envs: int = 8,
+    max_steps: int = 27_000,
+    deterministic: bool = False,
+    temperature: float = 1.0,
+    env: str | None = None,
+    env_settings: str = "{}",
+    algo: Literal["ppo", "recurrent_ppo", "dual_value_ppo", "demo_recurrent_ppo"] = "ppo",
+    policy: str = "MlpPolicy",
+    policy_kwargs: str = "{}",
+    device: str = "auto",
+    video: Path | None = None,
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+) -> None:
+    """Play from the true start; print mean, median, interquartile mean and best of the returns.
+
+    The intervals hold 95 % of bootstrap resamples. Returns are the environment's own rewards,
+    neither clipped nor discounted.
+
+    Args:
+        model: A policy file of this library, or a zip of Stable-Baselines3 (then give --env,
+            --algo and --policy as well; nothing in the zip but the weights is read).
+        starts: The conditions: plain, noop (up to 30 idle frames at the start), sticky (actions
+            repeated with probability 0.25), epsilon (one random action in 100). All that the
+            environment allows unless given.
+        episodes: Episodes of each condition.
+        seed: Seed of the episodes and of sampled actions.
+        num_envs: Environments side by side.
+        max_steps: Episodes are cut after so many steps.
+        deterministic: Take the likeliest actions, rather than sample them.
+        temperature: Divides the logits of discrete actions; 0.5 as published for demonstration
+            resets.
+        env: For a zip: the environment it was trained in: ALE/..., MiniGrid-..., procgen/..., or
+            any id registered with Gymnasium. For a policy file: another one than the file names.
+        env_settings: Its settings, as a JSON object; see hxwrappers.envs.make_from_recipe.
+        algo: For a zip: what trained it.
+        policy: For a zip: the name of its policy, such as CnnPolicy.
+        policy_kwargs: For a zip: its policy_kwargs, as a JSON object with names for classes.
+        device: Where to run the policy: auto, cpu, cuda.
+        video: Write the best episode of all to this file (mp4).
+        as_json: Print one JSON document instead, with every episode.
+    """
+    from hxwrappers.sb3.evaluation import episode_frames  # noqa: PLC0415 - needs an extra
+    from hxwrappers.sb3.evaluation import evaluate as play  # noqa: PLC0415
+    from hxwrappers.sb3.policy_file import load_policy  # noqa: PLC0415
+    from hxwrappers.sb3.zip_file import is_sb3_zip, load_sb3_zip  # noqa: PLC0415
+
+    recipe = None if env is None else _recipe(env, _object("--env-settings", env_settings))
+    if is_sb3_zip(model):
+        if recipe is None:
+            raise EvaluationError(
+                f"{model} is a zip of Stable-Baselines3, which does not say safely what it was "
+                "trained in. Give --env, --algo and --policy."
+            )
+        kwargs = _object("--policy-kwargs", policy_kwargs)
+        playable = load_sb3_zip(
+            model,
+            recipe,
+            algorithm=_ALGORITHMS[algo],
+            policy=policy,
+            policy_kwargs=kwargs,
+            device=device,
+        )
+    else:
+        playable = load_policy(model, device)
+        playable.environment = playable.environment if recipe is None else recipe
+    playable.temperature = temperature
+    chosen = starts or _possible(playable.environment)
+    with tqdm(total=len(chosen) * episodes, unit="episode", disable=None, leave=False) as bar:
+        evaluations = play(
+            playable,
+            chosen,
+            episodes=episodes,
+            seed=seed,
+            num_envs=num_envs,
+            deterministic=deterministic,
+            max_steps=max_steps,
+            progress=lambda done: bar.update(done - bar.n),
+        )
+    best = max(evaluations, key=lambda evaluation: evaluation.best.score)
+    frames = 0
+    if video is not None:
+        fps = _fps(playable.environment)
+        with tqdm(unit="frame", disable=None, leave=False) as bar:
+            frames = write_video(
+                episode_frames(playable.environment, best.start, best.best),
+                video,
+                fps=fps,
+                progress=lambda done: bar.update(done - bar.n),
+            )
+    summaries = {evaluation.start: evaluation.summary() for evaluation in evaluations}
+    if as_json:
+        document = {
+            "model": str(model),
+            "algorithm": playable.algorithm,
+            "environment": playable.environment,
+            "deterministic": deterministic,
+            "temperature": temperature,
+            "seed": seed,
+            "starts": {item.start: _facts(item, summaries[item.start]) for item in evaluations},
+            "video": None if video is None else {"file": str(video), "frames": frames},
+        }
+        print(json.dumps(document))
+        return
+    acting = "likeliest actions" if deterministic else "sampled actions"
+    print(f"{model}: {playable.algorithm} on {_name(playable.environment)}, {acting}")
+    print(table({_ROWS[start]: summary for start, summary in summaries.items()}))
+    if any(evaluation.repeats for evaluation in evaluations):
+        print(
+            "plain: one episode, because game and policy are deterministic and every other would "
+            "be the same."
+        )
+    cut = sum(episode.ended == "cut" for item in evaluations for episode in item.episodes)
+    if cut:
+        print(f"{cut} episodes were cut after {max_steps:,} steps; see --max-steps.")
+    if video is not None:
+        print(
+            f"{video}: {frames} frames, the best episode ({_ROWS[best.start]}, "
+            f"return {best.best.score:g})"
+        )
+
+
+def table(rows: Mapping[str, Summary]) -> str:
+    """Figures of several samples, a line for each.
+
+    Args:
+        rows: What to print, by the name of its line.
+
+    Example:
+        >>> from hxwrappers.statistics import summarize
+        >>> print(table({"plain": summarize([100.0])}))
+        start  episodes  mean (95 %)  median (95 %)  interquartile mean (95 %)  best
+        plain         1          100            100                        100   100
+    """
+    head = [
+        "start",
+        "episodes",
+        *(f"{name} (95 %)" for name in ("mean", "median", "interquartile mean")),
+        "best",
+    ]
+    lines = [head]
+    for name, summary in rows.items():
+        estimates = (summary.mean, summary.median, summary.interquartile_mean)
+        shown = [_shown(estimate, summary.count) for estimate in estimates]
+        lines.append([name, str(summary.count), *shown, _number(summary.best)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def _facts(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
+    episodes = [vars(episode).copy() for episode in evaluation.episodes]
+    for episode in episodes:
+        del episode["actions"]
+    return {**asdict(summary), "repeats": evaluation.repeats, "episodes": episodes}
+
+
+def _shown(estimate: Estimate, count: int) -> str:
+    if count == 1:
+        return _number(estimate.value)
+    low, high = _number(estimate.low), _number(estimate.high)
+    return f"{_number(estimate.value)} ({low} to {high})"
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _possible(environment: Mapping[str, Any]) -> tuple[Start, ...]:
+    return STARTS if knows_noop(environment) else tuple(s for s in STARTS if s != "noop")
+
+
+def _fps(environment: Mapping[str, Any]) -> float:
+    env: gym.Env[Any, Any] = make_from_recipe(environment)
+    env.close()
+    return frames_per_second(environment, env)
+
+
+def _recipe(env: str, settings: dict[str, Any]) -> dict[str, Any]:
+    if env.startswith("ALE/"):
+        return {"maker": "atari", "game": env, "settings": settings}
+    if env.startswith(("MiniGrid-", "BabyAI-")):
+        return {"maker": "minigrid", "game": env, "settings": settings}
+    if env.startswith("procgen/"):
+        return {"maker": "procgen", "game": env.removeprefix("procgen/"), "settings": settings}
+    return {"maker": "gymnasium", "id": env, "kwargs": settings}
+
+
+def _name(environment: Mapping[str, Any]) -> str:
+    return str(environment.get("game") or environment.get("id"))
+
+
+def _object(option: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise EvaluationError(f"{option} is {text!r}; give a JSON object such as '{{\"a\": 1}}'.")
+    return value
+
+
+COMMANDS = evaluate

@@ -1,0 +1,242 @@
+"""Environments from plain descriptions, such as a file holds, for evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
+
+import gymnasium as gym
+
+from hxwrappers._random import own_generator
+from hxwrappers.checkpoints import is_plain
+from hxwrappers.demos.environment import import_plugin
+from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
+from hxwrappers.envs.minigrid import make_minigrid
+from hxwrappers.envs.procgen import ProcgenSettings, make_procgen
+from hxwrappers.errors import EnvironmentRecipeError
+from hxwrappers.wrappers import StickyActions
+
+__all__ = [
+    "EPSILON",
+    "NOOP_MAX",
+    "STARTS",
+    "STICKINESS",
+    "IdleStart",
+    "Start",
+    "frames_per_second",
+    "is_deterministic",
+    "knows_noop",
+    "make_from_recipe",
+]
+
+Start = Literal["plain", "noop", "sticky", "epsilon"]
+STARTS: tuple[Start, ...] = get_args(Start)
+"""The ways in which episodes are played at evaluation."""
+NOOP_MAX, STICKINESS, EPSILON = 30, 0.25, 0.01
+
+Recipe = Mapping[str, Any]
+_Maker = Callable[..., gym.Env[Any, Any]]
+_MINIGRID_SETTINGS = {"view", "encoding", "level_seed", "max_steps", "agent_view_size"}
+_PROCGEN_IDLE, _ALE = 4, "ALE/"
+
+
+class IdleStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Begins every episode with 1 to `noop_max` steps of doing nothing, drawn at random.
+
+    What these steps earn is lost. Where they end the episode, the next one begins without them.
+
+    Args:
+        env: The environment.
+        action: The action that does nothing.
+        noop_max: How many such steps there are at most, 1 or more.
+
+    Example:
+        >>> env = IdleStart(gym.make("CliffWalking-v1"), action=3)  # against the wall
+        >>> int(env.reset(seed=0)[0]), env.idle_steps
+        (36, 24)
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], action: int, noop_max: int = NOOP_MAX) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, action=action, noop_max=noop_max)
+        gym.Wrapper.__init__(self, env)
+        self._action, self._noop_max = action, noop_max
+        self._generator = own_generator(None, "IdleStart")
+        self.idle_steps = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset and idle; a seed also seeds how long."""
+        if seed is not None:
+            self._generator = own_generator(seed, "IdleStart")
+        observation, info = self.env.reset(seed=seed, options=options)
+        self.idle_steps = int(self._generator.integers(1, self._noop_max + 1))
+        for _ in range(self.idle_steps):
+            observation, _, terminated, truncated, info = self.env.step(self._action)
+            if terminated or truncated:
+                return self.env.reset(options=options)
+        return observation, info
+
+
+def make_from_recipe(
+    recipe: Recipe, *, start: Start = "plain", render_mode: str | None = None
+) -> gym.Env[Any, Any]:
+    """Make the environment that a recipe describes, for evaluation from the true start.
+
+    A recipe is a dict of plain values, one of
+
+    - `{"maker": "atari", "game": "montezuma_revenge", "settings": {...}}`, the settings being
+      `preset` and fields of `AtariSettings`; stickiness, idle frames and clipped rewards in them
+      are for training and are not taken over;
+    - `{"maker": "procgen", "game": "coinrun", "settings": {...}}`, with `preset` and fields of
+      `ProcgenSettings`;
+    - `{"maker": "minigrid", "game": "DoorKey-8x8", "settings": {...}}`, with `view`, `encoding`,
+      `level_seed`, `max_steps`, `agent_view_size`;
+    - `{"maker": "gymnasium", "id": "CartPole-v1", "kwargs": {...}}`, of which the id must be
+      registered already, or be one of ALE's or MiniGrid's.
+
+    A recipe is not trusted: it names no module, class or wrapper.
+
+    Args:
+        recipe: The description.
+        start: "plain"; "noop", up to 30 idle emulator frames (Atari) or steps at the start;
+            "sticky", actions repeated with probability 0.25, in Atari for each emulator frame;
+            "epsilon" is played in the plain environment.
+        render_mode: Handed to the environment.
+
+    Raises:
+        EnvironmentRecipeError: The recipe is of another form, or the environment knows no action
+            that does nothing.
+        DependencyNotInstalled: The extra that brings the environment is missing.
+
+    Example:
+        >>> env = make_from_recipe({"maker": "minigrid", "game": "DoorKey-5x5", "settings": {}})
+        >>> env.observation_space.shape
+        (21, 7, 7)
+    """
+    if start not in STARTS:
+        raise EnvironmentRecipeError(f"There is no start {start!r}; there are {', '.join(STARTS)}.")
+    make, arguments = _read(recipe)
+    is_ale = make is make_atari or str(arguments.get("id", "")).startswith(_ALE)
+    if make is make_atari:
+        arguments |= {
+            "clip_rewards": False,
+            "noop_max": NOOP_MAX if start == "noop" else 0,
+            "sticky_actions": STICKINESS if start == "sticky" else 0.0,
+            "sticky_level": "frame",
+        }
+    elif is_ale:
+        arguments["repeat_action_probability"] = STICKINESS if start == "sticky" else 0.0
+    if render_mode is not None:
+        arguments["render_mode"] = render_mode
+    try:
+        env = make(**arguments)
+    except gym.error.DependencyNotInstalled:
+        raise
+    except (TypeError, ValueError, AttributeError, AssertionError, gym.error.Error) as error:
+        raise EnvironmentRecipeError(
+            f"No environment can be made as {dict(recipe)!r} describes it: {error}"
+        ) from error
+    if start == "sticky" and not is_ale:
+        return StickyActions(env, STICKINESS)
+    if start == "noop" and make is not make_atari:
+        idle = _idle_action(env, recipe)
+        if idle is None:
+            raise EnvironmentRecipeError(
+                f"{recipe['id']} knows no action that does nothing, which episodes could begin "
+                'with. Leave out the start "noop".'
+            )
+        return IdleStart(env, idle)
+    return env
+
+
+def knows_noop(recipe: Recipe) -> bool:
+    """Whether the environment has an action that does nothing, as the start "noop" needs.
+
+    Raises:
+        EnvironmentRecipeError: No environment can be made from the recipe.
+    """
+    env = make_from_recipe(recipe)
+    env.close()
+    return _idle_action(env, recipe) is not None
+
+
+def is_deterministic(recipe: Recipe) -> bool:
+    """Whether plain episodes of deterministic actions are all the same, whatever the seed.
+
+    So it is with the games of the Atari 2600. Of other environments it is not known.
+    """
+    maker, name = recipe.get("maker"), recipe.get("id", "")
+    return maker == "atari" or (maker == "gymnasium" and str(name).startswith(_ALE))
+
+
+def frames_per_second(recipe: Recipe, env: gym.Env[Any, Any]) -> float:
+    """How many steps a second a video shows at the speed of the game; 30 where it is unknown."""
+    if recipe.get("maker") == "atari":
+        settings = recipe.get("settings", {})
+        preset = ATARI_PRESETS[settings.get("preset", "plain")]
+        return 60.0 / float(settings.get("frame_skip", preset.frame_skip))
+    return float(env.metadata.get("render_fps") or 30)
+
+
+def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
+    """The function that makes the environment and its arguments, checked.
+
+    Raises:
+        EnvironmentRecipeError: The recipe is of another form.
+    """
+    match recipe:
+        case {"maker": "atari", "game": str(game), **rest}:
+            fields = dataclasses.fields(AtariSettings)
+            known = {"preset", *(field.name for field in fields)}
+            return make_atari, {"game": game, **_settings(rest, "settings", known)}
+        case {"maker": "procgen", "game": str(game), **rest}:
+            known = {"preset", *(field.name for field in dataclasses.fields(ProcgenSettings))}
+            return make_procgen, {"game": game, **_settings(rest, "settings", known)}
+        case {"maker": "minigrid", "game": str(game), **rest}:
+            return make_minigrid, {"name": game, **_settings(rest, "settings", _MINIGRID_SETTINGS)}
+        case {"maker": "gymnasium", "id": str(name), **rest}:
+            import_plugin(name)
+            if name not in gym.registry:
+                raise EnvironmentRecipeError(
+                    f"The environment {name!r} is not registered here. Import the package that "
+                    "registers it first, and evaluate from Python."
+                )
+            return gym.make, {"id": name, **_settings(rest, "kwargs", None)}
+        case _:
+            raise EnvironmentRecipeError(
+                f"{str(recipe)[:200]} does not describe an environment. Give a dict with "
+                '"maker" ("atari", "procgen" or "minigrid"), "game" and "settings", or with '
+                '"maker": "gymnasium", "id" and "kwargs".'
+            )
+
+
+def _settings(rest: dict[Any, Any], name: str, known: set[str] | None) -> dict[str, Any]:
+    settings = rest.pop(name, {})
+    reserved = {"id", "game", "name", "render_mode", "num_envs"}
+    if (
+        rest
+        or not isinstance(settings, dict)
+        or not all(isinstance(key, str) for key in settings)
+        or not is_plain(settings)
+        or reserved & settings.keys()
+        or (known is not None and not settings.keys() <= known)
+    ):
+        allowed = "arguments of the environment" if known is None else ", ".join(sorted(known))
+        raise EnvironmentRecipeError(
+            f"The description of an environment holds {str({**rest, name: settings})[:200]}; "
+            f"there may only be {name}, a dict of plain values by name: {allowed}."
+        )
+    return dict(settings)
+
+
+def _idle_action(env: gym.Env[Any, Any], recipe: Recipe) -> int | None:
+    """The action that does nothing, or None where there is none."""
+    game: Any = env.unwrapped
+    if recipe["maker"] == "procgen":
+        return _PROCGEN_IDLE
+    if recipe["maker"] == "minigrid":
+        return int(game.actions.done)  # does nothing but in BabyAI's own verifiers
+    meanings = list(getattr(game, "get_action_meanings", list)())
+    return meanings.index("NOOP") if "NOOP" in meanings else None

@@ -1,0 +1,311 @@
+"""Policies in files without pickles, with a description of the environment they play in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from sb3_contrib import RecurrentPPO
+from sb3_contrib.common.recurrent import policies as recurrent
+from stable_baselines3 import PPO
+from stable_baselines3.common import policies as plain
+from stable_baselines3.common import torch_layers
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.utils import get_device
+from torch import nn
+
+from hxwrappers.checkpoints import is_plain, load_checkpoint, save_checkpoint
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.sb3 import policies as dual
+from hxwrappers.sb3 import tempered
+from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
+from hxwrappers.sb3.dual_value_ppo import DualValuePPO
+from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.sb3.space_data import read_space, space_data
+
+__all__ = ["ALGORITHMS", "Playable", "Plays", "build_policy", "load_policy", "save_policy"]
+
+KIND = "Policy"
+ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {
+    kind.__name__: kind for kind in (DualValuePPO, DemoRecurrentPPO, RecurrentPPO, PPO)
+}
+"""The algorithms whose policies are saved and loaded, subclasses before their bases."""
+_POLICIES: dict[str, type[ActorCriticPolicy]] = {
+    kind.__name__: kind
+    for kind in (
+        plain.ActorCriticPolicy,
+        plain.ActorCriticCnnPolicy,
+        plain.MultiInputActorCriticPolicy,
+        recurrent.RecurrentActorCriticPolicy,
+        recurrent.RecurrentActorCriticCnnPolicy,
+        recurrent.RecurrentMultiInputActorCriticPolicy,
+        dual.DualValuePolicy,
+        dual.DualValueCnnPolicy,
+        dual.DualValueMultiInputPolicy,
+        dual.CNDPolicy,
+        tempered.TemperedLstmPolicy,
+        tempered.TemperedCnnLstmPolicy,
+        tempered.TemperedMultiInputLstmPolicy,
+    )
+}
+_CLASSES: dict[str, dict[str, type[nn.Module]]] = {
+    "features_extractor_class": {
+        kind.__name__: kind
+        for kind in (
+            torch_layers.FlattenExtractor,
+            torch_layers.NatureCNN,
+            torch_layers.CombinedExtractor,
+            dual.CNDFeatures,
+            CompactCNN,
+        )
+    },
+    "activation_fn": {
+        kind.__name__: kind
+        for kind in (nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid)
+    },
+}
+_FOR_LEARNING = {"optimizer_class", "optimizer_kwargs"}
+_WIDEST = 1 << 16  # so that a small file cannot ask for all the memory there is
+
+Observations = Any
+State = tuple[np.ndarray, ...] | None
+
+
+class Plays(Protocol):
+    """What `evaluate` evaluates: something that acts in an environment it can describe."""
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """The environment's recipe, see `hxwrappers.envs.make_from_recipe`."""
+
+    def predict(
+        self,
+        observations: Observations,
+        state: State = None,
+        episode_starts: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, State]:
+        """Choose an action for each observation, and go on from the recurrent state."""
+
+
+class Playable:
+    """A policy that acts, with a description of the environment that it acts in.
+
+    Args:
+        policy: The policy.
+        environment: The environment's recipe, see `hxwrappers.envs.make_from_recipe`.
+        algorithm: What trained it.
+
+    Attributes:
+        temperature: Divides the logits of discrete actions: 0.5, with which the published
+            evaluation of demonstration resets plays, makes the likeliest ones likelier.
+    """
+
+    def __init__(
+        self, policy: ActorCriticPolicy, environment: Mapping[str, Any], algorithm: str
+    ) -> None:
+        self.policy = policy
+        self.environment = dict(environment)
+        self.algorithm = algorithm
+        self._temperature = 1.0
+        policy.action_net.register_forward_hook(self._temper)
+
+    @property
+    def temperature(self) -> float:
+        """The number that divides the logits."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        if not 0 < value < float("inf"):
+            raise InvalidArgumentError(f"temperature is {value}; it must be above 0.")
+        discrete = isinstance(self.policy.action_space, spaces.Discrete | spaces.MultiDiscrete)
+        if value != 1.0 and not discrete:
+            raise InvalidSpaceError(
+                f"Actions in {self.policy.action_space} have no logits that a temperature could "
+                "divide. Leave it at 1."
+            )
+        self._temperature = float(value)
+
+    def predict(
+        self,
+        observations: Observations,
+        state: State = None,
+        episode_starts: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, State]:
+        """Choose actions for a batch.
+
+        Args:
+            observations: Of shape `(batch, ...)`, or a dict of such arrays, as the environment
+                gives them: images may have their channels first or last.
+            state: What the last call returned; None at first, and for policies without memory.
+            episode_starts: Which observations begin an episode, `(batch,)`, bool: their recurrent
+                state is wiped.
+            deterministic: Take the likeliest action, rather than one by its probability.
+
+        Returns:
+            Actions, `(batch, ...)`, and the recurrent state to go on from, or None.
+        """
+        return self.policy.predict(observations, state, episode_starts, deterministic)
+
+    def _temper(self, _: nn.Module, __: object, logits: torch.Tensor) -> torch.Tensor:
+        return logits / self._temperature
+
+
+def save_policy(
+    path: str | os.PathLike[str], model: OnPolicyAlgorithm, environment: Mapping[str, Any]
+) -> None:
+    """Save what a model has learned to do, without its optimiser, for `hxw evaluate` and for use.
+
+    Args:
+        path: The file to write, atomically.
+        model: A PPO, RecurrentPPO, DualValuePPO or DemoRecurrentPPO, with a policy class of
+            Stable-Baselines3, sb3-contrib or this library.
+        environment: The recipe of the environment to evaluate it in, see
+            `hxwrappers.envs.make_from_recipe`.
+
+    Raises:
+        CheckpointError: The model has parts that such a file cannot hold: classes of your own, or
+            observations normalised by a VecNormalize.
+        InvalidSpaceError: A space that such a file cannot hold.
+
+    Example:
+        >>> import tempfile
+        >>> from stable_baselines3 import PPO
+        >>> path = tempfile.mkdtemp() + "/policy.pt"
+        >>> model = PPO("MlpPolicy", "CartPole-v1", device="cpu")
+        >>> save_policy(path, model, {"maker": "gymnasium", "id": "CartPole-v1", "kwargs": {}})
+        >>> playable = load_policy(path)
+        >>> actions, _ = playable.predict(np.zeros((5, 4), np.float32))
+        >>> actions.shape
+        (5,)
+    """
+    algorithm = next((name for name, kind in ALGORITHMS.items() if isinstance(model, kind)), None)
+    policy = type(model.policy).__name__
+    if algorithm is None or _POLICIES.get(policy) is not type(model.policy):
+        raise CheckpointError(
+            f"A policy file holds policies of {', '.join(ALGORITHMS)}, of the classes "
+            f"{', '.join(_POLICIES)}; this is a {policy} of {type(model).__name__}."
+        )
+    normalizer = model.get_vec_normalize_env()
+    if normalizer is not None and normalizer.norm_obs:
+        raise CheckpointError(
+            "The observations are normalised by a VecNormalize, which a policy file does not hold: "
+            "the policy would see other observations at evaluation."
+        )
+    arguments = {"use_sde": model.use_sde, **(model.policy_kwargs or {})}
+    weights = {name: item.detach().cpu() for name, item in model.policy.state_dict().items()}
+    state = {
+        "algorithm": algorithm,
+        "policy": policy,
+        "arguments": {
+            name: _name_of_class(name, value)
+            for name, value in arguments.items()
+            if name not in _FOR_LEARNING
+        },
+        "observation_space": space_data(model.observation_space),
+        "action_space": space_data(model.action_space),
+        "weights": weights,
+        "environment": dict(environment),
+    }
+    save_checkpoint(path, KIND, state)
+
+
+def load_policy(path: str | os.PathLike[str], device: str = "auto") -> Playable:
+    """Load a policy that `save_policy` saved, without executing code from the file.
+
+    Args:
+        path: The file.
+        device: Where to run it: "auto", "cpu", "cuda", ...
+
+    Raises:
+        CheckpointError: The file is missing, damaged, hostile or of another kind.
+    """
+    state = load_checkpoint(path, KIND)
+    match state:
+        case {
+            "algorithm": str(algorithm),
+            "policy": str(name),
+            "arguments": dict(arguments),
+            "observation_space": observations,
+            "action_space": actions,
+            "weights": dict(weights),
+            "environment": dict(environment),
+        } if algorithm in ALGORITHMS and name in _POLICIES:
+            pass
+        case _:
+            raise CheckpointError(f"{path} is not a complete policy file of this version.")
+    policy = build_policy(
+        _POLICIES[name], (read_space(observations), read_space(actions)), arguments, weights
+    )
+    return Playable(policy.to(get_device(device)), environment, algorithm)
+
+
+def build_policy(
+    kind: type[ActorCriticPolicy],
+    space_pair: tuple[spaces.Space[Any], spaces.Space[Any]],
+    arguments: Mapping[str, Any],
+    weights: Mapping[str, Any],
+) -> ActorCriticPolicy:
+    """Make a policy and give it weights.
+
+    Args:
+        kind: Its class.
+        space_pair: The spaces of observations and actions.
+        arguments: Plain arguments; `features_extractor_class` and `activation_fn` are the names of
+            classes.
+        weights: The policy's state_dict.
+
+    Raises:
+        CheckpointError: They do not fit together.
+    """
+    try:
+        _check_sizes(arguments)
+        named = {name: _class_of_name(name, value) for name, value in arguments.items()}
+        policy = kind(*space_pair, lambda _: 0.0, **named)
+        policy.load_state_dict(weights)
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever torch and the policies raise for what they are not for
+        raise CheckpointError(
+            f"The weights do not fit a {kind.__name__} with {dict(arguments)!r} in "
+            f"{space_pair[0]}: {' '.join(str(error).split())[:300]}"
+        ) from error
+    policy.set_training_mode(False)
+    return policy
+
+
+def _name_of_class(name: str, value: Any) -> Any:
+    for known, kind in _CLASSES.get(name, {}).items():
+        if value is kind:
+            return known
+    if name in _CLASSES or not is_plain(value):
+        known = f" (known: {', '.join(_CLASSES[name])})" if name in _CLASSES else ""
+        raise CheckpointError(
+            f"policy_kwargs hold {name}={value!r}, which a policy file cannot hold{known}."
+        )
+    return value
+
+
+def _class_of_name(name: str, value: Any) -> Any:
+    if name not in _CLASSES:
+        return value
+    if value not in _CLASSES[name]:
+        raise CheckpointError(
+            f"There is no {name} {value!r}; there are {', '.join(_CLASSES[name])}."
+        )
+    return _CLASSES[name][value]
+
+
+def _check_sizes(value: Any) -> None:
+    if isinstance(value, int) and value > _WIDEST:
+        raise CheckpointError(f"The file asks for a layer of {value}.")
+    if isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_sizes(item)

@@ -1,0 +1,108 @@
+"""Environments from plain descriptions."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from hxwrappers.envs import recipes
+from hxwrappers.envs.recipes import IdleStart, frames_per_second, knows_noop, make_from_recipe
+from hxwrappers.errors import EnvironmentRecipeError
+from hxwrappers.wrappers import StickyActions
+
+PONG = {"maker": "atari", "game": "pong", "settings": {"preset": "cnd", "frame_skip": 5}}
+DOOR = {"maker": "minigrid", "game": "DoorKey-5x5", "settings": {"view": "full"}}
+CARTPOLE = {"maker": "gymnasium", "id": "CartPole-v1", "kwargs": {}}
+
+
+def emulator_stickiness(env):
+    return env.unwrapped.ale.getFloat("repeat_action_probability")
+
+
+def layers(env):
+    while isinstance(env, gym.Wrapper):
+        yield env
+        env = env.env
+
+
+def test_atari_without_what_is_for_training():
+    env = make_from_recipe(PONG)
+    assert env.observation_space.shape == (4, 96, 96)  # of the preset
+    assert emulator_stickiness(env) == 0  # not of the preset
+    assert not any(isinstance(layer, gym.wrappers.ClipReward) for layer in layers(env))
+    assert frames_per_second(PONG, env) == 12
+    (frames,) = (
+        layer for layer in layers(env) if isinstance(layer, gym.wrappers.AtariPreprocessing)
+    )
+    assert frames.noop_max == 0
+
+
+def test_atari_under_the_other_conditions():
+    pytest.importorskip("ale_py")
+    assert emulator_stickiness(make_from_recipe(PONG, start="sticky")) == np.float32(0.25)
+    idle = make_from_recipe(PONG, start="noop")
+    assert 1 <= idle.reset(seed=3)[1]["frame_number"] <= 31
+    raw = {"maker": "gymnasium", "id": "ALE/Pong-v5", "kwargs": {"obs_type": "ram"}}
+    assert emulator_stickiness(make_from_recipe(raw)) == 0
+    assert emulator_stickiness(make_from_recipe(raw, start="sticky")) == np.float32(0.25)
+    assert knows_noop(raw)
+
+
+def test_other_environments_under_the_other_conditions():
+    env = make_from_recipe(DOOR, start="sticky")
+    assert isinstance(env, StickyActions)
+    assert env.repeat_probability == 0.25
+    assert isinstance(make_from_recipe(DOOR, start="noop"), IdleStart)
+    assert make_from_recipe(DOOR, start="epsilon").observation_space.shape == (21, 5, 5)
+    assert not knows_noop(CARTPOLE)
+    with pytest.raises(EnvironmentRecipeError, match="CartPole-v1 knows no action"):
+        make_from_recipe(CARTPOLE, start="noop")
+
+
+def test_idle_steps_are_drawn_from_the_seed():
+    def begin(env, seed):
+        env.reset(seed=seed)
+        return env.idle_steps
+
+    env = IdleStart(make_from_recipe(DOOR), 6, noop_max=3)
+    drawn = [begin(env, seed) for seed in range(40)]
+    assert set(drawn) == {1, 2, 3}
+    assert drawn == [begin(env, seed) for seed in range(40)]
+    assert env.unwrapped.step_count == drawn[-1]
+
+
+def test_idle_steps_that_end_the_episode():
+    env = gym.wrappers.TimeLimit(gym.make("CliffWalking-v1"), 1)
+    observation, _ = IdleStart(env, 3).reset(seed=0)
+    assert observation == 36
+    assert env.step(3)[3]  # the first step of an episode without idle ones
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        ({}, "does not describe an environment"),
+        (None, "does not describe an environment"),
+        ({"maker": "os", "game": "system", "settings": {}}, "does not describe"),
+        ({"maker": "gymnasium", "id": "os:Env-v0"}, "not registered"),
+        ({"maker": "gymnasium", "id": "NoSuch-v0"}, "not registered"),
+        ({"maker": "gymnasium", "id": "CartPole-v1", "kwargs": {"speed": 3}}, "speed"),
+        ({"maker": "gymnasium", "id": "CartPole-v1", "kwargs": {"id": "x"}}, "there may only be"),
+        ({"maker": "gymnasium", "id": "CartPole-v1", "kwargs": {"f": print}}, "plain values"),
+        ({"maker": "gymnasium", "id": "CartPole-v1", "wrappers": ["x"]}, "there may only be"),
+        ({"maker": "atari", "game": "pong", "settings": {"frame_wrapper": "x"}}, "frame_skip"),
+        ({"maker": "atari", "game": "pong", "settings": {"frame_skip": "x"}}, "No environment"),
+        ({"maker": "atari", "game": "pong", "settings": [1]}, "there may only be"),
+        ({"maker": "atari", "game": "polo", "settings": {}}, "no game 'polo'"),
+        ({"maker": "minigrid", "game": "DoorKey-5x5", "settings": {"size": 3}}, "view"),
+        ({"maker": "procgen", "game": "coinrun", "settings": {"lib_dir": "/"}}, "num_levels"),
+    ],
+)
+def test_recipes_that_are_refused(recipe, says):
+    with pytest.raises(EnvironmentRecipeError, match=says):
+        make_from_recipe(recipe)
+
+
+def test_unknown_start():
+    with pytest.raises(EnvironmentRecipeError, match="'late'"):
+        make_from_recipe(CARTPOLE, start="late")
+    assert recipes.STARTS == ("plain", "noop", "sticky", "epsilon")
