@@ -93,8 +93,7 @@ class DecodedClipError(VideoError):
 
 
 class DemonstrationError(VideoError):
-    """A demonstration video that cannot be imitated, for example one of less than two checkpoints.
-    """
+    """A demonstration video that cannot be imitated, such as one of less than two checkpoints."""
 
 
 class EmbedderError(VideoError):

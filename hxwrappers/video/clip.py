@@ -232,8 +232,10 @@ def _write_sound(path: Path, pieces: Iterator[npt.NDArray[np.float32]]) -> None:
             file.append(piece)
     if not file.items:
         return
-    sound = np.load(path, mmap_mode="r+")
-    for start in range(0, len(sound), _PIECE):
-        part = sound[start : start + _PIECE]
-        np.clip(part - np.float32(total / file.items), -1.0, 1.0, out=part)
-    sound.flush()
+    mean = np.float32(total / file.items)
+    # Not through a memory map, which would hold an hour of sound in memory.
+    with path.open("rb+") as raw:
+        raw.seek(-file.items * mean.itemsize, os.SEEK_END)
+        while data := raw.read(_PIECE):
+            raw.seek(-len(data), os.SEEK_CUR)
+            raw.write(np.clip(np.frombuffer(data, np.float32) - mean, -1.0, 1.0).tobytes())
