@@ -1,8 +1,23 @@
 """Gymnasium wrappers for hard-exploration reinforcement learning."""
 
 from hxwrappers import vector
-from hxwrappers.wrappers import CNDBonus, DemoRecorder, RNDBonus, StickyActions
+from hxwrappers.wrappers import (
+    CNDBonus,
+    DemoRecorder,
+    FrameInInfo,
+    RNDBonus,
+    StickyActions,
+    YouTubeImitationReward,
+)
 
-__all__ = ["CNDBonus", "DemoRecorder", "RNDBonus", "StickyActions", "vector"]
+__all__ = [
+    "CNDBonus",
+    "DemoRecorder",
+    "FrameInInfo",
+    "RNDBonus",
+    "StickyActions",
+    "YouTubeImitationReward",
+    "vector",
+]
 
 __version__ = "0.1.0"

@@ -10,18 +10,21 @@ except ModuleNotFoundError as error:
         '`pip install "hxwrappers[sb3]"`.'
     ) from error
 
-from hxwrappers.sb3.callbacks import ExplorationLog
+from hxwrappers.sb3.callbacks import ExplorationLog, ImitationLog
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.rnd_bonus import VecRNDBonus
 from hxwrappers.sb3.sticky_actions import VecStickyActions
 from hxwrappers.sb3.vector_env import from_vector_env
+from hxwrappers.sb3.youtube_imitation_reward import VecYouTubeImitationReward
 
 __all__ = [
     "DualValuePPO",
     "ExplorationLog",
+    "ImitationLog",
     "VecCNDBonus",
     "VecRNDBonus",
     "VecStickyActions",
+    "VecYouTubeImitationReward",
     "from_vector_env",
 ]
