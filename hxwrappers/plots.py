@@ -1,15 +1,18 @@
-"""Pictures of runs and of what novelty models see; needs the extra `plots`."""
+"""Pictures of runs, of what novelty models see and of what imitation pays; needs `plots`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
-__all__ = ["plot_features", "plot_history"]
+if TYPE_CHECKING:
+    from hxwrappers.video.replay import RewardReplay
+
+__all__ = ["plot_features", "plot_history", "plot_reward_replay"]
 
 PANELS = (
     ("return_mean", "episode return, mean of 100", "linear"),
@@ -92,6 +95,49 @@ def plot_features(
     _save(figure, path, rect=(0, 0, 0.92, 1))
 
 
+def plot_reward_replay(replay: RewardReplay, path: Path, title: str = "") -> None:
+    """Draw how like each checkpoint each frame of a run is, and which checkpoints it reached.
+
+    Args:
+        replay: What `hxwrappers.video.replay.replay_reward` found.
+        path: The picture to write.
+        title: Stands above it.
+
+    Raises:
+        DependencyNotInstalled: matplotlib is missing.
+    """
+    plt = _pyplot()
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(10, 7.5), height_ratios=(3, 1), sharex=True, layout="constrained"
+    )
+    seconds = np.arange(len(replay.similarities)) / replay.frames_per_second
+    number = replay.similarities.shape[1]
+    image = above.imshow(
+        replay.similarities.T,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap="RdBu_r",
+        vmin=-1,
+        vmax=1,
+        extent=(0, len(seconds) / replay.frames_per_second, -0.5, number - 0.5),
+    )
+    figure.colorbar(image, ax=above, label="cosine")
+    reached = np.flatnonzero(replay.reached >= 0)
+    above.plot(seconds[replay.reached[reached]], reached, "k.", markersize=7, label="reached")
+    missed = np.flatnonzero(replay.reached < 0)
+    above.plot(np.zeros(len(missed)), missed, "y>", markersize=7, clip_on=False, label="never")
+    above.set(title=title, ylabel="checkpoint of the demonstration")
+    above.legend(loc="upper left", fontsize=8)
+    below.plot(seconds, replay.course(), drawstyle="steps-post")
+    below.axhline(number, color="grey", linewidth=0.8, linestyle="--")
+    below.set(
+        xlabel="seconds of the run", ylabel="reached", title=f"{len(reached)} of {number} reached"
+    )
+    below.grid(alpha=0.3)
+    _save(figure, path, rect=None)
+
+
 def _pyplot() -> Any:
     try:
         import matplotlib as mpl  # noqa: PLC0415
@@ -105,8 +151,11 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _save(figure: Any, path: Path, rect: tuple[float, float, float, float] = (0, 0, 1, 1)) -> None:
+def _save(
+    figure: Any, path: Path, rect: tuple[float, float, float, float] | None = (0, 0, 1, 1)
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout(rect=rect)
+    if rect is not None:
+        figure.tight_layout(rect=rect)
     figure.savefig(path, dpi=130)
     _pyplot().close(figure)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hxwrappers.cli import video_clips
+from hxwrappers.cli import video_clips, video_reward
 
 __all__ = ["COMMANDS"]
 
-COMMANDS = {**video_clips.COMMANDS}
+COMMANDS = {**video_clips.COMMANDS, "reward": video_reward.reward}

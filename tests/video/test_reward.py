@@ -68,7 +68,7 @@ def test_only_some_lanes():
 def test_progress_at_a_beginning():
     imitation = make(2)
     imitation.begin(frames(0, 4), with_progress=True)
-    assert imitation.progress[1, 0] < 1e-5
+    assert imitation.progress[1, 0] < 0.1
     assert (imitation.progress[0] > 0.9).all()
 
 
@@ -81,11 +81,11 @@ def test_save_and_go_on():
         moment = frames(step, step + 3)
         np.testing.assert_array_equal(one.score(moment), other.score(moment))
         np.testing.assert_array_equal(one.progress, other.progress)
-    with pytest.raises(CheckpointError, match="2 environments|1 environments|agents"):
+    with pytest.raises(CheckpointError, match=r"not one of 1 environments"):
         make(1).load_state_dict(one.state_dict())
+    moved = {**one.state_dict(), "points": one.checkpoints.points + 1}
     with pytest.raises(CheckpointError, match="another demonstration"):
-        state = one.state_dict()
-        make(2).load_state_dict({**state, "points": state["points"] + 1})
+        make(2).load_state_dict(moved)
     for part in ("points", "matcher", "history", "progress"):
         state = one.state_dict()
         del state[part]

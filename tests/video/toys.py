@@ -15,7 +15,7 @@ from hxwrappers.video import DecodedClip
 PLACES = 40
 
 
-def picture(place: int, size: tuple[int, int] = (42, 32)) -> np.ndarray:
+def picture(place: int, size: tuple[int, int] = (42, 40)) -> np.ndarray:
     """One bright column block at the place, red in the first half of the walk and green later."""
     frame = np.zeros((*size, 3), np.uint8)
     column = place % (PLACES // 2)
@@ -44,7 +44,7 @@ class Walk(gym.Env[Any, int]):
         self.length, self.seen, self.slips = length, seen, slips
         self.action_space = spaces.Discrete(3)
         self.observation_space = (
-            spaces.Box(0, 255, (42, 32, 3), np.uint8)
+            spaces.Box(0, 255, (42, 40, 3), np.uint8)
             if seen
             else spaces.Box(0, PLACES, (1,), np.float32)
         )
@@ -93,7 +93,7 @@ class PlaceEmbedder(torch.nn.Module):
     history = 4
     dimension = 40
 
-    def __init__(self, blur: float = 0.3) -> None:
+    def __init__(self, blur: float = 0.1) -> None:
         super().__init__()
         self.blur = torch.nn.Conv1d(2, 2, 3, padding=1, groups=2, bias=False)
         with torch.no_grad():
