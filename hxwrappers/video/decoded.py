@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,13 +157,11 @@ def _read_facts(folder: Path) -> Any:
 def _read_array(path: Path) -> npt.NDArray[Any]:
     try:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        try:  # an array without items cannot be mapped
+    except Exception as error:  # NumPy raises many kinds for a malformed header
+        with suppress(Exception):  # an array without items cannot be mapped
             empty = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError, MemoryError):
-            empty = None
-        if isinstance(empty, np.ndarray) and not empty.size:
-            return empty
+            if not empty.size:
+                return np.asarray(empty)
         raise DecodedClipError(
             f"{path} is no array that can be read: it is missing, damaged or truncated ({error}). "
             "Decode the video again."

@@ -1,6 +1,8 @@
 """The command `hxw video`."""
 
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -8,8 +10,10 @@ import pytest
 from hxwrappers.cli import main
 from hxwrappers.video import DecodedClip
 from hxwrappers.video.truth import Truth
+from hxwrappers.video.writing import Part, write_video
 from tests.demos.samples import frame_env, record
 from tests.video import samples
+from tests.video.toys import PLACES, PlaceEmbedder, demonstration, picture
 
 pytest.importorskip("av", reason="PyAV is not installed")
 
@@ -74,3 +78,35 @@ def test_errors_are_one_sentence(capsys, tmp_path):
         assert match in err
         assert err.startswith("hxw: ")
         assert err.count("\n") == 1
+
+
+def test_reward(capsys, tmp_path, monkeypatch):
+    module = types.ModuleType("hxwrappers.video.embedder")
+    module.Embedder = PlaceEmbedder
+    monkeypatch.setitem(sys.modules, "hxwrappers.video.embedder", module)
+    embedder = tmp_path / "embedder.pt"
+    PlaceEmbedder().save(embedder)
+    demonstration().save(tmp_path / "clip")
+    video = tmp_path / "half.mp4"
+    parts = [Part(picture(place, (84, 80))) for place in range(PLACES // 2)]
+    write_video(video, parts, frames_per_second=15.0, size=(84, 80))
+    words = ("video", "reward", video, tmp_path / "clip", embedder, "--every", 4)
+    code, said, _ = run(
+        capsys, *words, "--plot", tmp_path / "reward.png", "--save", tmp_path / "track.pt"
+    )
+    assert code == 0
+    assert "4 of 9 checkpoints reached (44 %), imitation reward 2 in 1.3 s" in said
+    assert "checkpoint 4 (1.3 s of the demonstration): " in said
+    assert "nothing was reached any more from checkpoint 4 on" in said
+    assert (tmp_path / "reward.png").stat().st_size > 5000
+    code, said, _ = run(
+        capsys, "video", "reward", tmp_path / "clip", tmp_path / "track.pt", embedder, "--json"
+    )
+    assert json.loads(said)["share"] == 1.0
+    record(frame_env(), 40).save(tmp_path / "demo.npz")
+    code, said, _ = run(capsys, *words[:2], tmp_path / "demo.npz", *words[3:])
+    assert code == 0
+    assert "of 9 checkpoints reached" in said
+    code, _, err = run(capsys, *words, "--every", 30)
+    assert code == 1
+    assert "at least 2 are needed" in err

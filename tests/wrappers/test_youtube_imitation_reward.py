@@ -73,11 +73,8 @@ def test_both_rewards_and_their_coefficients():
     steps = [env.step(1) for _ in range(4)]
     assert [one[1] for one in steps] == [2.0, 2.0, 2.0, 3.5]
     info = steps[-1][4]
-    assert (info["extrinsic_reward"], info["intrinsic_reward"], info["reward_bonus"]) == (
-        1,
-        0.5,
-        2.5,
-    )
+    keys = ("extrinsic_reward", "intrinsic_reward", "reward_bonus")
+    assert [info[key] for key in keys] == [1, 0.5, 2.5]
 
 
 def test_progress_is_observed():
@@ -107,8 +104,10 @@ def test_stacks_and_parts_of_observations_as_frames():
     pictures = gym.wrappers.AddRenderObservation(
         make_walk(length=PLACES - 1, slips=0.0), render_only=False
     )
-    for env, frames in ((stacked, "observation"), (pictures, "observation:pixels")):
-        env = YouTubeImitationReward(env, demonstration(), PlaceEmbedder(), every=4, frames=frames)
+    for below, frames in ((stacked, "observation"), (pictures, "observation:pixels")):
+        env = YouTubeImitationReward(
+            below, demonstration(), PlaceEmbedder(), every=4, frames=frames
+        )
         env.reset(seed=0)
         assert sum(env.step(1)[4]["imitation_reward"] for _ in range(8)) == 1.0
 
@@ -160,11 +159,8 @@ def test_settings_that_make_no_sense():
     ],
 )
 def test_how_fast_an_environment_is(make, rate):
-    assert (
-        steps_per_second(make()) == pytest.approx(rate)
-        if rate
-        else steps_per_second(make()) is None
-    )
+    found = steps_per_second(make())
+    assert found is None if rate is None else found == pytest.approx(rate)
 
 
 def test_another_rate_than_the_demonstrations():
