@@ -12,7 +12,14 @@ from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers.errors import NoVideoStreamError, VideoFileError
 
-__all__ = ["audio_stream", "decode_packets", "open_media", "pyav", "video_stream"]
+__all__ = [
+    "audio_stream",
+    "decode_packets",
+    "in_seconds",
+    "open_media",
+    "pyav",
+    "video_stream",
+]
 
 # What opens other files or addresses, or makes moving pictures out of any text.
 _REFUSED_FORMATS = {"concat", "dash", "hls", "image2", "imf", "lavfi", "sdp", "tty"}
@@ -147,6 +154,18 @@ def decode_packets(
             f"{container.name.removeprefix('file:')} is damaged: {damaged} of {packets} packets of "
             f"its {stream.type} cannot be decoded. Download or make it again."
         )
+
+
+def in_seconds(ticks: int | None, *bases: Any) -> float | None:
+    """A time stamp in seconds, by the first clock that is known; None where nothing is.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> in_seconds(30, None, Fraction(1, 60)), in_seconds(None, Fraction(1, 60))
+        (0.5, None)
+    """
+    base = next((base for base in bases if base), None)
+    return None if ticks is None or base is None else float(ticks * base)
 
 
 def _reason(error: Exception) -> str:

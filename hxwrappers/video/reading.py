@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from hxwrappers.errors import EmptyClipError, TruncatedVideoError, VideoFileError
-from hxwrappers.video.media import audio_stream, decode_packets, open_media, video_stream
+from hxwrappers.video.media import (
+    audio_stream,
+    decode_packets,
+    in_seconds,
+    open_media,
+    video_stream,
+)
 from hxwrappers.video.pictures import quarter_turns
 from hxwrappers.video.timeline import EPSILON, Timed
 
@@ -113,7 +119,7 @@ def timed_frames(
         with open_media(path) as container:
             stream = video_stream(container, path)
             if seek:
-                stamp = int((facts.origin + start) / stream.time_base)
+                stamp = int((facts.origin + start) / (stream.time_base or 1))
                 container.seek(stamp, stream=stream, backward=True)
             for timed in _timed(path, container, stream, facts, accept_truncated):
                 if seek and not found and timed.start > start + EPSILON:
@@ -142,13 +148,13 @@ def _timed(
     begin = (container.start_time or 0) / 1e6
     time, end_read = -usual, 0.0
     for packet, frames in decode_packets(container, stream, () if sound is None else (sound,)):
-        if packet is not None and packet.pts is not None and packet.time_base:
-            after = (packet.pts + (packet.duration or 0)) * packet.time_base
-            end_read = max(end_read, float(after) - begin)
+        if packet is not None and packet.pts is not None:
+            after = in_seconds(packet.pts + (packet.duration or 0), packet.time_base)
+            end_read = max(end_read, (after or 0.0) - begin)
         for frame in frames:
             time = _time_of(frame, stream, time + facts.origin + usual) - facts.origin
-            length = float(frame.duration * frame.time_base) if frame.duration else usual
-            yield Timed(time, time + length, frame)
+            length = in_seconds(frame.duration, frame.time_base, stream.time_base)
+            yield Timed(time, time + (length or usual), frame)
     declared = facts.seconds
     if declared is None or accept_truncated:
         return
@@ -167,6 +173,5 @@ def _frames(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _time_of(frame: Any, stream: Any, otherwise: float) -> float:
-    if frame.pts is None:
-        return otherwise
-    return float(frame.pts * (frame.time_base or stream.time_base))
+    time = in_seconds(frame.pts, frame.time_base, stream.time_base)
+    return otherwise if time is None else time

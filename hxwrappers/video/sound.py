@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.video.media import audio_stream, decode_packets, open_media, pyav
+from hxwrappers.video.media import (
+    audio_stream,
+    decode_packets,
+    in_seconds,
+    open_media,
+    pyav,
+)
 
 __all__ = ["SoundTrack", "sound_pieces"]
 
@@ -100,7 +106,8 @@ def _placed(
         for frame in frames:
             if not frame.samples or not frame.sample_rate:
                 continue
-            stamp = expected if frame.pts is None else float(frame.pts * frame.time_base) - origin
+            time = in_seconds(frame.pts, frame.time_base, stream.time_base)
+            stamp = expected if time is None else time - origin
             same = kind == (frame.format.name, frame.layout.name, frame.sample_rate)
             if converter is None or not same or abs(stamp - expected) > _JITTER_SECONDS:
                 for piece in _resampled(converter, None):
