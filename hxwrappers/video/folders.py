@@ -39,13 +39,16 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o777 & ~umask)  # mkdtemp makes folders that only their owner can read
-        if target.is_dir():
+        try:
+            temporary.replace(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+            # There is one already, perhaps since another process was faster.
             old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
             target.replace(old)
             temporary.replace(target)
             shutil.rmtree(old, ignore_errors=True)
-        else:
-            temporary.replace(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
