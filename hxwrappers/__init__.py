@@ -5,18 +5,22 @@ from hxwrappers.wrappers import (
     CNDBonus,
     DemoRecorder,
     DemoResetCurriculum,
+    FrameInInfo,
     RNDBonus,
     SkipReplayedSteps,
     StickyActions,
+    YouTubeImitationReward,
 )
 
 __all__ = [
     "CNDBonus",
     "DemoRecorder",
     "DemoResetCurriculum",
+    "FrameInInfo",
     "RNDBonus",
     "SkipReplayedSteps",
     "StickyActions",
+    "YouTubeImitationReward",
     "vector",
 ]
 

@@ -76,6 +76,42 @@ class SharedTrackerWarning(UserWarning):
     """A worker process keeps a success table of its own, which all workers should share."""
 
 
+class VideoError(HxWrappersError, ValueError):
+    """Base class of everything that can be wrong with videos, clips and learning from them."""
+
+
+class VideoFileError(VideoError):
+    """A file that is missing, no video, or damaged beyond use."""
+
+
+class TruncatedVideoError(VideoFileError):
+    """A video that ends well before the end that it declares."""
+
+
+class NoVideoStreamError(VideoFileError):
+    """A media file without moving pictures, for example one with sound alone."""
+
+
+class EmptyClipError(VideoError):
+    """A clip without a single frame, for example one that starts behind the video's end."""
+
+
+class CropError(VideoError):
+    """A crop window that shows nothing of the picture."""
+
+
+class DecodedClipError(VideoError):
+    """A decoded clip whose arrays or folder are not what they should be."""
+
+
+class DemonstrationError(VideoError):
+    """A demonstration video that cannot be imitated, such as one of less than two checkpoints."""
+
+
+class EmbedderError(VideoError):
+    """An embedder that does not fit the frames or checkpoints that it is used with."""
+
+
 class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
 

@@ -1,17 +1,20 @@
-"""Pictures of runs and of what novelty models see; needs the extra `plots`."""
+"""Pictures of runs, of what novelty models see and of what imitation pays; needs `plots`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers._figures import pyplot, save_figure
 
-__all__ = ["plot_features", "plot_history"]
+if TYPE_CHECKING:
+    from hxwrappers.video.replay import RewardReplay
+
+__all__ = ["plot_features", "plot_history", "plot_reward_replay"]
 
 PANELS = (
     ("return_mean", "episode return, mean of 100", "linear"),
@@ -94,3 +97,46 @@ def plot_features(
         handles, [str(value) for value in names], title=label, loc="center right", fontsize=8
     )
     save_figure(figure, path, rect=(0, 0, 0.92, 1))
+
+
+def plot_reward_replay(replay: RewardReplay, path: Path, title: str = "") -> None:
+    """Draw how like each checkpoint each frame of a run is, and which checkpoints it reached.
+
+    Args:
+        replay: What `hxwrappers.video.replay.replay_reward` found.
+        path: The picture to write.
+        title: Stands above it.
+
+    Raises:
+        DependencyNotInstalled: matplotlib is missing.
+    """
+    plt = pyplot()
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(10, 7.5), height_ratios=(3, 1), sharex=True, layout="constrained"
+    )
+    seconds = np.arange(len(replay.similarities)) / replay.frames_per_second
+    number = replay.similarities.shape[1]
+    image = above.imshow(
+        replay.similarities.T,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap="RdBu_r",
+        vmin=-1,
+        vmax=1,
+        extent=(0, len(seconds) / replay.frames_per_second, -0.5, number - 0.5),
+    )
+    figure.colorbar(image, ax=above, label="cosine")
+    reached = np.flatnonzero(replay.reached >= 0)
+    above.plot(seconds[replay.reached[reached]], reached, "k.", markersize=7, label="reached")
+    missed = np.flatnonzero(replay.reached < 0)
+    above.plot(np.zeros(len(missed)), missed, "y>", markersize=7, clip_on=False, label="never")
+    above.set(title=title, ylabel="checkpoint of the demonstration")
+    above.legend(loc="upper left", fontsize=8)
+    below.plot(seconds, replay.course(), drawstyle="steps-post")
+    below.axhline(number, color="grey", linewidth=0.8, linestyle="--")
+    below.set(
+        xlabel="seconds of the run", ylabel="reached", title=f"{len(reached)} of {number} reached"
+    )
+    below.grid(alpha=0.3)
+    save_figure(figure, path, rect=None)

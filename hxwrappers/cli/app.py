@@ -24,6 +24,7 @@ _GROUPS = {
         "find, record, look at, check, import, export, cut and render demos",
     ),
     "evaluate": ("hxwrappers.cli.evaluate", "say how well a policy plays from the true start"),
+    "video": ("hxwrappers.cli.video", "make, decode and learn from videos of games"),
 }
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 

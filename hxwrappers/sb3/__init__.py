@@ -10,7 +10,7 @@ except ModuleNotFoundError as error:
         '`pip install "hxwrappers[sb3]"`.'
     ) from error
 
-from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog
+from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog, ImitationLog
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
@@ -20,6 +20,7 @@ from hxwrappers.sb3.policy_file import load_policy, save_policy
 from hxwrappers.sb3.rnd_bonus import VecRNDBonus
 from hxwrappers.sb3.sticky_actions import VecStickyActions
 from hxwrappers.sb3.vector_env import from_vector_env
+from hxwrappers.sb3.youtube_imitation_reward import VecYouTubeImitationReward
 
 __all__ = [
     "CompactCNN",
@@ -27,9 +28,11 @@ __all__ = [
     "DemoRecurrentPPO",
     "DualValuePPO",
     "ExplorationLog",
+    "ImitationLog",
     "VecCNDBonus",
     "VecRNDBonus",
     "VecStickyActions",
+    "VecYouTubeImitationReward",
     "evaluate",
     "from_vector_env",
     "load_policy",

@@ -13,7 +13,13 @@ from hxwrappers.demos.tracker import SuccessTracker
 from hxwrappers.plots import plot_history
 from hxwrappers.sb3._stateful import novelty_models
 
-__all__ = ["CurriculumLog", "ExplorationLog", "curriculum_figures", "with_callback"]
+__all__ = [
+    "CurriculumLog",
+    "ExplorationLog",
+    "ImitationLog",
+    "curriculum_figures",
+    "with_callback",
+]
 
 
 class ExplorationLog(BaseCallback):
@@ -57,6 +63,44 @@ class ExplorationLog(BaseCallback):
                 self.logger.record(f"exploration/{name}", loss)
         self._bonuses.clear()
         self._added.clear()
+
+
+class ImitationLog(BaseCallback):
+    """Logs `imitation/...` once a rollout, for any algorithm and the imitation reward.
+
+    `imitation/reward_mean` is the mean imitation reward of a step; of the episodes that ended,
+    `imitation/share_mean` and `_max` are the share of the checkpoints that they reached, and
+    `imitation/checkpoint_max` is the furthest checkpoint that any step was at, from 0.
+
+    Example:
+        >>> callback = ImitationLog()  # model.learn(..., callback=callback)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rewards: list[float] = []
+        self._shares: list[float] = []
+        self._furthest = -1
+
+    def _on_step(self) -> bool:
+        for info, done in zip(self.locals["infos"], self.locals["dones"], strict=True):
+            if "imitation_reward" in info:
+                self._rewards.append(info["imitation_reward"])
+                self._furthest = max(self._furthest, int(info["imitation_checkpoint"]))
+                if done:
+                    self._shares.append(info["imitation_share"])
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if self._rewards:
+            self.logger.record("imitation/reward_mean", float(np.mean(self._rewards)))
+            self.logger.record("imitation/checkpoint_max", self._furthest)
+        if self._shares:
+            self.logger.record("imitation/share_mean", float(np.mean(self._shares)))
+            self.logger.record("imitation/share_max", float(np.max(self._shares)))
+        self._rewards.clear()
+        self._shares.clear()
+        self._furthest = -1
 
 
 class CurriculumLog(BaseCallback):

@@ -3,5 +3,6 @@
 from hxwrappers.vector.cnd_bonus import CNDBonus
 from hxwrappers.vector.rnd_bonus import RNDBonus
 from hxwrappers.vector.sticky_actions import StickyActions
+from hxwrappers.vector.youtube_imitation_reward import YouTubeImitationReward
 
-__all__ = ["CNDBonus", "RNDBonus", "StickyActions"]
+__all__ = ["CNDBonus", "RNDBonus", "StickyActions", "YouTubeImitationReward"]

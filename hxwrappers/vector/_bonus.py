@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from hxwrappers.novelty.model import NoveltyModel
+from hxwrappers.vector._entries import with_entries
 from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
 from hxwrappers.vector._reached import reached_observations
 from hxwrappers.wrappers._bonus import model_seed
@@ -81,36 +82,10 @@ class NoveltyBonus(HoldsModel, VectorWrapper[Any, Any, Any, Any, Any]):
             "intrinsic_reward": bonuses,
             "reward_bonus": added,
         }
-        infos = _with_entries(infos, entries, real)
+        infos = with_entries(infos, entries, real)
         return observations, extrinsic + added, terminations, truncations, infos
 
     def _remember(self, observations: Any) -> None:
         if self.model.uses_previous:
             part = observations if self._key is None else observations[self._key]
             self._previous = np.array(part)
-
-
-def _with_entries(
-    infos: dict[str, Any], entries: dict[str, np.ndarray], real: np.ndarray
-) -> dict[str, Any]:
-    """Add the entries of a bonus, on top of those of a bonus below it.
-
-    They stand at the top level for every real step, and once more in `final_info` where the
-    environment has one, which is where single wrappers would leave those of a last step.
-    """
-    merged = dict(infos)
-    for name, values in entries.items():
-        below = infos.get(name)
-        if below is None:
-            merged[name] = values
-        elif name != "extrinsic_reward":
-            merged[name] = below + values
-        merged[f"_{name}"] = real.copy()
-    if "final_info" in infos:
-        ended = infos["_final_info"]
-        final = dict(infos["final_info"])
-        for name in entries:
-            final[name] = np.where(ended, merged[name], 0.0)
-            final[f"_{name}"] = ended.copy()
-        merged["final_info"] = final
-    return merged

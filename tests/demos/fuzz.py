@@ -165,13 +165,13 @@ class Fuzz:
         import_openai_demo(path, game="pong")
 
 
-def run(first: int, count: int) -> dict[str, int]:
-    """Run mutations in a child process.
+def run(first: int, count: int, module: str = "tests.demos.fuzz") -> dict[str, int]:
+    """Run the mutations of a module in a child process.
 
     Raises:
         AssertionError: The child ended in any other way than by finishing.
     """
-    command = [sys.executable, "-m", "tests.demos.fuzz", "--child", str(first), str(count)]
+    command = [sys.executable, "-m", module, "--child", str(first), str(count)]
     child = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = child.stdout.splitlines()
     if child.returncode or not lines or not lines[-1].startswith("{"):
@@ -182,10 +182,10 @@ def run(first: int, count: int) -> dict[str, int]:
     return outcomes
 
 
-def _child(first: int, count: int) -> None:
+def _child(first: int, count: int, kind: Any) -> None:
     outcomes: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        fuzz = Fuzz(Path(folder))
+        fuzz = kind(Path(folder))
         for number in range(first, first + count):
             _say(f"mutation {number}")
             outcome = fuzz.run(number)
@@ -198,8 +198,13 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-if __name__ == "__main__":
+def main(kind: Any, module: str) -> None:
+    """Run as a program: so many mutations, or the part of them that a child process does."""
     if sys.argv[1] == "--child":
-        _child(int(sys.argv[2]), int(sys.argv[3]))
+        _child(int(sys.argv[2]), int(sys.argv[3]), kind)
     else:
-        _say(str(run(0, int(sys.argv[1]))))
+        _say(str(run(0, int(sys.argv[1]), module)))
+
+
+if __name__ == "__main__":
+    main(Fuzz, "tests.demos.fuzz")

@@ -1,0 +1,163 @@
+"""The commands `hxw video make` and `hxw video decode`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields, make_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from tqdm import tqdm
+
+import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
+from hxwrappers.demos import Demo, make_environment, shipped, shipped_names
+from hxwrappers.demos.film import film_demo, film_rates
+from hxwrappers.video.clip import Clip, Progress
+from hxwrappers.video.make import make_video
+from hxwrappers.video.style import Style
+from hxwrappers.video.truth import truth_path
+
+__all__ = ["COMMANDS", "frame_bar", "load_demo"]
+
+if TYPE_CHECKING:
+    StyleOptions = Style
+else:
+    # An option for every attribute of a style, which is left to the style where it is not given.
+    _kinds = {"int": int | None, "float": float | None}
+    StyleOptions = make_dataclass(
+        "StyleOptions",
+        [(field.name, _kinds[field.type], None) for field in fields(Style)],
+        namespace={"__doc__": Style.__doc__},
+    )
+_AS_DRAWN = StyleOptions()
+
+
+def make(
+    out: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    demo: str,
+    style: Literal["plain", "stranger"] = "stranger",
+    seed: int = 0,
+    start: int = 0,
+    stop: int | None = None,
+    sound: bool = True,
+    options: Annotated[StyleOptions, tyro.conf.arg(name="")] = _AS_DRAWN,
+) -> None:
+    """Make a video of a demonstration with the game's own sound, as a stranger might upload it.
+
+    Which step it shows at which time is written beside it, to a file ending in .truth.json.
+
+    Args:
+        out: The video to write: .mp4, .mkv or .webm.
+        demo: A demonstration's file, or the name of one that comes with the library.
+        style: The game's picture as it is, or everything a little different, by the seed.
+        seed: Seed of the style, of noise and of the cards.
+        start: The demonstration's step to begin at.
+        stop: The step to stop at.
+        sound: Whether the video has sound, where the game has.
+        options: Attributes of the style that shall not be left to it.
+    """
+    chosen = {name: value for name, value in asdict(options).items() if value is not None}
+    look = Style.of(chosen) if style == "plain" else Style.stranger(seed, **chosen)
+    demonstration = load_demo(demo)
+    env = make_environment(demonstration, render_mode="rgb_array")
+    rate, sample_rate = film_rates(env)
+    made = {"demo": demo, "command": shlex.join(["hxw", *sys.argv[1:]])}
+    with frame_bar() as progress:
+        truth = make_video(
+            out,
+            film_demo(demonstration, env, start=start, stop=stop),
+            look,
+            frames_per_second=rate,
+            sample_rate=sample_rate if sound else None,
+            seed=seed,
+            made=made,
+            progress=lambda done: progress(done, None),
+        )
+    env.close()
+    shown = int((truth.steps >= 0).sum())
+    print(
+        f"{out}: {len(truth.steps) / truth.frames_per_second:.1f} s, {look.width} x {look.height}, "
+        f"{look.frames_per_second:.4g} frames a second, {shown} of {len(truth.steps)} frames show "
+        f"the game; {truth_path(out).name} says which step when"
+    )
+
+
+def decode(
+    video: Annotated[Path, tyro.conf.Positional],
+    out: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    fps: float = 15.0,
+    size: tuple[int, int] = (140, 140),
+    crop: tuple[int, int, int, int] | None = None,
+    start: float = 0.0,
+    end: float | None = None,
+    sample_rate: int = 16_000,
+    accept_truncated: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+) -> None:
+    """Decode a part of a video to arrays, and say what was found.
+
+    Args:
+        video: Any video file.
+        out: The folder to write.
+        fps: Frames per second of the result; 15 is an Atari game at frame skip 4.
+        size: Height and width of the result.
+        crop: Left, top, width and height of a window in the upright picture, in pixels; it may
+            exceed the picture.
+        start: The second to begin at.
+        end: The second to stop at.
+        sample_rate: Samples of sound per second.
+        accept_truncated: Use a video that ends before the end that it declares.
+        as_json: Print one JSON document instead.
+    """
+    clip = Clip(
+        video,
+        frames_per_second=fps,
+        size=size,
+        crop=crop,
+        start=start,
+        end=end,
+        sample_rate=sample_rate,
+        accept_truncated=accept_truncated,
+    )
+    facts = clip.facts()
+    with frame_bar() as progress:
+        decoded = clip.decode(out, progress=progress)
+    if as_json:
+        found = {"frames": len(decoded), "samples": len(decoded.sound)}
+        print(json.dumps({"folder": str(out), **found, "video": asdict(facts)}))
+        return
+    sound = f"{len(decoded.sound):,} samples of sound" if len(decoded.sound) else "no sound"
+    print(
+        f"{out}: {len(decoded)} frames of {size[1]} x {size[0]} in {decoded.seconds:.1f} s, "
+        f"{sound}; the video is {facts.width} x {facts.height}, {facts.codec} in "
+        f"{facts.container.split(',')[0]}"
+    )
+
+
+def load_demo(name: str) -> Demo:
+    """A demonstration from a file, or one that comes with the library by its name."""
+    return shipped(name) if name in shipped_names() else Demo.load(name)
+
+
+@contextmanager
+def frame_bar() -> Iterator[Progress]:
+    """A progress bar over frames, on stderr where that is a terminal."""
+    with tqdm(unit="frame", disable=None, leave=False) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+COMMANDS: dict[str, Any] = {"make": make, "decode": decode}

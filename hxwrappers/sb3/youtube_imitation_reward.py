@@ -1,0 +1,150 @@
+"""Reward for following a video, for Stable-Baselines3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+from typing_extensions import Unpack
+
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.sb3.vector_env import VectorEnvAdapter
+from hxwrappers.wrappers._bonus import bonus_info
+from hxwrappers.wrappers._imitation import (
+    Demonstration,
+    Imitates,
+    ImitationSettings,
+    PathOrEmbedder,
+)
+
+__all__ = ["VecYouTubeImitationReward"]
+
+
+class VecYouTubeImitationReward(Imitates, VecEnvWrapper):
+    """`hxwrappers.YouTubeImitationReward` for a Stable-Baselines3 vector environment.
+
+    The frames of all environments are embedded in one forward pass. They are RGB and come from
+    `info["frame"]` (put `hxwrappers.FrameInInfo` around each environment, for example as the
+    `wrapper_class` of `make_vec_env`) or from the observations. With `observe_progress=True` use a
+    policy for Dict observations (`"MultiInputPolicy"`). `ImitationLog` logs `imitation/...`.
+
+    Keep `Monitor` or `VecMonitor` inside, so that episode returns stay extrinsic, and
+    `VecNormalize(norm_reward=True)` away: it would rescale both rewards together.
+
+    Args:
+        venv: The vector environment. Around `from_vector_env` frames come from observations only;
+            otherwise wrap the inner environment in `hxwrappers.vector.YouTubeImitationReward`.
+        demonstration: As in `hxwrappers.YouTubeImitationReward`.
+        embedder: Likewise.
+        **settings: Likewise; `frames` is `"info"` by default, and cannot be `"render"`. The frame
+            rate of the environments is taken to be that of the demonstration unless
+            `steps_per_second` says otherwise.
+
+    Raises:
+        InvalidArgumentError: A setting is out of range.
+        InvalidSpaceError: Observations shall be the frames and are no RGB pictures.
+        VideoError: The demonstration is not what it should be.
+        CheckpointError: The embedder's file is unreadable or of something else.
+
+    Example:
+        >>> import ale_py, torch
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> from hxwrappers import FrameInInfo
+        >>> from hxwrappers.video.checkpoints import Checkpoints
+        >>> class Red:
+        ...     frame_size, history, dimension = (10, 10), 1, 2
+        ...     def embed(self, stacks):
+        ...         return torch.ones(len(stacks), 2)
+        >>> track = Checkpoints(torch.ones(3, 2) / 2**0.5, torch.zeros(2), torch.arange(3), 15.0)
+        >>> kwargs = {"render_mode": "rgb_array"}
+        >>> venv = make_vec_env("ALE/Pong-v5", 2, wrapper_class=FrameInInfo, env_kwargs=kwargs)
+        >>> venv = VecYouTubeImitationReward(venv, track, Red())
+        >>> _ = venv.reset()
+        >>> [info["imitation_checkpoint"] for info in venv.step(np.zeros(2, int))[3]]
+        [0, 0]
+    """
+
+    def __init__(
+        self,
+        venv: VecEnv,
+        demonstration: Demonstration,
+        embedder: PathOrEmbedder,
+        **settings: Unpack[ImitationSettings],
+    ) -> None:
+        super().__init__(venv)
+        self._imitate(
+            demonstration,
+            embedder,
+            venv.observation_space,
+            venv.num_envs,
+            settings,
+            can_render=False,
+        )
+        if self._source.kind == "info" and isinstance(venv.unwrapped, VectorEnvAdapter):
+            raise InvalidArgumentError(
+                "from_vector_env does not hand on the infos of resets, so that the frames cannot "
+                "come from there. Wrap the vector environment inside it in "
+                'hxwrappers.vector.YouTubeImitationReward, or use frames="observation".'
+            )
+        self.observation_space = self._space(venv.observation_space)
+
+    def reset(self) -> VecEnvObs:
+        """Begin episodes, with all checkpoints still to be reached."""
+        observations = self.venv.reset()
+        self._begin(observations, np.ones(self.num_envs, np.bool_))
+        seen: VecEnvObs = self._observed(observations, self.imitation.progress)
+        return seen
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step, and add the rewards for checkpoints that are reached."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        bonuses = self.imitation.score(self._reached(observations, dones, infos))
+        added = self._added(rewards.astype(np.float64), bonuses)
+        last, share = self.imitation.last.tolist(), self.imitation.share.tolist()
+        infos = [
+            {
+                **info,
+                **bonus_info(info, float(rewards[lane]), float(bonuses[lane]), float(added[lane])),
+                "imitation_reward": float(bonuses[lane]),
+                "imitation_checkpoint": last[lane],
+                "imitation_share": share[lane],
+            }
+            for lane, info in enumerate(infos)
+        ]
+        for lane in np.flatnonzero(dones):
+            final = infos[lane]["terminal_observation"]
+            infos[lane]["terminal_observation"] = self._observed(
+                final, self.imitation.progress[lane]
+            )
+        self._begin(observations, np.asarray(dones, np.bool_))
+        seen: VecEnvObs = self._observed(observations, self.imitation.progress)
+        return seen, (rewards + added).astype(np.float32), dones, infos
+
+    def _reached(
+        self, observations: VecEnvObs, dones: np.ndarray, infos: Sequence[Mapping[str, Any]]
+    ) -> npt.NDArray[np.uint8]:
+        """The frames that the steps led to, those of the ends of episodes included."""
+        if self._source.kind == "info":
+            return np.stack([self._source.of_info(info) for info in infos])
+        frames = self._source.of_observation(observations)
+        if dones.any():
+            frames = frames.copy()
+            for lane in np.flatnonzero(dones):
+                final = infos[int(lane)]["terminal_observation"]
+                frames[lane] = self._source.of_observation(final)
+        return frames
+
+    def _begin(self, observations: VecEnvObs, beginning: npt.NDArray[np.bool_]) -> None:
+        lanes = np.flatnonzero(beginning)
+        if not len(lanes):
+            return
+        if self._source.kind == "info":
+            first = self.venv.unwrapped.reset_infos
+            frames = np.stack([self._source.of_info(first[lane]) for lane in lanes.tolist()])
+        else:
+            frames = self._source.of_observation(observations)[lanes]
+        self.imitation.begin(frames, lanes, with_progress=self._observe_progress)

@@ -1,0 +1,241 @@
+"""A part of a video file, decoded to frames of one size at a steady rate, with its sound."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hxwrappers.errors import EmptyClipError, InvalidArgumentError, VideoFileError
+from hxwrappers.video.decoded import DecodedClip, write_facts
+from hxwrappers.video.folders import ArrayFile, new_folder
+from hxwrappers.video.pictures import Crop, picture_of
+from hxwrappers.video.reading import VideoFacts, probe, timed_frames
+from hxwrappers.video.sound import sound_pieces
+from hxwrappers.video.timeline import frames_until, steady
+
+__all__ = ["Clip", "Progress", "default_cache"]
+
+Progress = Callable[[int, "int | None"], object]
+"""Called with the number of frames decoded so far and that of all, where it is known."""
+
+_PIECE = 1 << 20
+_IDENTITY_BYTES = 1 << 16
+_CACHE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A part of a video file, to be decoded.
+
+    Any file that PyAV reads: mp4, mkv, webm and more, of a steady or variable frame rate, of odd
+    sizes, with or without sound; rotated ones are turned upright. Time counts from the first frame
+    that the file shows, for the sound as well. Only one frame is in memory at a time.
+
+    Args:
+        path: The video file.
+        frames_per_second: Rate of the decoded frames: each is the one that the video shows at its
+            time. 15 is an Atari game at frame skip 4.
+        size: Height and width of the decoded frames; the aspect is not kept. 140 x 140 is what
+            Aytar et al. 2018, arXiv 1805.11592, section 5, take random crops of.
+        crop: Left, top, width and height of a window in pixels of the upright picture, of which
+            the frames are made; black where it exceeds the picture, negative numbers included.
+        start: Second to begin at.
+        end: Second to stop at; the video's end where None.
+        sample_rate: Samples of sound per second.
+        longest: Refuse a video that shows more seconds than this, as a damaged one may claim to.
+        accept_truncated: Use a video that ends before the end that it declares.
+
+    Raises:
+        InvalidArgumentError: A number is out of range.
+
+    Example:
+        A video of 2 seconds, whose frames get brighter, and its second half at 5 frames a second:
+
+        >>> import tempfile
+        >>> from hxwrappers.video.writing import Part, write_video
+        >>> path = tempfile.mkdtemp() + "/brighter.mkv"
+        >>> parts = [Part(np.full((48, 64, 3), 4 * grey, np.uint8)) for grey in range(60)]
+        >>> write_video(path, parts, frames_per_second=30.0, size=(48, 64), lossless=True)
+        60
+        >>> clip = Clip(path, frames_per_second=5.0, size=(24, 32), start=1.0)
+        >>> [round(frame.mean() / 4) for frame in clip.frames()]
+        [30, 36, 42, 48, 54]
+    """
+
+    path: str | os.PathLike[str]
+    frames_per_second: float = 15.0
+    size: tuple[int, int] = (140, 140)
+    crop: tuple[int, int, int, int] | None = None
+    start: float = 0.0
+    end: float | None = None
+    sample_rate: int = 16_000
+    longest: float = 4 * 3600.0
+    accept_truncated: bool = False
+
+    def __post_init__(self) -> None:
+        for what, holds in (
+            ("frames_per_second", 0 < self.frames_per_second <= 1000),
+            ("size", all(0 < side <= 4096 for side in self.size)),
+            ("start", 0 <= self.start < math.inf),
+            ("end", self.end is None or self.start < self.end < math.inf),
+            ("sample_rate", 1000 <= self.sample_rate <= 384_000),
+            ("longest", 0 < self.longest < math.inf),
+        ):
+            if not holds:
+                raise InvalidArgumentError(
+                    f"The {what} of a clip cannot be {getattr(self, what)!r}. Rates and sizes are "
+                    "positive, a crop window is (left, top, width, height), and 0 <= start < end."
+                )
+
+    def facts(self) -> VideoFacts:
+        """What the file says about itself.
+
+        Raises:
+            VideoFileError: The file is missing, no video, or damaged.
+            NoVideoStreamError: It has no moving pictures.
+            EmptyClipError: It has not a single frame.
+        """
+        return probe(self.path)
+
+    def frames(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Decode the frames, one after the other.
+
+        Yields:
+            Frames, `(*size, 3)`, RGB, `uint8`. The same array comes again where the video shows
+            one frame for long.
+
+        Raises:
+            VideoFileError: The file is missing, no video, or damaged.
+            NoVideoStreamError: It has no moving pictures.
+            TruncatedVideoError: It ends well before the end that it declares.
+            EmptyClipError: It shows nothing between start and end.
+            CropError: The crop window lies wholly outside the picture.
+        """
+        return self._frames(self.facts())
+
+    def decode(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        cache: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> DecodedClip:
+        """Decode frames and sound to files, and give them as memory maps.
+
+        Without a folder the result is kept in the cache, under a name made of the file's identity
+        and the clip's settings; the next time it is there at once. Either way the files are
+        complete or not there, whatever happens while they are written.
+
+        Args:
+            folder: Where to keep the result, instead of the cache; what is there is replaced.
+            cache: The folder of the cache; `default_cache()` where None.
+            progress: Called after each frame.
+
+        Returns:
+            The clip. Its sound is as long as its frames, or empty where the file has none.
+
+        Raises:
+            VideoError: As `frames` does.
+            OSError: The folder cannot be written to or the disk is full.
+        """
+        if folder is not None:
+            return self._decode_to(Path(folder), progress)
+        kept = (default_cache() if cache is None else Path(cache)) / self._key()
+        if (kept / "clip.json").is_file():
+            return DecodedClip.load(kept)
+        return self._decode_to(kept, progress)
+
+    def _frames(self, facts: VideoFacts) -> Iterator[npt.NDArray[np.uint8]]:
+        crop = None if self.crop is None else Crop(*self.crop)
+        if crop is not None:
+            crop.check(facts.width, facts.height)
+        found = steady(
+            timed_frames(self.path, facts, self.start, self.longest, self.accept_truncated),
+            lambda frame: picture_of(frame, crop, self.size),
+            self.frames_per_second,
+            self.start,
+            self.end,
+        )
+        number = -1
+        for number, frame in enumerate(found):  # noqa: B007 - whether there was any
+            yield frame
+        if number < 0:
+            length = "" if facts.seconds is None else f"; the video has {facts.seconds:.1f} s"
+            raise EmptyClipError(
+                f"{os.fspath(self.path)} shows nothing between {self.start:g} s and "
+                f"{'its end' if self.end is None else f'{self.end:g} s'}{length}."
+            )
+
+    def _decode_to(self, target: Path, progress: Progress | None) -> DecodedClip:
+        facts = self.facts()
+        total = self._expected(facts)
+        with new_folder(target) as temporary:
+            with ArrayFile(temporary / "frames.npy", np.uint8, (*self.size, 3)) as frames:
+                for frame in self._frames(facts):
+                    frames.append(frame[None])
+                    if progress is not None:
+                        progress(frames.items, total)
+            samples = round(frames.items * self.sample_rate / self.frames_per_second)
+            _write_sound(
+                temporary / "sound.npy",
+                sound_pieces(self.path, facts.origin + self.start, samples, self.sample_rate),
+            )
+            name = Path(self.path).stem
+            write_facts(temporary, name, self.frames_per_second, self.sample_rate)
+        return DecodedClip.load(target)
+
+    def _expected(self, facts: VideoFacts) -> int | None:
+        stop = facts.seconds if self.end is None else self.end
+        if facts.seconds is not None and stop is not None:
+            stop = min(stop, facts.seconds)
+        return None if stop is None else frames_until(stop - self.start, self.frames_per_second)
+
+    def _key(self) -> str:
+        settings = {**asdict(self), "path": None, "version": _CACHE_VERSION}
+        identity = f"{_identity(Path(self.path))} {sorted(settings.items(), key=str)}"
+        return f"{Path(self.path).stem[:40]}-{sha256(identity.encode()).hexdigest()[:24]}"
+
+
+def default_cache() -> Path:
+    """The cache of decoded clips: `hxwrappers/clips` in `$XDG_CACHE_HOME` or `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "hxwrappers" / "clips"
+
+
+def _identity(path: Path) -> str:
+    """Tells files apart without reading an hour of video: size, time of change, three parts."""
+    try:
+        facts = path.stat()
+        digest = sha256()
+        with path.open("rb") as file:
+            for at in (0, facts.st_size // 2, max(0, facts.st_size - _IDENTITY_BYTES)):
+                file.seek(at)
+                digest.update(file.read(_IDENTITY_BYTES))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise VideoFileError(f"There is no video file at {path}.") from error
+    return f"{facts.st_size} {facts.st_mtime_ns} {digest.hexdigest()}"
+
+
+def _write_sound(path: Path, pieces: Iterator[npt.NDArray[np.float32]]) -> None:
+    """Write sound with its mean taken off, which is known only at its end."""
+    total = 0.0
+    with ArrayFile(path, np.float32, ()) as file:
+        for piece in pieces:
+            total += float(piece.sum(dtype=np.float64))
+            file.append(piece)
+    if not file.items:
+        return
+    mean = np.float32(total / file.items)
+    # Not through a memory map, which would hold an hour of sound in memory.
+    with path.open("rb+") as raw:
+        raw.seek(-file.items * mean.itemsize, os.SEEK_END)
+        while data := raw.read(_PIECE):
+            raw.seek(-len(data), os.SEEK_CUR)
+            raw.write(np.clip(np.frombuffer(data, np.float32) - mean, -1.0, 1.0).tobytes())

@@ -1,0 +1,136 @@
+"""Making a video of a game as a stranger might have uploaded it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from fractions import Fraction
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hxwrappers.errors import EmptyClipError
+from hxwrappers.video.style import Style
+from hxwrappers.video.styler import Styler
+from hxwrappers.video.truth import NO_STEP, Truth, truth_path
+from hxwrappers.video.writing import Part, write_video
+
+__all__ = ["GameShot", "make_video"]
+
+_Picture = npt.NDArray[np.uint8]
+_Sound = npt.NDArray[np.float32]
+GameShot = tuple[int, _Picture, _Sound | None]
+"""The step of the demonstration, the game's picture, and the sound while it is shown."""
+
+
+def make_video(
+    path: str | os.PathLike[str],
+    shots: Iterable[GameShot],
+    style: Style | None = None,
+    *,
+    frames_per_second: float = 60.0,
+    sample_rate: int | None = 30_720,
+    seed: int = 0,
+    made: Mapping[str, Any] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Truth:
+    """Write a video of a game, and beside it which step it shows at which time.
+
+    Args:
+        path: The video: `.mp4`, `.mkv` or `.webm`. The truth goes into a file of the same name
+            ending in `.truth.json`.
+        shots: The game's frames in order, with their sound; taken one by one.
+        style: How the video looks and sounds; plainly where None.
+        frames_per_second: Rate of the shots.
+        sample_rate: Samples a second of their sound; None writes a video without sound.
+        seed: Of noise and cards.
+        made: Further facts for the truth, as JSON values.
+        progress: Called with the number of frames written, for each.
+
+    Returns:
+        The truth.
+
+    Raises:
+        EmptyClipError: There are no shots after the part that the style skips.
+        InvalidArgumentError: The path's ending or a number of the style cannot be written.
+        gymnasium.error.DependencyNotInstalled: PyAV is not installed.
+        OSError: The folder cannot be written to or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> grey = np.full((210, 160, 3), 90, np.uint8)
+        >>> shots = [(step, grey, np.zeros(512, np.float32)) for step in range(60)]
+        >>> style = Style(frames_per_second=30.0, intro_seconds=0.5)
+        >>> truth = make_video(tempfile.mkdtemp() + "/grey.mp4", shots, style)
+        >>> truth.step_at([0.4, 0.5, 1.0, 1.49]).tolist()
+        [-1, 0, 30, 58]
+    """
+    style = Style() if style is None else style
+    styler = Styler(style, np.random.default_rng([seed, 1]))
+    steps: list[int] = []
+    source = Fraction(frames_per_second).limit_denominator(1001)
+    rate = Fraction(style.frames_per_second).limit_denominator(1001)
+
+    def parts() -> Iterator[Part]:
+        for tick, (step, draw, sound) in enumerate(_ticks(shots, styler, source, sample_rate)):
+            yield Part(sound=sound)
+            # Frame n of the video is shown from n / rate on, and shows what the game shows then.
+            while len(steps) * source < (tick + 1) * rate:
+                steps.append(step)
+                yield Part(frame=draw())
+
+    write_video(
+        path,
+        parts(),
+        frames_per_second=float(rate),
+        size=(style.height, style.width),
+        source_rate=sample_rate,
+        sound_rate=style.sound_rate,
+        crf=style.crf,
+        progress=progress,
+    )
+    truth = Truth(
+        float(rate),
+        np.array(steps, np.int64),
+        {**(made or {}), "seed": seed, "style": asdict(style)},
+    )
+    truth.save(truth_path(path))
+    return truth
+
+
+_Tick = tuple[int, Callable[[], _Picture], _Sound | None]
+
+
+def _ticks(
+    shots: Iterable[GameShot], styler: Styler, source: Fraction, sample_rate: int | None
+) -> Iterator[_Tick]:
+    """What is shown and heard in each frame of the source's time, cards included."""
+    style = styler.style
+    yield from _card(styler, style.intro_seconds, source, sample_rate)
+    shown = False
+    for step, frame, sound in islice(shots, round(style.skip_seconds * source), None):
+        shown = True
+        heard = None if sound is None else styler.sound(sound)
+        yield step, partial(styler.picture, frame), heard
+    if not shown:
+        raise EmptyClipError(
+            f"There is nothing to show: the demonstration has no frame after its first "
+            f"{style.skip_seconds:g} s, which are skipped."
+        )
+    yield from _card(styler, style.outro_seconds, source, sample_rate)
+
+
+def _card(
+    styler: Styler, seconds: float, source: Fraction, sample_rate: int | None
+) -> Iterator[_Tick]:
+    ticks = round(seconds * source)
+    for tick in range(ticks):
+        music = None
+        if sample_rate is not None:
+            start, stop = (round(at * sample_rate / source) for at in (tick, tick + 1))
+            music = styler.music(start, stop, sample_rate)
+        yield NO_STEP, partial(styler.card, tick / ticks), music

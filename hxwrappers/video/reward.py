@@ -1,0 +1,168 @@
+"""The reward for following a demonstration video, for any number of agents at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hxwrappers.errors import CheckpointError, EmbedderError, InvalidArgumentError
+from hxwrappers.video.checkpoints import CheckpointMatcher, Checkpoints, FrameEmbedder
+from hxwrappers.video.history import FrameHistory
+
+__all__ = ["REWARD", "ImitationReward"]
+
+REWARD = 0.5
+"""What a checkpoint is worth; Aytar et al. 2018, arXiv 1805.11592, section 4."""
+
+
+class ImitationReward:
+    """Pays each agent for reaching the checkpoints of a demonstration, one after the other.
+
+    Aytar et al. 2018, arXiv 1805.11592, section 4. All agents of a step are embedded in one batch.
+
+    Args:
+        checkpoints: Where the demonstration leads along.
+        embedder: The one that the checkpoints were made with.
+        lanes: How many agents there are.
+        threshold: A cosine above this reaches a checkpoint, in [-1, 1].
+        tolerance: How many checkpoints may be passed over at once, 0 or more.
+        steps_per_second: How many steps of an agent are a second of the demonstration; as many as
+            it has frames where None.
+
+    Attributes:
+        progress: Distances to the next two checkpoints, `float32`, `(lanes, 2)`; see
+            `CheckpointMatcher.distances`. Of the last frame that was embedded.
+
+    Raises:
+        EmbedderError: The embedder is not that of the checkpoints.
+        InvalidArgumentError: A number is out of range.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        embedder: FrameEmbedder,
+        lanes: int = 1,
+        *,
+        threshold: float = 0.5,
+        tolerance: int = 1,
+        steps_per_second: float | None = None,
+    ) -> None:
+        rate = checkpoints.frames_per_second if steps_per_second is None else steps_per_second
+        if not (-1 <= threshold <= 1 and tolerance >= 0 and 0 < rate < math.inf):
+            raise InvalidArgumentError(
+                f"threshold {threshold}, tolerance {tolerance}, steps_per_second {rate}: the first "
+                "lies in [-1, 1], the second is 0 or more, the third positive."
+            )
+        if embedder.dimension != checkpoints.points.shape[1]:
+            raise EmbedderError(
+                f"The embedder gives {embedder.dimension} numbers a frame, the demonstration's "
+                f"checkpoints have {checkpoints.points.shape[1]}. Use the embedder that they were "
+                "made with."
+            )
+        self.checkpoints = checkpoints
+        self.embedder = embedder
+        self._matcher = CheckpointMatcher(len(checkpoints), lanes, threshold, tolerance)
+        self._history = FrameHistory(
+            lanes, embedder.frame_size, embedder.history, rate / checkpoints.frames_per_second
+        )
+        self.progress = np.zeros((lanes, 2), np.float32)
+
+    @property
+    def last(self) -> npt.NDArray[np.int64]:
+        """The checkpoint that each agent reached last in its episode, -1 for none, `(lanes,)`."""
+        return self._matcher.last.copy()
+
+    @property
+    def share(self) -> npt.NDArray[np.float64]:
+        """Which share of all checkpoints each agent has reached in its episode, `(lanes,)`."""
+        return np.asarray(self._matcher.reached.mean(axis=1), np.float64)
+
+    def begin(
+        self,
+        frames: npt.NDArray[np.uint8],
+        lanes: npt.NDArray[np.int64] | None = None,
+        *,
+        with_progress: bool = False,
+    ) -> None:
+        """Begin episodes.
+
+        Args:
+            frames: What the agents see first, `(number, height, width, 3)`, RGB, `uint8`.
+            lanes: The agents, `(number,)`; all where None.
+            with_progress: Whether to embed these frames, so that `progress` is of them.
+
+        Raises:
+            InvalidObservationError: The frames are of another shape or dtype.
+        """
+        lanes = self._lanes(lanes)
+        self._history.begin(frames, lanes)
+        self._matcher.begin(lanes)
+        if with_progress and len(lanes):
+            self.progress[lanes] = self._matcher.distances(self._similarities(lanes), lanes)
+
+    def score(
+        self, frames: npt.NDArray[np.uint8], lanes: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Reward agents for what they see after a step.
+
+        Args:
+            frames: What they see, `(number, height, width, 3)`, RGB, `uint8`.
+            lanes: The agents, `(number,)`; all where None.
+
+        Returns:
+            0.5 for each that reaches a checkpoint, 0 for the others, `(number,)`.
+
+        Raises:
+            InvalidObservationError: The frames are of another shape or dtype.
+        """
+        lanes = self._lanes(lanes)
+        if not len(lanes):
+            return np.zeros(0)
+        self._history.add(frames, lanes)
+        similarities = self._similarities(lanes)
+        matched = self._matcher.match(similarities, lanes)
+        self.progress[lanes] = self._matcher.distances(similarities, lanes)
+        return np.where(matched, REWARD, 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where each agent is in the demonstration, and what it saw last."""
+        return {
+            "points": self.checkpoints.points,
+            "matcher": self._matcher.state_dict(),
+            "history": self._history.state_dict(),
+            "progress": torch.tensor(self.progress),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave.
+
+        Raises:
+            CheckpointError: The state is of another demonstration or number of agents.
+        """
+        points, progress = state.get("points"), state.get("progress")
+        if not isinstance(points, torch.Tensor) or not torch.equal(points, self.checkpoints.points):
+            raise CheckpointError(
+                "The state belongs to another demonstration or embedder, or to none. Use those "
+                "that it was saved with."
+            )
+        if not isinstance(progress, torch.Tensor) or progress.shape != self.progress.shape:
+            raise CheckpointError(
+                f"The state is not one of {len(self.progress)} environments. Use as many as it was "
+                "saved with."
+            )
+        self._matcher.load_state_dict(state.get("matcher", {}))
+        self._history.load_state_dict(state.get("history", {}))
+        self.progress[:] = progress.numpy()
+
+    def _similarities(self, lanes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        embeddings = self.embedder.embed(self._history.stacks(lanes))
+        return np.asarray(self.checkpoints.similarities(embeddings.float().cpu()).numpy())
+
+    def _lanes(self, lanes: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
+        return np.arange(len(self.progress)) if lanes is None else lanes
