@@ -64,6 +64,18 @@ class CellError(SearchError):
     """A cell function that cannot be found, fails, or returns something that is no cell."""
 
 
+class VideoError(HxWrappersError, ValueError):
+    """Base class of everything that can be wrong with videos and what is learned from them."""
+
+
+class EmbedderError(VideoError):
+    """Frames or clips of another shape than an embedder takes."""
+
+
+class PretrainingError(VideoError):
+    """Clips that an embedding cannot be learned from, or a training that cannot go on."""
+
+
 class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
 

@@ -1,0 +1,1 @@
+"""Core: what a video shows. Clips with sound, embeddings, alignment measures."""
