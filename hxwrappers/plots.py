@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
-__all__ = ["plot_features", "plot_history"]
+__all__ = ["load_pyplot", "plot_features", "plot_history", "save_figure"]
 
 PANELS = (
     ("return_mean", "episode return, mean of 100", "linear"),
@@ -32,7 +32,7 @@ def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "
     Raises:
         DependencyNotInstalled: matplotlib is missing.
     """
-    plt = _pyplot()
+    plt = load_pyplot()
     panels = [panel for panel in PANELS if any(panel[0] in row for row in rows)]
     columns = 3
     figure, axes = plt.subplots(
@@ -50,11 +50,14 @@ def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "
         axis.set(title=label, xlabel="steps", yscale=scale)
         axis.grid(alpha=0.3)
     figure.suptitle(title)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_features(
-    features: Mapping[str, np.ndarray], labels: Sequence[int], path: Path, label: str = "room"
+    features: Mapping[str, np.ndarray],
+    labels: Sequence[int] | Sequence[str],
+    path: Path,
+    label: str = "room",
 ) -> None:
     """Draw features in two dimensions by t-SNE, coloured by a label, one panel for each set.
 
@@ -70,7 +73,7 @@ def plot_features(
     Raises:
         DependencyNotInstalled: matplotlib or scikit-learn is missing.
     """
-    plt = _pyplot()
+    plt = load_pyplot()
     try:
         from sklearn.manifold import TSNE  # noqa: PLC0415
     except ImportError as error:
@@ -89,10 +92,15 @@ def plot_features(
     figure.legend(
         handles, [str(value) for value in names], title=label, loc="center right", fontsize=8
     )
-    _save(figure, path, rect=(0, 0, 0.92, 1))
+    save_figure(figure, path, rect=(0, 0, 0.92, 1))
 
 
-def _pyplot() -> Any:
+def load_pyplot() -> Any:
+    """Import matplotlib's pyplot for pictures that go to files.
+
+    Raises:
+        DependencyNotInstalled: matplotlib is missing.
+    """
     try:
         import matplotlib as mpl  # noqa: PLC0415
     except ImportError as error:
@@ -105,8 +113,17 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _save(figure: Any, path: Path, rect: tuple[float, float, float, float] = (0, 0, 1, 1)) -> None:
+def save_figure(
+    figure: Any, path: Path, rect: tuple[float, float, float, float] = (0, 0, 1, 1)
+) -> None:
+    """Write a figure to a file and close it; missing folders are made.
+
+    Args:
+        figure: The figure.
+        path: The picture to write.
+        rect: What part of the figure the axes may fill: left, bottom, right, top.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.tight_layout(rect=rect)
     figure.savefig(path, dpi=130)
-    _pyplot().close(figure)
+    load_pyplot().close(figure)

@@ -18,7 +18,7 @@ from hxwrappers.video.augmentation import colour_map, cut, draw_window
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.sampling import SoundSampler, TemporalSampler
 from hxwrappers.video.settings import PretrainingSettings
-from hxwrappers.video.sound import SoundFrontEnd, frame_levels
+from hxwrappers.video.spectrograms import SoundFrontEnd, frame_levels
 from hxwrappers.video.stacks import history_of, network_input
 
 __all__ = ["Batch", "BatchMaker", "made_ahead"]

@@ -10,7 +10,7 @@ from hxwrappers._ranges import require_range
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video.architecture import Architecture
 from hxwrappers.video.sampling import PUBLISHED_INTERVALS, Intervals, check_intervals
-from hxwrappers.video.sound import SoundSettings
+from hxwrappers.video.spectrograms import SoundSettings
 
 __all__ = ["OBJECTIVES", "PRESETS", "PretrainingSettings", "preset"]
 

@@ -42,7 +42,7 @@ def resize_frames(frames: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.N
     """
     if frames.shape[1:3] == size:
         return frames
-    planes = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    planes = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2)
     resized = functional.interpolate(planes, size, mode="bilinear", antialias=True)
     return np.ascontiguousarray(resized.permute(0, 2, 3, 1).numpy())
 
@@ -60,8 +60,7 @@ def network_input(stacks: Tensor) -> Tensor:
         stacks: `(batch, history, side, side, 3)`, `uint8` or `float32` in [0, 255].
 
     Returns:
-        `(batch, 3 * history, side, side)` with channels last in memory, `float32`, [-0.5, 0.5].
+        `(batch, 3 * history, side, side)`, `float32`, in [-0.5, 0.5].
     """
-    batch, history, rows, columns, _ = stacks.shape
-    merged = stacks.permute(0, 2, 3, 1, 4).reshape(batch, rows, columns, 3 * history)
-    return merged.permute(0, 3, 1, 2).float().div_(255.0).sub_(0.5)
+    planes = stacks.permute(0, 1, 4, 2, 3).flatten(1, 2)
+    return planes.float().div_(255.0).sub_(0.5)
