@@ -1,5 +1,7 @@
 """The networks have the published sizes, counted by hand."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -21,7 +23,7 @@ def test_phi_has_the_published_sizes():
 
 def test_psi_has_the_published_sizes():
     widths = [256, 32, 64, 128, 256]
-    convolutions = sum(8 * a * b + 2 * b for a, b in zip(widths, widths[1:], strict=False))
+    convolutions = sum(8 * a * b + 2 * b for a, b in itertools.pairwise(widths))
     # 137 columns halve to 68, 34, 17 and 8.
     linear = (256 * 8) * 1024 + 1024
     assert parameters(AudioNet(Architecture())) == convolutions + linear

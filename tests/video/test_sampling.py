@@ -54,7 +54,9 @@ def test_a_clip_must_be_longer_than_the_longest_gap():
         TemporalSampler([201, 200], names=["a", "b"])
 
 
-@pytest.mark.parametrize("intervals", [((0, 1),), ((0, 2), (2, 3)), ((3, 1), (4, 5)), ((-1, 0),) * 2])
+@pytest.mark.parametrize(
+    "intervals", [((0, 1),), ((0, 2), (2, 3)), ((3, 1), (4, 5)), ((-1, 0),) * 2]
+)
 def test_intervals_that_make_no_sense_are_refused(intervals):
     check_intervals(PUBLISHED_INTERVALS)
     with pytest.raises(InvalidArgumentError):
