@@ -41,7 +41,7 @@ def pretrain(
     preset: str = "paper",
     objective: str = "both",
     steps: int | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     learning_rate: float | None = None,
     cmc_weight: float = 1.0,
     intervals: tuple[tuple[int, int], ...] = PUBLISHED_INTERVALS,
@@ -54,7 +54,7 @@ def pretrain(
     position: str = "centre",
     scale: str = "log",
     sound_backend: str = "auto",
-    head: str = "linear",
+    head: str | None = None,
     product_scale: float | None = None,
     augment_zoom: float | None = None,
     augment_colour: float | None = None,
@@ -76,7 +76,7 @@ def pretrain(
         preset: paper, as published, or small, which a CPU can train.
         objective: tdc learns from frames alone, cmc from frames and their sound, both from both.
         steps: Optimiser steps; the preset's where not given.
-        batch_size: Pairs in a step.
+        batch_size: Pairs in a step; the preset's where not given.
         learning_rate: Adam's learning rate; the preset's where not given.
         cmc_weight: Factor of the cross-modal loss.
         intervals: Shortest and longest gap in frames of each class.
@@ -89,7 +89,7 @@ def pretrain(
         position: Where a snippet of sound lies about its frame's time: centre or end.
         scale: Scale of the spectrograms: log or magnitude.
         sound_backend: What computes them: auto, torchaudio or torch.
-        head: What ends phi and psi: linear, batch_norm or relu.
+        head: What ends phi and psi: linear, batch_norm or relu; the preset's where not given.
         product_scale: Factor on the product of two embeddings; the preset's where not given.
         augment_zoom: How far a crop's height and width vary; the preset's where not given.
         augment_colour: Strength of random changes of colour; the preset's where not given.
@@ -103,6 +103,8 @@ def pretrain(
     """
     optional = {
         "steps": steps,
+        "batch_size": batch_size,
+        "head": head,
         "learning_rate": learning_rate,
         "product_scale": product_scale,
         "augment_zoom": augment_zoom,
@@ -111,7 +113,6 @@ def pretrain(
     settings = settings_of(
         preset,
         objective=objective,
-        batch_size=batch_size,
         cmc_weight=cmc_weight,
         intervals=intervals,
         negative_seconds=negative_seconds,
@@ -123,7 +124,6 @@ def pretrain(
         position=position,
         scale=scale,
         backend=sound_backend,
-        head=head,
         precision=precision,
         seed=seed,
         **{name: value for name, value in optional.items() if value is not None},

@@ -103,8 +103,10 @@ _SMALL: dict[str, Any] = {
     "hidden": 256,
     "dimension": 256,
     "sound_channels": (16, 32, 64, 64),
+    "head": "batch_norm",
     "product_scale": 256.0,
     "steps": 4000,
+    "learning_rate": 1e-3,
 }
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "small": _SMALL}
 """What each preset changes of the published settings."""
