@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from tqdm import tqdm
 
+from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
 from hxwrappers.errors import InvalidArgumentError
 
@@ -98,7 +96,7 @@ def search(
             bar.update(progress.steps - bar.n)
             bar.set_postfix_str(_in_words(progress), refresh=False)
 
-        with _stopped_by_interrupt(found):
+        with stopped_by_interrupt(found.stop):
             progress = found.run(Limits(seconds, steps, score, rooms), show)
     if progress.workers_lost:
         print(f"hxw: {progress.workers_lost} workers died and were replaced", file=sys.stderr)
@@ -134,23 +132,3 @@ def _arguments(pairs: tuple[str, ...]) -> dict[str, Any]:
         except ValueError:
             arguments[name] = text
     return arguments
-
-
-@contextmanager
-def _stopped_by_interrupt(found: Search) -> Iterator[None]:
-    """Let the first Ctrl-C end the search in good order; a second one ends the command."""
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        found.stop()
-
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        signal.signal(signal.SIGINT, stop)
-    except ValueError:  # not the main thread, where Ctrl-C does not arrive anyway
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

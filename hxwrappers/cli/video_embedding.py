@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -16,6 +17,7 @@ import tyro
 from gymnasium.error import DependencyNotInstalled
 from tqdm import tqdm
 
+from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.errors import EmbedderError
 from hxwrappers.plots import plot_features
 from hxwrappers.video.alignment import embed_clips, measure_alignment
@@ -144,15 +146,19 @@ def pretrain(
                 for name, value in means.items():
                     log.add_scalar(f"pretraining/{name}", value, step)
 
-        try:
-            while training.step < settings.steps:
+        stopping = threading.Event()
+
+        def stop() -> None:
+            stopping.set()
+            training.stop()
+
+        with stopped_by_interrupt(stop):
+            while training.step < settings.steps and not stopping.is_set():
                 due = checkpoint_every - training.step % checkpoint_every
                 count = min(due, settings.steps - training.step)
                 training.run(count, progress=show, report_every=report_every)
                 if checkpoint is not None:
                     training.save(checkpoint)
-        except KeyboardInterrupt:
-            print(f"hxw: stopped after {training.step} steps", file=sys.stderr)
     training.embedder(command=shlex.join(["hxw", *sys.argv[1:]])).save(out)
     print(f"{out}: {training.step} steps; {_in_words(last)}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -159,7 +159,7 @@ class BatchMaker:
 
 def made_ahead(
     make: Callable[[int], _Made], start: int, stop: int, *, ahead: int = _AHEAD
-) -> Iterator[_Made]:
+) -> Generator[_Made, None, None]:
     """Make things one after the other in a thread, a few ahead of the one that is asked for.
 
     Args:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError
+from hxwrappers.errors import CheckpointError, PretrainingError
 from hxwrappers.video.batches import Batch, BatchMaker, made_ahead
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Embedder
@@ -60,6 +62,7 @@ class Pretraining:
         self.device = torch.device(device)
         self.settings = settings
         self.step = 0
+        self._stopping = False
         self._clips = [[clip.name, len(clip)] for clip in clips]
         self._batches = BatchMaker(clips, settings)
         architecture = settings.architecture
@@ -85,7 +88,7 @@ class Pretraining:
         progress: Callable[[int, Mapping[str, float]], object] | None = None,
         report_every: int = 50,
     ) -> None:
-        """Make optimiser steps.
+        """Make optimiser steps, until they are made or `stop` is called.
 
         Args:
             steps: How many.
@@ -94,21 +97,35 @@ class Pretraining:
                 `cmc_accuracy` as far as they are learned, and `samples_per_second`, frames and
                 sounds together.
             report_every: Steps between two calls.
+
+        Raises:
+            PretrainingError: The loss is no number any more.
         """
         self._networks.train()
+        self._stopping = False
         sums: dict[str, Tensor] = {}
         samples, counted, since = 0, 0, time.perf_counter()
         last = self.step + steps
-        for batch in made_ahead(self._batches.make, self.step, last):
-            for name, value in self.learn(batch.to(self.device)).items():
-                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
-            counted += 1
-            samples += len(batch.stacks) + len(batch.sounds)
-            if progress is not None and (counted == report_every or self.step == last):
-                means = {name: float(total) / counted for name, total in sums.items()}
-                now = time.perf_counter()
-                progress(self.step, {**means, "samples_per_second": samples / (now - since)})
-                sums, samples, counted, since = {}, 0, 0, time.perf_counter()
+        with closing(made_ahead(self._batches.make, self.step, last)) as batches:
+            for batch in batches:
+                for name, value in self.learn(batch.to(self.device)).items():
+                    sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
+                counted += 1
+                samples += len(batch.stacks) + len(batch.sounds)
+                ended = self._stopping or self.step == last
+                if counted == report_every or ended:
+                    means = {name: float(total) / counted for name, total in sums.items()}
+                    self._check_finite(means["loss"])
+                    means["samples_per_second"] = samples / (time.perf_counter() - since)
+                    if progress is not None:
+                        progress(self.step, means)
+                    sums, samples, counted, since = {}, 0, 0, time.perf_counter()
+                if ended:
+                    return
+
+    def stop(self) -> None:
+        """Ask `run` to return after the step that it is making; it may be called from anywhere."""
+        self._stopping = True
 
     def learn(self, batch: Batch) -> dict[str, Tensor]:
         """Make one optimiser step on a batch; returns detached losses and accuracies."""
@@ -201,6 +218,13 @@ class Pretraining:
             said["cmc_accuracy"] = _accuracy(logits, batch.together)
             loss = loss + self.settings.cmc_weight * said["cmc_loss"]
         return loss, {"loss": loss, **said}
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise PretrainingError(
+                f"By step {self.step} the loss has become {loss}. Take a smaller learning rate, or "
+                "precision float32."
+            )
 
     def _signature(self) -> dict[str, Any]:
         settings = dataclasses.asdict(self.settings)

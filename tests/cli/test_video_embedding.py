@@ -1,13 +1,16 @@
 """The commands `hxw video pretrain` and `hxw video align`."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 
+from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.cli import main
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Embedder
+from hxwrappers.video.pretraining import Pretraining
 from hxwrappers.video.settings import PRESETS
 from tests.video.toys import TINY, moving_square
 
@@ -118,3 +121,19 @@ def test_what_is_wrong_is_said_in_one_sentence(capsys, clips, tmp_path):
     assert "could not be read" in run(capsys, *align, out, "--truth", truth)[2]
     out.write_bytes(b"no checkpoint")
     assert "Nothing from it was executed" in run(capsys, *align, out)[2]
+
+
+def test_ctrl_c_writes_what_was_learned(capsys, clips, tmp_path, monkeypatch):
+    learn = Pretraining.learn
+
+    def interrupted(self, batch):
+        if self.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return learn(self, batch)
+
+    monkeypatch.setattr(Pretraining, "learn", interrupted)
+    words = ("--steps", "50", "--checkpoint", tmp_path / "training.pt")
+    code, out, _ = pretrain(capsys, clips, tmp_path / "e.pt", *words)
+    assert code == 0
+    assert "e.pt: 3 steps" in out
+    assert load_checkpoint(tmp_path / "training.pt", "Pretraining")["step"] == 3

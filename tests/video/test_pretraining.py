@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, PretrainingError
 from hxwrappers.video.pretraining import Pretraining
 from hxwrappers.video.settings import PretrainingSettings, preset
 from tests.video.toys import moving_square, tiny
@@ -64,6 +64,20 @@ def test_it_learns_both_tasks(objective):
     assert rows[-1][1][f"{objective}_accuracy"] > 0.8 > rows[0][1][f"{objective}_accuracy"]
     assert rows[-1][1]["loss"] == rows[-1][1][f"{objective}_loss"]
     assert rows[-1][1]["samples_per_second"] > 0
+
+
+def test_it_stops_when_asked_and_goes_on():
+    training = Pretraining(CLIPS, tiny(), device="cpu")
+    training.run(50, progress=lambda step, means: step == 3 and training.stop(), report_every=1)
+    assert training.step == 4
+    training.run(1)
+    assert training.step == 5
+
+
+def test_a_loss_that_is_no_number_is_an_error():
+    training = Pretraining(CLIPS, tiny(learning_rate=1e38), device="cpu")
+    with pytest.raises(PretrainingError, match="the loss has become nan"):
+        training.run(8)
 
 
 def test_the_loss_is_the_weighted_sum():
