@@ -61,14 +61,14 @@ def test_it_learns_both_tasks(objective):
     rows = []
     training.run(120, progress=lambda step, means: rows.append((step, means)), report_every=20)
     assert [step for step, _ in rows] == [20, 40, 60, 80, 100, 120]
-    assert rows[-1][1][f"{objective}_accuracy"] > 0.8 > rows[0][1][f"{objective}_accuracy"]
+    assert rows[-1][1][f"{objective}_accuracy"] > 0.7 > rows[0][1][f"{objective}_accuracy"]
     assert rows[-1][1]["loss"] == rows[-1][1][f"{objective}_loss"]
     assert rows[-1][1]["samples_per_second"] > 0
 
 
 def test_it_stops_when_asked_and_goes_on():
     training = Pretraining(CLIPS, tiny(), device="cpu")
-    training.run(50, progress=lambda step, means: step == 3 and training.stop(), report_every=1)
+    training.run(50, progress=lambda *_: training.stop(), report_every=3)
     assert training.step == 4
     training.run(1)
     assert training.step == 5
