@@ -102,7 +102,6 @@ class Pretraining:
             PretrainingError: The loss is no number any more.
         """
         self._networks.train()
-        self._stopping = False
         sums: dict[str, Tensor] = {}
         samples, counted, since = 0, 0, time.perf_counter()
         last = self.step + steps
@@ -121,7 +120,8 @@ class Pretraining:
                         progress(self.step, means)
                     sums, samples, counted, since = {}, 0, 0, time.perf_counter()
                 if ended:
-                    return
+                    break
+        self._stopping = False
 
     def stop(self) -> None:
         """Ask `run` to return after the step that it is making; it may be called from anywhere."""
