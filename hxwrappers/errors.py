@@ -112,6 +112,10 @@ class EmbedderError(VideoError):
     """An embedder that does not fit the frames or checkpoints that it is used with."""
 
 
+class PretrainingError(VideoError):
+    """Clips that an embedding cannot be learned from, or a training that cannot go on."""
+
+
 class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
 

@@ -61,7 +61,10 @@ def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "
 
 
 def plot_features(
-    features: Mapping[str, np.ndarray], labels: Sequence[int], path: Path, label: str = "room"
+    features: Mapping[str, np.ndarray],
+    labels: Sequence[int] | Sequence[str],
+    path: Path,
+    label: str = "room",
 ) -> None:
     """Draw features in two dimensions by t-SNE, coloured by a label, one panel for each set.
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +11,7 @@ import tyro
 from tqdm import tqdm
 
 from hxwrappers.cli.arguments import environment_arguments
+from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
 
 __all__ = ["search"]
@@ -97,7 +95,7 @@ def search(
             bar.update(progress.steps - bar.n)
             bar.set_postfix_str(_in_words(progress), refresh=False)
 
-        with _stopped_by_interrupt(found):
+        with stopped_by_interrupt(found.stop):
             progress = found.run(Limits(seconds, steps, score, rooms), show)
     if progress.workers_lost:
         print(f"hxw: {progress.workers_lost} workers died and were replaced", file=sys.stderr)
@@ -117,23 +115,3 @@ def search(
 def _in_words(progress: Progress) -> str:
     rooms = f", {progress.rooms} rooms" if progress.rooms else ""
     return f"best score {progress.score:g}, {progress.cells:,} cells{rooms}"
-
-
-@contextmanager
-def _stopped_by_interrupt(found: Search) -> Iterator[None]:
-    """Let the first Ctrl-C end the search in good order; a second one ends the command."""
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        found.stop()
-
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        signal.signal(signal.SIGINT, stop)
-    except ValueError:  # not the main thread, where Ctrl-C does not arrive anyway
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from hxwrappers.cli import video_clips, video_reward
+from hxwrappers.cli import video_clips, video_embedding, video_reward
 
 __all__ = ["COMMANDS"]
 
-COMMANDS = {**video_clips.COMMANDS, "reward": video_reward.reward}
+COMMANDS = {
+    **video_clips.COMMANDS,
+    **video_embedding.COMMANDS,
+    "reward": video_reward.reward,
+}

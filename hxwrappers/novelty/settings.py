@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from hxwrappers._ranges import require_range
 from hxwrappers.errors import InvalidArgumentError
 
 __all__ = ["CNDSettings", "NoveltySettings", "check_settings", "require_range"]
@@ -103,25 +103,3 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         )
     if settings["bonus_clip"] is not None:
         require_range("bonus_clip", settings["bonus_clip"], above=0.0)
-
-
-def require_range(
-    name: str,
-    value: float,
-    *,
-    minimum: float = -math.inf,
-    above: float = -math.inf,
-    maximum: float = math.inf,
-) -> None:
-    """Refuse a number that is not within `minimum` and `maximum` and strictly above `above`.
-
-    Raises:
-        InvalidArgumentError: Names the number and its range.
-
-    Example:
-        >>> require_range("coefficient", 0.5, minimum=0)
-    """
-    if not (minimum <= value <= maximum and value > above):
-        low = f"above {above}" if above > minimum else f"at least {minimum}"
-        high = f" and at most {maximum}" if maximum < math.inf else ""
-        raise InvalidArgumentError(f"{name} is {value}; it must be {low}{high}.")

@@ -1,6 +1,18 @@
-"""What a video shows: clips with their sound, and how far an agent has followed one."""
+"""What a video shows: clips with their sound, embeddings of them, and how far one is followed."""
 
 from hxwrappers.video.clip import Clip
 from hxwrappers.video.decoded import DecodedClip
+from hxwrappers.video.embedder import Embedder
+from hxwrappers.video.load import load_clips
+from hxwrappers.video.pretraining import Pretraining
+from hxwrappers.video.settings import PretrainingSettings, preset
 
-__all__ = ["Clip", "DecodedClip"]
+__all__ = [
+    "Clip",
+    "DecodedClip",
+    "Embedder",
+    "Pretraining",
+    "PretrainingSettings",
+    "load_clips",
+    "preset",
+]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from pathlib import Path
-from typing import Any
 
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video.checkpoints import Centre, Checkpoints, FrameEmbedder
 from hxwrappers.video.clip import Clip
 from hxwrappers.video.decoded import DecodedClip
+from hxwrappers.video.embedder import Embedder
 
 __all__ = ["resolve_checkpoints", "resolve_embedder"]
 
@@ -26,9 +25,7 @@ def resolve_embedder(embedder: FrameEmbedder | str | os.PathLike[str]) -> FrameE
     """
     if not isinstance(embedder, str | os.PathLike):
         return embedder
-    module: Any = importlib.import_module("hxwrappers.video.embedder")
-    loaded: FrameEmbedder = module.Embedder.load(embedder)
-    return loaded
+    return Embedder.load(embedder)
 
 
 def resolve_checkpoints(

@@ -1,0 +1,31 @@
+"""The check of a number against its range, for settings everywhere."""
+
+from __future__ import annotations
+
+import math
+
+from hxwrappers.errors import InvalidArgumentError
+
+__all__ = ["require_range"]
+
+
+def require_range(
+    name: str,
+    value: float,
+    *,
+    minimum: float = -math.inf,
+    above: float = -math.inf,
+    maximum: float = math.inf,
+) -> None:
+    """Refuse a number that is not within `minimum` and `maximum` and strictly above `above`.
+
+    Raises:
+        InvalidArgumentError: Names the number and its range.
+
+    Example:
+        >>> require_range("coefficient", 0.5, minimum=0)
+    """
+    if not (minimum <= value <= maximum and value > above):
+        low = f"above {above}" if above > minimum else f"at least {minimum}"
+        high = f" and at most {maximum}" if maximum < math.inf else ""
+        raise InvalidArgumentError(f"{name} is {value}; it must be {low}{high}.")

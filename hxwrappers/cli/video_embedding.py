@@ -1,0 +1,274 @@
+"""Learn an embedding of videos, and see how well it aligns them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import tyro
+from gymnasium.error import DependencyNotInstalled
+from tqdm import tqdm
+
+from hxwrappers.cli.interrupt import stopped_by_interrupt
+from hxwrappers.errors import EmbedderError
+from hxwrappers.plots import plot_features
+from hxwrappers.video.alignment import embed_clips, measure_alignment
+from hxwrappers.video.decoded import DecodedClip
+from hxwrappers.video.drawings import draw_alignment, draw_neighbours, draw_saliency
+from hxwrappers.video.embedder import Embedder
+from hxwrappers.video.load import load_clips
+from hxwrappers.video.pretraining import Pretraining
+from hxwrappers.video.sampling import PUBLISHED_INTERVALS
+from hxwrappers.video.settings import preset as settings_of
+
+__all__ = ["COMMANDS"]
+
+_TITLES = {"tdc": "TDC", "cmc": "CMC", "both": "TDC + CMC"}
+_Files = Annotated[tuple[Path, ...], tyro.conf.Positional]
+
+
+def pretrain(
+    clips: _Files,
+    /,
+    *,
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    preset: str = "paper",
+    objective: str = "both",
+    steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    cmc_weight: float = 1.0,
+    intervals: tuple[tuple[int, int], ...] = PUBLISHED_INTERVALS,
+    negative_seconds: float = 2.0,
+    sounds: str = "sounding",
+    negatives: str = "any",
+    sound_threshold: float = 0.1,
+    hop_seconds: float = 0.006,
+    window_seconds: float | None = None,
+    position: str = "centre",
+    scale: str = "log",
+    sound_backend: str = "auto",
+    head: str | None = None,
+    product_scale: float | None = None,
+    augment_zoom: float | None = None,
+    augment_colour: float | None = None,
+    precision: str = "float32",
+    seed: int = 0,
+    device: str = "auto",
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 1000,
+    log_dir: Path | None = None,
+    report_every: int = 50,
+) -> None:
+    """Learn an embedding of frames from clips, by temporal distance and sound (TDC and CMC).
+
+    Ctrl-C ends it early; the embedding as learned so far is written.
+
+    Args:
+        clips: Folders of decoded clips, at one frame rate and one sample rate.
+        out: The embedder to write.
+        preset: paper, as published, or small, which a CPU can train.
+        objective: tdc learns from frames alone, cmc from frames and their sound, both from both.
+        steps: Optimiser steps; the preset's where not given.
+        batch_size: Pairs in a step; the preset's where not given.
+        learning_rate: Adam's learning rate; the preset's where not given.
+        cmc_weight: Factor of the cross-modal loss.
+        intervals: Shortest and longest gap in frames of each class.
+        negative_seconds: Frames nearer than this to a sound are no counterexamples to it.
+        sounds: Draw sounds where there is one (sounding) or everywhere (any).
+        negatives: Draw counterexamples everywhere (any) or where there is a sound (sounding).
+        sound_threshold: There is a sound from this share of the clip's loudest on.
+        hop_seconds: Time between two columns of a spectrogram.
+        window_seconds: Length of the window; that of the Fourier transform where not given.
+        position: Where a snippet of sound lies about its frame's time: centre or end.
+        scale: Scale of the spectrograms: log or magnitude.
+        sound_backend: What computes them: auto, torchaudio or torch.
+        head: What ends phi and psi: linear, batch_norm or relu; the preset's where not given.
+        product_scale: Factor on the product of two embeddings; the preset's where not given.
+        augment_zoom: How far a crop's height and width vary; the preset's where not given.
+        augment_colour: Strength of random changes of colour; the preset's where not given.
+        precision: float32, or bfloat16 for the products inside the networks.
+        seed: Seed of weights and sampling.
+        device: auto, cpu, cuda, ...
+        checkpoint: A file to keep the training in, and to go on from if it exists.
+        checkpoint_every: Steps between two checkpoints.
+        log_dir: A folder for TensorBoard.
+        report_every: Steps between two reports.
+    """
+    optional = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "head": head,
+        "learning_rate": learning_rate,
+        "product_scale": product_scale,
+        "augment_zoom": augment_zoom,
+        "augment_colour": augment_colour,
+    }
+    settings = settings_of(
+        preset,
+        objective=objective,
+        cmc_weight=cmc_weight,
+        intervals=intervals,
+        negative_seconds=negative_seconds,
+        sounds=sounds,
+        negatives=negatives,
+        sound_threshold=sound_threshold,
+        hop_seconds=hop_seconds,
+        window_seconds=window_seconds,
+        position=position,
+        scale=scale,
+        backend=sound_backend,
+        precision=precision,
+        seed=seed,
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+    size = settings.architecture.frame_size
+    training = Pretraining(load_clips(clips, (size, size)), settings, device=device)
+    if checkpoint is not None and checkpoint.exists():
+        training.load(checkpoint)
+    last: dict[str, float] = {}
+    bar = tqdm(total=settings.steps, initial=training.step, unit="step", disable=None, leave=False)
+    with _tensorboard(log_dir) as log, bar:
+
+        def show(step: int, means: Mapping[str, float]) -> None:
+            last.update(means)
+            bar.update(step - bar.n)
+            bar.set_postfix_str(_in_words(means), refresh=False)
+            if log is not None:
+                for name, value in means.items():
+                    log.add_scalar(f"pretraining/{name}", value, step)
+
+        stopping = threading.Event()
+
+        def stop() -> None:
+            stopping.set()
+            training.stop()
+
+        with stopped_by_interrupt(stop):
+            while training.step < settings.steps and not stopping.is_set():
+                due = checkpoint_every - training.step % checkpoint_every
+                count = min(due, settings.steps - training.step)
+                training.run(count, progress=show, report_every=report_every)
+                if checkpoint is not None:
+                    training.save(checkpoint)
+    training.embedder(command=shlex.join(["hxw", *sys.argv[1:]])).save(out)
+    print(f"{out}: {training.step} steps; {_in_words(last)}")
+
+
+def align(
+    first: Annotated[Path, tyro.conf.Positional],
+    second: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    embedders: tuple[Path, ...],
+    third: Path | None = None,
+    truth: Path | None = None,
+    tolerance: int = 1,
+    pictures: Path | None = None,
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+) -> None:
+    """Measure how well embedders align two clips, beside raw pixels and a random network.
+
+    Args:
+        first: The folder of a decoded clip.
+        second: The folder of another one.
+        embedders: Embedders that hxw video pretrain wrote.
+        third: The folder of a third clip, for cycles through three.
+        truth: A .npy file with, for each frame of the first clip, the frame of the second that
+            shows the same, or -1.
+        tolerance: Frames by which a cycle or a retrieved frame may miss.
+        pictures: A folder for pictures: the alignment, nearest frames, t-SNE and saliency.
+        as_json: Print one JSON document instead.
+    """
+    if not embedders:
+        raise EmbedderError("There is no embedder to measure; give one with --embedders.")
+    loaded = _named([Embedder.load(path) for path in embedders], embedders)
+    largest = max(embedder.frame_size for embedder in loaded.values())
+    clips = load_clips([path for path in (first, second, third) if path is not None], largest)
+    embeddings = embed_clips(clips, loaded)
+    known = None if truth is None else _truth(truth)
+    rows = {
+        name: measure_alignment(parts, truth=known, tolerance=tolerance)
+        for name, parts in embeddings.items()
+    }
+    if as_json:
+        print(json.dumps(rows))
+    else:
+        _print_table(rows)
+    if pictures is not None:
+        _draw(clips, embeddings, loaded, pictures)
+
+
+def _draw(
+    clips: list[DecodedClip],
+    embeddings: Mapping[str, list[npt.NDArray[np.float32]]],
+    embedders: Mapping[str, Embedder],
+    folder: Path,
+) -> None:
+    pairs = {name: (parts[0], parts[1]) for name, parts in embeddings.items()}
+    lengths = [len(clip) / clip.frames_per_second for clip in clips]
+    draw_alignment(pairs, (lengths[0], lengths[1]), folder / "alignment.png")
+    draw_neighbours(clips[0], clips[1], pairs, folder / "neighbours.png")
+    draw_saliency(clips[0], embedders, folder / "saliency.png")
+    plot_features(
+        {name: np.concatenate(parts) for name, parts in embeddings.items()},
+        [clip.name for clip in clips for _ in range(len(clip))],
+        folder / "tsne.png",
+        label="video",
+    )
+
+
+def _named(embedders: Sequence[Embedder], paths: Sequence[Path]) -> dict[str, Embedder]:
+    """Names that say what was learned from, and the file where two learned from the same."""
+    titles = [_TITLES.get(str(one.made_by.get("objective")), "unknown") for one in embedders]
+    return {
+        title if titles.count(title) == 1 else f"{title}, {path.stem}": embedder
+        for title, path, embedder in zip(titles, paths, embedders, strict=True)
+    }
+
+
+def _truth(path: Path) -> npt.NDArray[np.integer]:
+    try:
+        truth = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise EmbedderError(
+            f"{path} could not be read as a true alignment ({error}); it must be a .npy file of "
+            "whole numbers."
+        ) from error
+    return np.asarray(truth)
+
+
+def _print_table(rows: Mapping[str, Mapping[str, float]]) -> None:
+    measures = list(next(iter(rows.values())))
+    width = max(map(len, rows))
+    print(" " * width, *(f"{measure:>12}" for measure in measures))
+    for name, row in rows.items():
+        print(f"{name:{width}}", *(f"{row[measure]:12.3f}" for measure in measures))
+
+
+def _in_words(means: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in means.items())
+
+
+def _tensorboard(folder: Path | None) -> AbstractContextManager[Any]:
+    if folder is None:
+        return nullcontext()
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise DependencyNotInstalled(
+            'Logs for TensorBoard need it: pip install "hxwrappers[sb3]"'
+        ) from error
+    writer: AbstractContextManager[Any] = SummaryWriter(str(folder))
+    return writer
+
+
+COMMANDS = {"pretrain": pretrain, "align": align}

@@ -1,0 +1,204 @@
+"""Batches of pairs, made ahead in a thread while the networks learn."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hxwrappers.errors import PretrainingError
+from hxwrappers.video.augmentation import colour_map, cut, draw_window
+from hxwrappers.video.decoded import DecodedClip
+from hxwrappers.video.sampling import SoundSampler, TemporalSampler
+from hxwrappers.video.settings import PretrainingSettings
+from hxwrappers.video.spectrograms import SoundFrontEnd, frame_levels
+from hxwrappers.video.stacks import history_of, network_input
+
+__all__ = ["Batch", "BatchMaker", "made_ahead"]
+
+_Made = TypeVar("_Made")
+_AHEAD = 3
+_SAME_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one optimiser step learns from.
+
+    Attributes:
+        stacks: Inputs of phi, `(frames, 3 * history, side, side)`, `float32`: first the earlier
+            frames of the temporal pairs, then the later ones, then the frames of the sound pairs.
+        gaps: Classes of the temporal pairs, `(pairs,)`; empty without them.
+        sounds: Inputs of psi, `(sounds, bins, columns)`, `float32`; empty without sound.
+        together: Whether frame and sound belong together, `(sounds,)`, 0 or 1.
+    """
+
+    stacks: Tensor
+    gaps: Tensor
+    sounds: Tensor
+    together: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+class BatchMaker:
+    """Makes the batch of any step, from the seed and the step's number alone.
+
+    So a training that goes on from a checkpoint sees the batches that it would have seen, and
+    batches can be made ahead.
+
+    Args:
+        clips: Clips whose frames have the architecture's `frame_size`.
+        settings: What pairs to draw.
+
+    Attributes:
+        frames_per_second: The clips' common rate.
+
+    Raises:
+        PretrainingError: There are no clips, they differ in rate, are too short, have other sizes,
+            or lack the sound that is to be learned from.
+    """
+
+    def __init__(self, clips: Sequence[DecodedClip], settings: PretrainingSettings) -> None:
+        self._clips = clips
+        self._settings = settings
+        self.frames_per_second = _common_rate(clips, settings.architecture.frame_size)
+        self._temporal: TemporalSampler | None = None
+        self._sound: SoundSampler | None = None
+        if settings.uses_frames:
+            names = [clip.name for clip in clips]
+            self._temporal = TemporalSampler([*map(len, clips)], settings.intervals, names)
+        if settings.uses_sound:
+            self._prepare_sound()
+
+    def make(self, step: int) -> Batch:
+        """Make the batch of a step.
+
+        Args:
+            step: From 0.
+        """
+        sequence = np.random.SeedSequence(self._settings.seed, spawn_key=(step,))
+        generator = np.random.Generator(np.random.PCG64(sequence))
+        number = self._settings.batch_size
+        videos, frames = [], []
+        gaps = together = np.zeros(0, np.int64)
+        architecture = self._settings.architecture
+        sounds = torch.zeros(0, architecture.bins, architecture.columns)
+        if self._temporal is not None:
+            pairs = self._temporal.draw(generator, number)
+            videos += [pairs.video, pairs.video]
+            frames += [pairs.first, pairs.second]
+            gaps = pairs.label
+        if self._sound is not None:
+            heard = self._sound.draw(generator, number)
+            videos.append(heard.video)
+            frames.append(heard.frame)
+            together = heard.label
+            sounds = self._spectrograms(heard.video, heard.sound)
+        stacks = self._stacks(generator, np.concatenate(videos), np.concatenate(frames))
+        return Batch(stacks, torch.from_numpy(gaps), sounds, torch.from_numpy(together))
+
+    def _stacks(
+        self,
+        generator: np.random.Generator,
+        videos: npt.NDArray[np.int64],
+        frames: npt.NDArray[np.int64],
+    ) -> Tensor:
+        settings, architecture = self._settings, self._settings.architecture
+        side = architecture.crop_size
+        stacks = np.empty((len(videos), architecture.history, side, side, 3), np.uint8)
+        history = history_of(frames, architecture.history)
+        for stack, video, indices in zip(stacks, videos.tolist(), history, strict=True):
+            size = (architecture.frame_size, architecture.frame_size)
+            window = draw_window(generator, *size, side, settings.augment_zoom)
+            stack[:] = cut(self._clips[video].frames, indices, window, side)
+        pictures = torch.from_numpy(stacks)
+        if settings.augment_colour:
+            pictures = colour_map(generator, pictures, settings.augment_colour)
+        return network_input(pictures)
+
+    def _prepare_sound(self) -> None:
+        settings, architecture = self._settings, self._settings.architecture
+        levels = [frame_levels(clip) for clip in self._clips]
+        rates = sorted({clip.sample_rate for clip in self._clips})
+        if len(rates) > 1:
+            raise PretrainingError(
+                f"The clips have {' and '.join(map(str, rates))} samples of sound per second; "
+                "decode them all at the same rate."
+            )
+        self._sound = SoundSampler(
+            [(level > 0) & (level >= settings.sound_threshold * level.max()) for level in levels],
+            round(settings.negative_seconds * self.frames_per_second),
+            sounds=settings.sounds,
+            negatives=settings.negatives,
+            names=[clip.name for clip in self._clips],
+        )
+        # Uploads differ in volume, which says nothing about what is heard.
+        self._gains = [1.0 / float(level.max()) for level in levels]
+        self._front_end = SoundFrontEnd(
+            settings.sound, rates[0], architecture.bins, architecture.columns
+        )
+
+    def _spectrograms(self, videos: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]) -> Tensor:
+        snippets = np.empty((len(videos), self._front_end.samples), np.float32)
+        for index, clip in enumerate(self._clips):
+            mine = videos == index
+            times = frames[mine] / clip.frames_per_second
+            snippets[mine] = self._front_end.snippets(clip.sound, times) * self._gains[index]
+        return self._front_end.spectrograms(snippets)
+
+
+def made_ahead(
+    make: Callable[[int], _Made], start: int, stop: int, *, ahead: int = _AHEAD
+) -> Generator[_Made, None, None]:
+    """Make things one after the other in a thread, a few ahead of the one that is asked for.
+
+    Args:
+        make: Makes the thing of a number; what it raises is raised here.
+        start: The first number.
+        stop: One more than the last.
+        ahead: How many are made ahead.
+
+    Example:
+        >>> list(made_ahead(lambda number: number * number, 2, 6))
+        [4, 9, 16, 25]
+    """
+    executor = ThreadPoolExecutor(1, "batches")
+    waiting: deque[Future[_Made]] = deque()
+    try:
+        for number in range(start, stop):
+            waiting.append(executor.submit(make, number))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _common_rate(clips: Sequence[DecodedClip], size: int) -> float:
+    if not clips:
+        raise PretrainingError("There are no clips to learn from; give at least one.")
+    for clip in clips:
+        if clip.frames.shape[1:] != (size, size, 3):
+            raise PretrainingError(
+                f"The frames of {clip.name} have the shape {clip.frames.shape[1:]}, but the "
+                f"networks take {(size, size, 3)}. Load the clips with "
+                f"load_clips(paths, ({size}, {size}))."
+            )
+    rates = [clip.frames_per_second for clip in clips]
+    if max(rates) > min(rates) * (1 + _SAME_RATE):
+        raise PretrainingError(
+            f"The clips show {', '.join(f'{rate:g}' for rate in rates)} frames per second; gaps "
+            "between frames mean the same only at one rate. Decode them all at the same."
+        )
+    return rates[0]

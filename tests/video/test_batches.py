@@ -1,0 +1,178 @@
+"""Batches show what the pairs say, the same every time."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hxwrappers.errors import PretrainingError
+from hxwrappers.video.augmentation import colour_map, cut, draw_window
+from hxwrappers.video.batches import BatchMaker, made_ahead
+from hxwrappers.video.decoded import DecodedClip
+from hxwrappers.video.load import resized
+from hxwrappers.video.stacks import centre_crop, history_of, network_input, resize_frames
+from tests.video.squares import moving_square, tiny
+
+
+def numbered(frames=60):
+    """A clip whose frame t is all of brightness t."""
+    pictures = np.broadcast_to(
+        np.arange(frames, dtype=np.uint8)[:, None, None, None], (frames, 20, 20, 3)
+    )
+    sound = np.repeat(np.arange(frames) % 2, 100).astype(np.float32)
+    sound[::2] *= -1
+    return DecodedClip("numbered", pictures.copy(), 15.0, sound, 1500)
+
+
+def shown(stacks):
+    """The frame numbers that stacks of `numbered` show, `(batch, history)`."""
+    return ((stacks[:, ::3, 0, 0] + 0.5) * 255).round().long().numpy()
+
+
+def test_stacks_are_four_consecutive_frames_and_gaps_are_as_labelled():
+    settings = tiny(batch_size=64)
+    batch = BatchMaker([numbered()], settings).make(0)
+    frames = shown(batch.stacks)
+    np.testing.assert_array_equal(frames, history_of(frames[:, -1], 4))
+    gaps = frames[64:128, -1] - frames[:64, -1]
+    low, high = np.asarray(settings.intervals)[batch.gaps.numpy()].T
+    assert ((low <= gaps) & (gaps <= high)).all()
+    assert len(batch.stacks) == 3 * 64
+    assert batch.sounds.shape == (64, 17, 12)
+
+
+def test_sounds_that_belong_to_a_frame_are_the_sound_at_its_time():
+    clip, settings = numbered(), tiny(batch_size=64, objective="cmc")
+    maker = BatchMaker([clip], settings)
+    batch = maker.make(3)
+    assert len(batch.gaps) == 0
+    assert len(batch.stacks) == 64
+    frames = shown(batch.stacks)[:, -1]
+    level = clip.sound[100:200].std()
+    with_it = batch.together.bool()
+    snippets = maker._front_end.snippets(clip.sound, frames / 15.0) / level
+    wanted = maker._front_end.spectrograms(snippets.astype(np.float32))
+    torch.testing.assert_close(batch.sounds[with_it], wanted[with_it])
+    assert not torch.allclose(batch.sounds[~with_it], wanted[~with_it])
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    clips = [moving_square(), moving_square("other", 50, 1)]
+    settings = tiny(augment_zoom=0.2, augment_colour=0.3)
+    first, again = BatchMaker(clips, settings), BatchMaker(clips, settings)
+    again.make(5)
+    for name in ("stacks", "gaps", "sounds", "together"):
+        assert torch.equal(getattr(first.make(2), name), getattr(again.make(2), name))
+    assert not torch.equal(first.make(2).stacks, first.make(3).stacks)
+    other = BatchMaker(clips, tiny(augment_zoom=0.2, augment_colour=0.3, seed=1))
+    assert not torch.equal(first.make(2).stacks, other.make(2).stacks)
+
+
+@given(st.integers(20, 60), st.integers(20, 60), st.floats(0, 0.5), st.integers(0, 9))
+def test_windows_lie_in_the_frame(height, width, zoom, seed):
+    top, left, rows, columns = draw_window(np.random.default_rng(seed), height, width, 20, zoom)
+    assert top >= 0
+    assert left >= 0
+    assert top + rows <= height
+    assert left + columns <= width
+    if not zoom:
+        assert (rows, columns) == (20, 20)
+
+
+def test_all_frames_of_a_stack_are_cut_alike():
+    frames = np.random.default_rng(0).integers(0, 256, (9, 24, 20, 3), np.uint8)
+    stack = np.array([2, 3, 4, 5])
+    np.testing.assert_array_equal(cut(frames, stack, (3, 1, 16, 16), 16), frames[2:6, 3:19, 1:17])
+    assert cut(frames, stack, (0, 0, 24, 18), 16).shape == (4, 16, 16, 3)
+
+
+def test_every_crop_is_drawn():
+    generator = np.random.default_rng(0)
+    corners = {draw_window(generator, 20, 20, 16, 0.0)[:2] for _ in range(500)}
+    assert corners == {(top, left) for top in range(5) for left in range(5)}
+
+
+def test_colours_change_by_stack_and_only_so_far():
+    stacks = torch.full((6, 4, 2, 2, 3), 100, dtype=torch.uint8)
+    changed = colour_map(np.random.default_rng(0), stacks, 0.2)
+    assert changed.shape == stacks.shape
+    assert (changed == changed[:, :1, :1, :1]).all()
+    assert len(changed[:, 0, 0, 0].unique(dim=0)) == 6
+    # Contrast 1.2, three elements of the matrix 0.1 too large, brightness up by a tenth.
+    assert (changed - 100).abs().max() <= 1.2 * 100 * 1.3 + 25.5 - 100
+    assert torch.equal(colour_map(np.random.default_rng(0), stacks, 0.0), stacks.float())
+
+
+def test_input_of_the_network_keeps_frames_and_colours_apart():
+    stacks = torch.arange(2 * 4 * 3 * 3 * 3, dtype=torch.uint8).view(2, 4, 3, 3, 3)
+    inputs = network_input(stacks)
+    assert inputs.shape == (2, 12, 3, 3)
+    for frame in range(4):
+        for colour in range(3):
+            wanted = stacks[:, frame, :, :, colour] / 255 - 0.5
+            torch.testing.assert_close(inputs[:, 3 * frame + colour], wanted)
+    assert centre_crop(torch.zeros(2, 4, 140, 140, 3), 128).shape == (2, 4, 128, 128, 3)
+    middle = centre_crop(torch.arange(25.0).view(1, 1, 5, 5, 1), 3)
+    assert middle.flatten().tolist() == [6, 7, 8, 11, 12, 13, 16, 17, 18]
+
+
+def test_resizing_keeps_flat_colours_and_leaves_the_right_size_alone():
+    frames = np.full((3, 30, 40, 3), (7, 8, 9), np.uint8)
+    small = resize_frames(frames, (20, 20))
+    assert small.shape == (3, 20, 20, 3)
+    assert (small == (7, 8, 9)).all()
+    assert resize_frames(small, (20, 20)) is small
+    clip = moving_square(size=31)
+    whole = resized(clip, (20, 20))
+    np.testing.assert_array_equal(whole.frames, resize_frames(clip.frames, (20, 20)))
+    assert resized(whole, (20, 20)) is whole
+
+
+@pytest.mark.parametrize(
+    ("clips", "changes", "complaint"),
+    [
+        ([], {}, "no clips"),
+        ([moving_square(size=24)], {}, r"\(24, 24, 3\), but the networks take \(20, 20, 3\)"),
+        ([moving_square(frames=20)], {}, "The clip square has 20 frames"),
+        ([moving_square(), moving_square("b", rate=8000)], {}, "4000 and 8000 samples"),
+        (
+            [DecodedClip("mute", moving_square().frames, 15.0, np.zeros(0, np.float32), 4000)],
+            {},
+            "The clip mute is silent",
+        ),
+        ([moving_square()], {"negative_seconds": 60.0}, "too short"),
+    ],
+)
+def test_clips_that_cannot_be_learned_from_are_refused(clips, changes, complaint):
+    with pytest.raises(PretrainingError, match=complaint):
+        BatchMaker(clips, tiny(**changes))
+
+
+def test_clips_of_other_frame_rates_are_refused_and_tdc_needs_no_sound():
+    clip = moving_square()
+    slower = DecodedClip("slower", clip.frames, 10.0, clip.sound, clip.sample_rate)
+    with pytest.raises(PretrainingError, match="15, 10 frames per second"):
+        BatchMaker([clip, slower], tiny())
+    mute = DecodedClip("mute", clip.frames, 15.0, clip.sound[:0], 4000)
+    assert len(BatchMaker([mute], tiny(objective="tdc")).make(0).sounds) == 0
+
+
+def test_things_are_made_ahead_in_order_and_errors_arrive():
+    made = []
+
+    def make(number):
+        made.append((number, threading.current_thread().name))
+        if number == 6:
+            raise ZeroDivisionError
+        return number
+
+    things = made_ahead(make, 0, 9, ahead=2)
+    assert [next(things) for _ in range(6)] == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(ZeroDivisionError):
+        next(things)
+    assert [number for number, _ in made][:7] == list(range(7))
+    assert all(name.startswith("batches") for _, name in made)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]

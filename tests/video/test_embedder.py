@@ -1,0 +1,157 @@
+"""The embedder embeds, is saved and loaded, and refuses what it should."""
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
+from hxwrappers.errors import CheckpointError, EmbedderError
+from hxwrappers.video.decoded import DecodedClip
+from hxwrappers.video.embedder import Embedder
+from tests.video.squares import moving_square, tiny
+
+ARCHITECTURE = tiny().architecture
+
+
+@pytest.fixture
+def embedder():
+    return Embedder.random(ARCHITECTURE, 3)
+
+
+def stacks(number=5):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (number, 4, 20, 20, 3), generator=generator, dtype=torch.uint8)
+
+
+def test_embeddings_have_length_one_and_are_the_same_each_time(embedder):
+    embeddings = embedder.embed(stacks(70))
+    assert embeddings.shape == (70, 8)
+    assert embeddings.dtype == torch.float32
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(70))
+    assert torch.equal(embeddings, embedder.embed(stacks(70)))
+    assert not embeddings.requires_grad
+    assert embedder.embed(stacks(0)).shape == (0, 8)
+    assert embedder.frame_size == (20, 20)
+    assert (embedder.history, embedder.dimension) == (4, 8)
+
+
+def test_only_the_middle_of_a_frame_counts(embedder):
+    changed = stacks()
+    changed[:, :, :2] = 0
+    changed[:, :, :, -2:] = 0
+    assert torch.equal(embedder.embed(changed), embedder.embed(stacks()))
+
+
+def test_a_clip_is_embedded_frame_by_frame_with_the_first_repeated(embedder):
+    clip = moving_square(frames=40)
+    embeddings = embedder.embed_clip(clip)
+    assert embeddings.shape == (40, 8)
+    frames = torch.from_numpy(clip.frames)
+    for index, history in ((0, [0, 0, 0, 0]), (2, [0, 0, 1, 2]), (37, [34, 35, 36, 37])):
+        alone = embedder.embed(frames[history][None]).numpy()[0]
+        np.testing.assert_allclose(embeddings[index], alone, atol=1e-6)
+    large = DecodedClip("large", clip.frames.repeat(2, 1).repeat(2, 2), 15.0, clip.sound, 4000)
+    np.testing.assert_allclose(embedder.embed_clip(large), embeddings, atol=0.3)
+
+
+def test_saved_and_loaded_it_is_the_same(embedder, tmp_path):
+    embedder.frames_per_second = 15.0
+    embedder.made_by = {"objective": "both"}
+    embedder.save(tmp_path / "embedder.pt")
+    loaded = Embedder.load(tmp_path / "embedder.pt")
+    assert torch.equal(loaded.embed(stacks()), embedder.embed(stacks()))
+    assert loaded.architecture == embedder.architecture
+    assert loaded.frames_per_second == 15.0
+    assert loaded.made_by == {"objective": "both"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        torch.zeros(2, 4, 20, 20, 3),
+        torch.zeros(2, 4, 16, 16, 3, dtype=torch.uint8),
+        torch.zeros(2, 3, 20, 20, 3, dtype=torch.uint8),
+        torch.zeros(4, 20, 20, 3, dtype=torch.uint8),
+        torch.zeros(2, 4, 20, 20, 1, dtype=torch.uint8),
+    ],
+)
+def test_stacks_of_another_shape_are_refused(embedder, wrong):
+    with pytest.raises(EmbedderError, match=r"this embedder takes \(batch, 4, 20, 20, 3\)"):
+        embedder.embed(wrong)
+
+
+def damaged(state):
+    """States that a file may hold instead, by what is wrong with them."""
+    weights = state["network"]
+    first = next(iter(weights))
+    return {
+        "no network": {key: value for key, value in state.items() if key != "network"},
+        "no made_by": {key: value for key, value in state.items() if key != "made_by"},
+        "a weight is missing": {**state, "network": dict(list(weights.items())[1:])},
+        "a weight too many": {**state, "network": {**weights, "more": torch.zeros(1)}},
+        "weights of another shape": {
+            **state,
+            "network": {**weights, first: torch.zeros(3, 3)},
+        },
+        "weights that are text": {**state, "network": {**weights, first: "weights"}},
+        "weights of another number": {
+            **state,
+            "network": {**weights, first: weights[first].double()},
+        },
+        "a huge net": {
+            **state,
+            "architecture": {**state["architecture"], "hidden": 60_000, "dimension": 60_000},
+        },
+        "an unknown size": {**state, "architecture": {**state["architecture"], "depth": 3}},
+        "a size that is text": {**state, "architecture": {**state["architecture"], "hidden": "16"}},
+        "a negative size": {**state, "architecture": {**state["architecture"], "hidden": -16}},
+        "no architecture": {**state, "architecture": 7},
+        "a rate that is text": {**state, "frames_per_second": "fast"},
+    }
+
+
+STATE = {
+    "architecture": dataclasses.asdict(ARCHITECTURE),
+    "network": Embedder.random(ARCHITECTURE)._network.state_dict(),
+    "frames_per_second": 15.0,
+    "made_by": {},
+}
+
+
+@pytest.mark.parametrize("what", damaged(STATE))
+def test_damaged_files_are_refused(what, tmp_path):
+    save_checkpoint(tmp_path / "embedder.pt", "Embedder", damaged(STATE)[what])
+    with pytest.raises(CheckpointError, match=r"embedder.pt is damaged"):
+        Embedder.load(tmp_path / "embedder.pt")
+
+
+def test_files_of_other_kinds_hostile_and_truncated_ones_are_refused(embedder, tmp_path):
+    path = tmp_path / "embedder.pt"
+    save_checkpoint(path, "RNDModel", STATE)
+    with pytest.raises(CheckpointError, match="a checkpoint of 'RNDModel', but 'Embedder'"):
+        Embedder.load(path)
+
+    class Hostile:
+        def __reduce__(self):
+            return (tmp_path.joinpath("owned").touch, ())
+
+    for document in (Hostile(), {"format": "hxwrappers-checkpoint-1", "kind": Hostile()}):
+        path.write_bytes(pickle.dumps(document))
+        with pytest.raises(CheckpointError):
+            Embedder.load(path)
+        torch.save(document, path)
+        with pytest.raises(CheckpointError):
+            Embedder.load(path)
+    assert not (tmp_path / "owned").exists()
+    embedder.save(path)
+    whole = path.read_bytes()
+    assert load_checkpoint(path, "Embedder")
+    for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError):
+            Embedder.load(path)
+    with pytest.raises(CheckpointError, match="no checkpoint file"):
+        Embedder.load(tmp_path / "missing.pt")
