@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 import tyro
 from stable_baselines3 import PPO
@@ -31,9 +32,10 @@ from hxwrappers.demos import (
     shipped_names,
 )
 from hxwrappers.envs import make_atari
+from hxwrappers.envs.recipes import STARTS, knows_noop
 from hxwrappers.errors import CheckpointError
 from hxwrappers.plots import plot_history
-from hxwrappers.sb3 import DemoRecurrentPPO
+from hxwrappers.sb3 import DemoRecurrentPPO, evaluate, load_policy, save_policy
 from hxwrappers.sb3.extractors import CompactCNN
 from hxwrappers.sb3.histories import CurriculumHistory
 from hxwrappers.sb3.runs import CHECKPOINT, TrainingRun
@@ -56,6 +58,8 @@ class Options:
         curriculum: Episodes start inside the demonstration. Without, it is PPO alone, to compare.
         success_rate: The agent is done when this share of its episodes from the very start
             succeeds.
+        episodes: How many episodes from the game's start are played at the end, under each of
+            four conditions; see docs/evaluation.md. 0 plays none.
         seed: Seed of everything.
         resume: Go on from the checkpoint in the folder.
         device: "auto", "cpu", "cuda", ...
@@ -72,6 +76,7 @@ class Options:
     window: int = 32
     curriculum: bool = True
     success_rate: float = 0.5
+    episodes: int = 10
     seed: int = 0
     resume: bool = False
     device: str = "auto"
@@ -84,8 +89,7 @@ def make_env(demo: Demo, tracker: SuccessTracker, options: Options) -> gym.Env[A
     An Atari game recorded frame by frame gets the usual frame skip and stack around the
     curriculum; every other demonstration is one in the agent's own steps.
     """
-    game = demo.metadata.env.get("game")
-    by_frame = game is not None and demo.metadata.env.get("frame_skip") == 1
+    by_frame = is_by_frame(demo)
     # Four frames of four fill the stack; recurrent policies remember as far back as published.
     replay_steps = (512 if options.recurrent else 16) if by_frame else 128 * options.recurrent
     curriculum = partial(
@@ -96,10 +100,44 @@ def make_env(demo: Demo, tracker: SuccessTracker, options: Options) -> gym.Env[A
         training=options.curriculum,
     )
     if by_frame:
-        env = make_atari(str(game), clip_rewards=True, frame_wrapper=curriculum)
+        game = demo.metadata.env["game"]
+        env = make_atari(game, clip_rewards=True, frame_wrapper=curriculum)
     else:
         env = gym.wrappers.RecordEpisodeStatistics(curriculum(make_environment(demo)))
     return env if options.recurrent else SkipReplayedSteps(env)
+
+
+def is_by_frame(demo: Demo) -> bool:
+    """Whether it is an Atari game recorded frame by frame."""
+    return "game" in demo.metadata.env and demo.metadata.env.get("frame_skip") == 1
+
+
+def recipe_of(demo: Demo) -> dict[str, Any]:
+    """How the environment is made again for evaluation."""
+    described = demo.metadata.env
+    if is_by_frame(demo):
+        return {"maker": "atari", "game": described["game"], "settings": {}}
+    return {"maker": "gymnasium", "id": described["id"], "kwargs": described["spec"]["kwargs"]}
+
+
+def report(options: Options, demo: Demo, model: OnPolicyAlgorithm) -> None:
+    """Write the policy, and play it from the game's start."""
+    path = options.folder / "policy.pt"
+    save_policy(path, model, recipe_of(demo))
+    print(f"policy      {path}: hxw evaluate {path} --video best.mp4")
+    if not options.episodes:
+        return
+    print(f"\nfrom the game's start, {options.episodes} episodes each, {demo.score:g} demonstrated")
+    playable = load_policy(path)
+    playable.temperature = 0.5  # as published
+    starts = STARTS if knows_noop(playable.environment) else [s for s in STARTS if s != "noop"]
+    for evaluation in evaluate(playable, starts, episodes=options.episodes, max_steps=2000):
+        summary = evaluation.summary()
+        reached = np.mean([each.score >= demo.score for each in evaluation.episodes])
+        print(
+            f"{evaluation.start:12}mean {summary.mean.value:8.1f}  median "
+            f"{summary.median.value:8.1f}  as good as the demonstration {reached:.0%}"
+        )
 
 
 def build(options: Options, envs: VecEnv) -> OnPolicyAlgorithm:
@@ -162,8 +200,10 @@ def main() -> None:
     print(f"log         tensorboard --logdir {options.folder}")
     if run.interrupted:
         print("stopped by a signal; go on with --resume")
-    elif not over():
+        return
+    if not over():
         print("not learned yet; go on with --resume and more --total-timesteps")
+    report(options, demo, model)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.demos import shipped
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.sb3 import load_policy
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,13 +63,17 @@ def test_procgen_example_runs(tmp_path, capsys):
 def test_the_demo_example_runs_and_resumes(more, tmp_path, capsys):
     for package in ("ale_py", "stable_baselines3", "matplotlib", "cv2"):
         pytest.importorskip(package)
-    run("montezuma_demo", tmp_path, "--total-timesteps", "256", *more)
+    run("montezuma_demo", tmp_path, "--total-timesteps", "256", "--episodes", "0", *more)
     assert "frontier" in capsys.readouterr().out
     assert (tmp_path / "history.png").stat().st_size > 10_000
     with pytest.raises(CheckpointError, match="--resume"):
         run("montezuma_demo", tmp_path, *more)
-    run("montezuma_demo", tmp_path, "--total-timesteps", "512", "--resume", *more)
-    assert "resuming at step 256" in capsys.readouterr().out
+    episodes = ["--episodes", "0" if more else "1"]
+    run("montezuma_demo", tmp_path, "--total-timesteps", "512", "--resume", *episodes, *more)
+    printed = capsys.readouterr().out
+    assert "resuming at step 256" in printed
+    assert printed.count("as good as the demonstration") == (0 if more else 4)
+    assert load_policy(tmp_path / "policy.pt").environment["game"] == "montezuma_revenge"
     history = load_checkpoint(tmp_path / "checkpoint.pt", "TrainingRun")["history"]
     assert [row["steps"] for row in history["rows"]] == [256.0, 512.0]
 
