@@ -64,6 +64,10 @@ class CellError(SearchError):
     """A cell function that cannot be found, fails, or returns something that is no cell."""
 
 
+class ActorError(HxWrappersError, RuntimeError):
+    """An actor of a training run that failed, or died again and again."""
+
+
 class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
 

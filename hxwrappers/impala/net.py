@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hxwrappers.impala.layout import Layout
+from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.trunks import Trunk
 
 __all__ = ["ImpalaNet", "Outputs"]
@@ -65,6 +66,20 @@ class ImpalaNet(nn.Module):
         self.state_size = lstm
         self.policy = nn.Linear(lstm or self.trunk.features, num_actions)
         self.value = nn.Linear(lstm or self.trunk.features, 1)
+
+    @classmethod
+    def of(
+        cls, layout: Layout, num_actions: int, settings: ImpalaSettings, precision: str
+    ) -> ImpalaNet:
+        """Build the net that the settings ask for."""
+        return cls(
+            layout,
+            num_actions,
+            net=settings.net,
+            features=settings.features,
+            lstm=settings.lstm,
+            precision=precision,
+        )
 
     def initial_state(self, num_envs: int) -> Tensor:
         """The recurrent state at the start of an episode, zeros of shape `(2, num_envs, lstm)`."""

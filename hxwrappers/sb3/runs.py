@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -17,6 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from tqdm import tqdm
 
+from hxwrappers._signals import stopping_on_signals
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3._stateful import novelty_models
@@ -26,7 +23,6 @@ __all__ = ["History", "TrainingRun"]
 
 CHECKPOINT = "checkpoint.pt"
 KIND = "TrainingRun"
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class History(BaseCallback):
@@ -183,7 +179,7 @@ class TrainingRun:
             tqdm(
                 total=total_timesteps, initial=saved, unit="step", disable=not self.progress
             ) as bar,
-            self._stopping_on_signals() as stopping,
+            stopping_on_signals() as stopping,
         ):
             self._begin_segment()
             while model.num_timesteps < total_timesteps and not stopping():
@@ -220,18 +216,3 @@ class TrainingRun:
         if "return_mean" in row:
             shown["return"] = f"{row['return_mean']:.0f}"
         bar.set_postfix(shown)
-
-    @staticmethod
-    @contextmanager
-    def _stopping_on_signals() -> Iterator[Callable[[], bool]]:
-        received: list[int] = []
-
-        def receive(number: int, _: FrameType | None) -> None:
-            received.append(number)
-
-        before = {number: signal.signal(number, receive) for number in SIGNALS}
-        try:
-            yield lambda: bool(received)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
