@@ -27,7 +27,7 @@ def hardware_precision(precision: str, device: torch.device) -> str:
         return precision
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
     return "bfloat16" if device.type == "cpu" and fast else "float32"
 
@@ -59,7 +59,7 @@ class NetPolicy:
         deterministic: bool = False,
     ) -> None:
         self._net = net.eval()
-        if net.trunk.half:
+        if net.trunk.in_bfloat16:
             net.trunk.bfloat16()  # once an unroll, instead of in each step by autocast
         self._read_weights = read_weights
         self._vector = torch.zeros(sum(parameter.numel() for parameter in net.parameters()))

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from gymnasium.vector import VectorEnv
@@ -62,7 +62,7 @@ class ActorJob:
         seed: Seed of this actor.
     """
 
-    make_env: CloudpickleWrapper
+    make_env: CloudpickleWrapper[Any]
     spec: EnvSpec
     settings: ImpalaSettings
     precision: str
@@ -99,9 +99,7 @@ def act(pipe: Connection, job: ActorJob) -> None:
         env: VectorEnv = job.make_env()
         try:
             _check(EnvSpec.of(env), job.spec)
-            net = ImpalaNet.of(
-                job.spec.layout, job.spec.num_actions, job.settings, job.precision
-            )
+            net = ImpalaNet.of(job.spec.layout, job.spec.num_actions, job.settings, job.precision)
             policy = NetPolicy(net, job.weights.read, job.seed)
             pipe.send(Ready())
             run_actor(env, policy, _PipeSink(pipe, job.slots), job.seed)

@@ -41,9 +41,11 @@ def load_newest(path: Path) -> dict[str, Any]:
     found = checkpoints(path)
     if not found:
         raise CheckpointError(f"There is no checkpoint of IMPALA at {path}.")
-    for candidate in reversed(found[1:]):
-        try:
-            return load_checkpoint(candidate, KIND)
-        except CheckpointError as error:
-            warnings.warn(f"{error} The checkpoint before it is used.", stacklevel=2)
-    return load_checkpoint(found[0], KIND)
+    newest, older = found[-1], found[:-1]
+    if not older:
+        return load_checkpoint(newest, KIND)
+    try:
+        return load_checkpoint(newest, KIND)
+    except CheckpointError as error:
+        warnings.warn(f"{error} The checkpoint before it is used.", stacklevel=2)
+        return load_checkpoint(older[-1], KIND)

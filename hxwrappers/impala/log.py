@@ -41,7 +41,8 @@ class TrainingLog:
         self._recent: deque[list[float]] = deque(maxlen=100)
         self._figures: dict[str, list[float]] = defaultdict(list)
         self._sums: dict[str, tuple[float, int]] = {}
-        self._folder, self._writer = folder, None
+        self._folder = folder
+        self._writer: Any = None
         if folder is not None:
             _summary_writer()
 

@@ -85,9 +85,7 @@ class ImpalaNet(nn.Module):
         """The recurrent state at the start of an episode, zeros of shape `(2, num_envs, lstm)`."""
         return torch.zeros(2, num_envs, self.state_size, device=self.value.weight.device)
 
-    def forward(
-        self, observations: Mapping[str, Tensor], starts: Tensor, state: Tensor
-    ) -> Outputs:
+    def forward(self, observations: Mapping[str, Tensor], starts: Tensor, state: Tensor) -> Outputs:
         """Look at unrolls.
 
         Args:

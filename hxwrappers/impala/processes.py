@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import time
@@ -110,7 +111,8 @@ class ProcessActors:
     ) -> None:
         self.restarts = 0
         self._settings, self._spec, self._precision = settings, spec, precision
-        self._make_env, self._seed = CloudpickleWrapper(make_env), seed
+        as_any: Any = make_env  # CloudpickleWrapper is annotated for makers of single environments
+        self._make_env, self._seed = CloudpickleWrapper(as_any), seed
         self._context = multiprocessing.get_context("spawn")
         shape = UnrollShape(spec.layout, settings.unroll_length, spec.num_envs, settings.lstm)
         count = settings.num_actors * SLOTS_PER_ACTOR
@@ -174,10 +176,8 @@ class ProcessActors:
         """End the actors, by force if they do not end by themselves within some seconds."""
         started = [actor for actor in self._actors if actor.process is not None]
         for actor in started:
-            try:
+            with contextlib.suppress(OSError):  # it is dead already
                 actor.pipe.send(None)
-            except OSError:
-                pass  # it is dead already
             actor.pipe.close()
         deadline = time.monotonic() + SECONDS_TO_END
         for actor in started:
@@ -297,7 +297,8 @@ def _as_error(actor: _Actor, failure: Failure | None, code: int | None) -> HxWra
             "since each actor imports it."
         )
     known = getattr(errors, failure.kind, None)
-    ours = isinstance(known, type) and issubclass(known, HxWrappersError)
-    kind = known if ours else ActorError
+    kind: type[HxWrappersError] = ActorError
+    if isinstance(known, type) and issubclass(known, HxWrappersError):
+        kind = known
     cause = f":\n\n{failure.traceback}" if failure.traceback else f": {failure.message}."
     return kind(f"{who}{cause}")

@@ -78,14 +78,14 @@ class EpisodeWatch:
             self._note(final, over)
         if not over.any():
             return
-        for lane in np.flatnonzero(over):
+        for lane in np.flatnonzero(over).tolist():
             reward_sum = float(self._rewards[lane])
             score = _score(infos, lane)
             if score is None and isinstance(final, Mapping):
                 score = _score(final, lane)
             self._episodes.append(
                 Episode(
-                    int(lane),
+                    lane,
                     reward_sum if score is None else score,
                     reward_sum,
                     int(self._lengths[lane]),

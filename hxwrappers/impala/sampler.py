@@ -33,9 +33,7 @@ class ActingPolicy(Protocol):
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Choose actions; returns them from 0, their log probabilities, and the next state."""
 
-    def values(
-        self, parts: Arrays, state: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32]:
+    def values(self, parts: Arrays, state: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The values of observations that begin no episode."""
 
 

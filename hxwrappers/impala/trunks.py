@@ -71,7 +71,7 @@ def _residual(channels: int) -> nn.Module:
 _CONVOLUTIONS = {"nature": _nature, "small": _small, "residual": _residual}
 _FEATURES = {"nature": 512, "small": 128, "residual": 256, "mlp": 128}
 NETS = ("auto", *_FEATURES)
-"""Names of nets: "auto" is "nature" for images, "small" for those under 36 pixels, "mlp" without."""
+"""Names of nets; "auto" is "nature" for images, "small" under 36 pixels, "mlp" without any."""
 
 
 class Trunk(nn.Module):
@@ -113,7 +113,7 @@ class Trunk(nn.Module):
                 'vectors, the others are for images. Use net="auto".'
             )
         self.features = _FEATURES[net] if features is None else features
-        self.half = precision == "bfloat16" and image is not None
+        self.in_bfloat16 = precision == "bfloat16" and image is not None
         size = sum(int(torch.Size(part.shape).numel()) for part in layout.vectors)
         if image is None:
             self.convolutions = None
@@ -127,7 +127,7 @@ class Trunk(nn.Module):
         if net == "nature" and min(image.frame_shape[1:]) < SMALLEST_FOR_NATURE:
             raise InvalidSpaceError(
                 f"The net 'nature' needs images of {SMALLEST_FOR_NATURE} pixels or more a side, "
-                f"not {image.frame_shape[1:]}. Use net=\"small\" or net=\"residual\"."
+                f'not {image.frame_shape[1:]}. Use net="small" or net="residual".'
             )
         self.convolutions = _CONVOLUTIONS[net](image.frame_shape[0])
         with torch.no_grad():
@@ -150,11 +150,11 @@ class Trunk(nn.Module):
         images = observations[image.name]
         size = CPU_CHUNK if images.device.type == "cpu" else len(images)
         with torch.autocast(
-            images.device.type, torch.bfloat16, enabled=self.half and not self._is_half
+            images.device.type, torch.bfloat16, enabled=self.in_bfloat16 and not self._is_half
         ):
             chunks = [
-                self._look({name: part[start : start + size] for name, part in observations.items()})
-                for start in range(0, len(images), size)
+                self._look({name: part[at : at + size] for name, part in observations.items()})
+                for at in range(0, len(images), size)
             ]
         return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
 
@@ -165,10 +165,11 @@ class Trunk(nn.Module):
 
     def _look(self, observations: Mapping[str, Tensor]) -> Tensor:
         image = self.layout.image
-        assert image is not None and self.convolutions is not None
+        assert image is not None
+        assert self.convolutions is not None
         frames = image.frames(observations[image.name])
         # All bytes are exact in bfloat16.
-        scaled = frames.to(torch.bfloat16 if self.half else torch.float32) * (1 / image.high)
+        scaled = frames.to(torch.bfloat16 if self.in_bfloat16 else torch.float32) * (1 / image.high)
         looked = self.convolutions(scaled.contiguous(memory_format=torch.channels_last)).flatten(1)
         if self.layout.vectors:
             looked = torch.cat([looked, self._vectors(observations).to(looked.dtype)], dim=1)

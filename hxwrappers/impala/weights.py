@@ -33,7 +33,7 @@ def copy_weights(vector: Tensor, net: nn.Module) -> None:
         True
     """
     parameters = list(net.parameters())
-    parts = vector.split([parameter.numel() for parameter in parameters])
+    parts = torch.split(vector, [parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.copy_(part.view_as(parameter))
 

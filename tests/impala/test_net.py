@@ -126,8 +126,8 @@ def test_half_precision_is_close():
 
 
 def test_large_batches_are_looked_at_in_chunks():
-    net = build(VECTOR := spaces.Box(0, 255, (1, 8, 8), np.uint8))
-    observations = some(VECTOR, 50, 6)
+    space = spaces.Box(0, 255, (1, 8, 8), np.uint8)
+    net, observations = build(space), some(space, 50, 6)
     starts = torch.zeros(50, 6, dtype=torch.bool)
     whole = net(observations, starts, net.initial_state(6)).logits
     part = {name: rows[40:41] for name, rows in observations.items()}

@@ -83,7 +83,13 @@ def test_a_truncation_has_the_value_of_its_final_observation():
 def test_both_ends_at_once_are_a_termination():
     ends = [False, True, False]
     targets, _ = work(
-        [1, 1, 1], [1, 2, 3], [9, 9, 9, 8], terminated=ends, truncated=ends, final=[7] * 3, gamma=0.5
+        [1, 1, 1],
+        [1, 2, 3],
+        [9, 9, 9, 8],
+        terminated=ends,
+        truncated=ends,
+        final=[7] * 3,
+        gamma=0.5,
     )
     assert targets == [2, 2, 7]
 
