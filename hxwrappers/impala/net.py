@@ -31,7 +31,7 @@ class Outputs(NamedTuple):
 
 
 class ImpalaNet(nn.Module):
-    """A policy and a value function over common features.
+    """A policy and a value function over common features; over separate ones for vectors alone.
 
     Args:
         layout: What an observation consists of.
@@ -64,6 +64,10 @@ class ImpalaNet(nn.Module):
         self.trunk = Trunk(layout, net, features, precision)
         self.lstm = nn.LSTM(self.trunk.features, lstm) if lstm else None
         self.state_size = lstm
+        # Where features are cheap the values have their own: their large errors would otherwise
+        # drown the policy's gradient in the common layers.
+        alone = layout.image is None and not lstm
+        self.value_trunk = Trunk(layout, net, features, precision) if alone else None
         self.policy = nn.Linear(lstm or self.trunk.features, num_actions)
         self.value = nn.Linear(lstm or self.trunk.features, 1)
 
@@ -100,7 +104,10 @@ class ImpalaNet(nn.Module):
         features = features.view(steps, num_envs, -1)
         if self.lstm is not None:
             features, state = self._remember(features, starts, state)
-        return Outputs(self.policy(features), self.value(features).squeeze(-1), state)
+        logits, seen = self.policy(features), features
+        if self.value_trunk is not None:
+            seen = self.value_trunk(rows).view(steps, num_envs, -1)
+        return Outputs(logits, self.value(seen).squeeze(-1), state)
 
     def _remember(self, features: Tensor, starts: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Run the LSTM, in one call for each stretch in which no episode begins."""
