@@ -19,7 +19,8 @@ CommandGroup = dict[str, Any]
 exit code, or None for success."""
 
 _GROUPS = {
-    "demo": ("hxwrappers.cli.demo", "find, look at, check, import, export, cut and render demos")
+    "demo": ("hxwrappers.cli.demo", "find, look at, check, import, export, cut and render demos"),
+    "train": ("hxwrappers.cli.train", "train agents"),
 }
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 

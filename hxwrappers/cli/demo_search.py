@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from tqdm import tqdm
 
+from hxwrappers.cli.arguments import environment_arguments
 from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
-from hxwrappers.errors import InvalidArgumentError
 
 __all__ = ["search"]
 
@@ -80,7 +79,7 @@ def search(
     """
     settings = SearchSettings(
         env,
-        _arguments(env_args),
+        environment_arguments(env_args),
         CellSettings(cells, width, height, depth, bin_x, bin_y),
         seed=seed,
         hold=hold,
@@ -118,22 +117,6 @@ def search(
 def _in_words(progress: Progress) -> str:
     rooms = f", {progress.rooms} rooms" if progress.rooms else ""
     return f"best score {progress.score:g}, {progress.cells:,} cells{rooms}"
-
-
-def _arguments(pairs: tuple[str, ...]) -> dict[str, Any]:
-    arguments = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise InvalidArgumentError(
-                f"{pair!r} is no argument for the environment; write name=value, for example "
-                "frameskip=4."
-            )
-        try:
-            arguments[name] = json.loads(text)
-        except ValueError:
-            arguments[name] = text
-    return arguments
 
 
 @contextmanager

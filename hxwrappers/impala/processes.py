@@ -113,7 +113,10 @@ class ProcessActors:
         self._settings, self._spec, self._precision = settings, spec, precision
         as_any: Any = make_env  # CloudpickleWrapper is annotated for makers of single environments
         self._make_env, self._seed = CloudpickleWrapper(as_any), seed
-        self._context = multiprocessing.get_context("spawn")
+        # Actors are forked from a process that has imported everything and done nothing yet: they
+        # start, and are replaced, in a moment, and share the memory of the imports.
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([act.__module__])
         shape = UnrollShape(spec.layout, settings.unroll_length, spec.num_envs, settings.lstm)
         count = settings.num_actors * SLOTS_PER_ACTOR
         self._slots = SharedArrays(shape.fields(), self._context, count)

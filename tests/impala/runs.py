@@ -1,10 +1,9 @@
-"""Environments and a script for the tests that start processes."""
+"""Environments and a training run for the tests that start processes."""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import sys
 from pathlib import Path
 
 import gymnasium as gym
@@ -12,6 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
 from hxwrappers.impala import Impala, ImpalaSettings
+from hxwrappers.impala.files import checkpoints
 from tests.envs_for_tests import Corridor
 
 
@@ -84,6 +84,8 @@ def settings(**options) -> ImpalaSettings:
 def main(folder: str, total_timesteps: int) -> None:
     """Train, and tell the actors' ids in a file once there is a checkpoint."""
     run = Impala(make_corridors, settings(), folder)
+    if checkpoints(Path(folder)):
+        run.resume()
     save = run.save
 
     def save_and_tell() -> Path | None:
@@ -95,7 +97,3 @@ def main(folder: str, total_timesteps: int) -> None:
 
     run.save = save_and_tell  # type: ignore[method-assign]
     run.train(total_timesteps, progress=False)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))

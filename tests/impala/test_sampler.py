@@ -1,6 +1,7 @@
 """Unrolls hold exactly what the environments did, in every autoreset mode."""
 
 from functools import partial
+from itertools import pairwise
 
 import gymnasium as gym
 import numpy as np
@@ -42,7 +43,7 @@ class CountingPolicy:
 
 
 def action_for(observation) -> int:
-    return int(round(float(observation[1]) * 1000)) % 3
+    return round(float(observation[1]) * 1000) % 3
 
 
 def make(mode, **options):
@@ -131,7 +132,7 @@ def test_every_mode_tells_the_same_story(mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_unrolls_follow_each_other_without_a_gap(mode):
     filled, _ = unrolls(mode, 3)
-    for before, after in zip(filled, filled[1:], strict=False):
+    for before, after in pairwise(filled):
         for name, part in before.observations.items():
             np.testing.assert_array_equal(part[-1], after.observations[name][0])
         np.testing.assert_array_equal(before.starts[-1], after.starts[0])

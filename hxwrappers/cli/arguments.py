@@ -1,0 +1,38 @@
+"""Words of a command line that become arguments of an environment."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hxwrappers.errors import InvalidArgumentError
+
+__all__ = ["environment_arguments"]
+
+
+def environment_arguments(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Arguments for `gymnasium.make`.
+
+    Args:
+        pairs: Each `name=value`, the value as JSON or else text.
+
+    Raises:
+        InvalidArgumentError: One is of another form.
+
+    Example:
+        >>> environment_arguments(("frameskip=4", "game=climber"))
+        {'frameskip': 4, 'game': 'climber'}
+    """
+    arguments = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise InvalidArgumentError(
+                f"{pair!r} is no argument for the environment; write name=value, for example "
+                "frameskip=4."
+            )
+        try:
+            arguments[name] = json.loads(text)
+        except ValueError:
+            arguments[name] = text
+    return arguments
