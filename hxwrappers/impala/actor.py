@@ -12,18 +12,19 @@ from typing import Any, NamedTuple
 import torch
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import CloudpickleWrapper
+from torch import Tensor
 
 from hxwrappers.errors import InvalidSpaceError
 from hxwrappers.impala.acting import NetPolicy
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.reports import Report
-from hxwrappers.impala.sampler import run_actor
+from hxwrappers.impala.sampler import Sampler, run_actor
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import SharedArrays, Unroll
 from hxwrappers.impala.weights import SharedWeights
 
-__all__ = ["ActorJob", "Delivery", "Failure", "MakeVectorEnv", "Ready", "act"]
+__all__ = ["ActorJob", "Delivery", "Failure", "MakeVectorEnv", "Ready", "act", "acting_policy"]
 
 MakeVectorEnv = Callable[[], VectorEnv]
 """Makes the environments of one actor."""
@@ -98,11 +99,11 @@ def act(pipe: Connection, job: ActorJob) -> None:
     try:
         env: VectorEnv = job.make_env()
         try:
-            _check(EnvSpec.of(env), job.spec)
-            net = ImpalaNet.of(job.spec.layout, job.spec.num_actions, job.settings, job.precision)
-            policy = NetPolicy(net, job.weights.read, job.seed)
+            policy = acting_policy(
+                env, job.spec, job.settings, job.precision, job.weights.read, job.seed
+            )
             pipe.send(Ready())
-            run_actor(env, policy, _PipeSink(pipe, job.slots), job.seed)
+            run_actor(Sampler(env, policy, job.seed), _PipeSink(pipe, job.slots))
         finally:
             env.close()
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -111,11 +112,25 @@ def act(pipe: Connection, job: ActorJob) -> None:
         pipe.send(Failure(type(error).__name__, str(error), traceback.format_exc()))
 
 
-def _check(spec: EnvSpec, wanted: EnvSpec) -> None:
-    for name, found, needed in zip(spec._fields, spec, wanted, strict=True):
+def acting_policy(
+    env: VectorEnv,
+    spec: EnvSpec,
+    settings: ImpalaSettings,
+    precision: str,
+    read_weights: Callable[[Tensor], int],
+    seed: int,
+) -> NetPolicy:
+    """Make the policy of an actor, after a look at its environments.
+
+    Raises:
+        InvalidSpaceError: They differ from what they must be like.
+    """
+    for name, found, needed in zip(spec._fields, EnvSpec.of(env), spec, strict=True):
         if found != needed:
             raise InvalidSpaceError(
                 f"This actor's environments differ from those that the learner was made for: "
                 f"{name} is {found}, but must be {needed}. The function that makes environments "
                 "must make the same kind each time."
             )
+    net = ImpalaNet.of(spec.layout, spec.num_actions, settings, precision)
+    return NetPolicy(net, read_weights, seed)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import signal
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from gymnasium.vector.utils import CloudpickleWrapper
 from torch import Tensor
 
-from hxwrappers import errors
 from hxwrappers._signals import interrupts_ignored
-from hxwrappers.errors import ActorError, HxWrappersError
 from hxwrappers.impala.actor import (
     ActorJob,
     Delivery,
@@ -26,30 +22,16 @@ from hxwrappers.impala.actor import (
     Ready,
     act,
 )
-from hxwrappers.impala.reports import Report
+from hxwrappers.impala.backend import Filled, actor_seed, as_error
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import SharedArrays, Unroll, UnrollShape
 from hxwrappers.impala.weights import SharedWeights
 
-__all__ = ["Filled", "ProcessActors"]
+__all__ = ["ProcessActors"]
 
 SLOTS_PER_ACTOR = 2
 SECONDS_TO_END = 5.0
-
-
-class Filled(NamedTuple):
-    """A complete unroll, to be given back with `release`.
-
-    Attributes:
-        slot: Its number.
-        unroll: Its arrays, in shared memory.
-        report: What happened during it.
-    """
-
-    slot: int
-    unroll: Unroll
-    report: Report
 
 
 @dataclass
@@ -190,7 +172,6 @@ class ProcessActors:
         self._actors = []
 
     def _start(self, actor: _Actor) -> None:
-        entropy = np.random.SeedSequence([self._seed, actor.number, actor.starts])
         job = ActorJob(
             self._make_env,
             self._spec,
@@ -198,8 +179,7 @@ class ProcessActors:
             self._precision,
             self._slots,
             self._weights,
-            # Below 2**31 less the number of environments, which seeds of emulators must stay under.
-            int(entropy.generate_state(1)[0]) % (2**31 - 2**16),
+            actor_seed(self._seed, actor.number, actor.starts),
         )
         actor.pipe, its = self._context.Pipe()
         # Not a daemon, since those may not start processes, as an AsyncVectorEnv does.
@@ -274,7 +254,7 @@ class ProcessActors:
         actor.failures += 1
         never_played = failure is not None and bool(failure.traceback) and actor.starts == 1
         if actor.failures >= self._settings.max_failures or (never_played and not actor.ready):
-            raise _as_error(actor, failure, code)
+            raise as_error(actor.number, actor.failures, failure, code)
         self.restarts += 1
         self._start(actor)
 
@@ -285,23 +265,3 @@ def _end(process: Any) -> None:
             end()
             process.join(SECONDS_TO_END)
     process.close()
-
-
-def _as_error(actor: _Actor, failure: Failure | None, code: int | None) -> HxWrappersError:
-    times = f"{actor.failures} times in a row" if actor.failures > 1 else "at its start"
-    who = f"Actor {actor.number} failed {times}"
-    if failure is None:
-        how = f"exit code {code}"
-        if code is not None and code < 0:
-            how = f"killed by {signal.Signals(-code).name}"
-        return ActorError(
-            f"{who}, the last time without an error of its own ({how}; SIGKILL is often too little "
-            "memory). A script that trains needs `if __name__ == '__main__':` around what it does, "
-            "since each actor imports it."
-        )
-    known = getattr(errors, failure.kind, None)
-    kind: type[HxWrappersError] = ActorError
-    if isinstance(known, type) and issubclass(known, HxWrappersError):
-        kind = known
-    cause = f":\n\n{failure.traceback}" if failure.traceback else f": {failure.message}."
-    return kind(f"{who}{cause}")

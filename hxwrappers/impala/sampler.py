@@ -47,18 +47,15 @@ class Sink(Protocol):
         """Hand a filled unroll over."""
 
 
-def run_actor(env: VectorEnv, policy: ActingPolicy, sink: Sink, seed: int) -> None:
-    """Fill unrolls until the sink has none left.
+def run_actor(sampler: Sampler, sink: Sink) -> None:
+    """Fill unrolls until the sink has none left, each with the newest weights.
 
     Args:
-        env: The environments.
-        policy: Chooses their actions.
+        sampler: Steps the environments.
         sink: Gives unrolls to fill and takes them back.
-        seed: Seed of the first episodes.
     """
-    sampler = Sampler(env, policy, seed)
     while (unroll := sink.acquire()) is not None:
-        version = policy.refresh()
+        version = sampler.policy.refresh()
         sampler.fill(unroll)
         sink.deliver(unroll, sampler.watch.report(version))
 
@@ -77,6 +74,7 @@ class Sampler:
         seed: Seed of the first episodes.
 
     Attributes:
+        policy: Chooses their actions.
         watch: What happened since its last report.
 
     Raises:
@@ -88,7 +86,7 @@ class Sampler:
     def __init__(self, env: VectorEnv, policy: ActingPolicy, seed: int) -> None:
         check_whole_batches(env)
         self._layout, _, self._first_action, _ = EnvSpec.of(env)
-        self._env, self._policy = env, policy
+        self._env, self.policy = env, policy
         self._mode = autoreset_mode(env)
         self.watch = EpisodeWatch(env.num_envs)
         observations, _ = env.reset(seed=seed)
@@ -103,7 +101,7 @@ class Sampler:
         for row in range(len(unroll.actions)):
             self._write(unroll, row)
             parts = {name: part[row] for name, part in unroll.observations.items()}
-            actions, unroll.log_mus[row], self._state = self._policy.act(
+            actions, unroll.log_mus[row], self._state = self.policy.act(
                 parts, self._starts, self._state
             )
             unroll.actions[row] = actions
@@ -153,6 +151,6 @@ class Sampler:
                 )
                 for name, part in parts.items()
             }
-        return self._policy.values(
+        return self.policy.values(
             {name: part[cut] for name, part in parts.items()}, self._state[:, cut]
         )

@@ -49,6 +49,9 @@ class ImpalaSettings:
         precision: Of convolutions and the layer after them: "float32", "bfloat16", or "auto", which
             is bfloat16 where the hardware multiplies it.
         compile: Compile the net with torch.compile; it takes long and pays off on GPUs only.
+        backend: "processes" on this machine, or "ray" for actors on a Ray cluster.
+        ray_address: Of the cluster, or "auto" for the one of this machine; None starts one here.
+        cpus_per_actor: What an actor reserves on a Ray cluster; fractions are fine.
         device: Where the learner computes: "auto", "cpu", "cuda", ...
         learner_threads: Threads of torch in the learner on a CPU; None leaves torch's own number.
         seed: Seed of the weights, the actors' environments and their choices.
@@ -85,6 +88,9 @@ class ImpalaSettings:
     max_grad_norm: float = 40.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool = False
+    backend: Literal["processes", "ray"] = "processes"
+    ray_address: str | None = None
+    cpus_per_actor: float = 1.0
     device: str = "auto"
     learner_threads: int | None = None
     seed: int = 0
@@ -100,7 +106,7 @@ class ImpalaSettings:
             self._need(name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
         for name in ("lstm", "value_coef", "entropy_coef", "c_bar", "pg_rho_bar", "seed"):
             self._need(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("learning_rate", "max_grad_norm", "actor_timeout"):
+        for name in ("learning_rate", "max_grad_norm", "actor_timeout", "cpus_per_actor"):
             self._need(name, getattr(self, name) > 0, "more than 0")
         for name in ("checkpoint_every", "log_every"):
             self._need(name, getattr(self, name) >= 0, "0 or more")
@@ -147,5 +153,6 @@ _CHOICES = {
     "reward_clipping": ("none", "abs_one", "soft_asymmetric"),
     "optimizer": ("rmsprop", "adam"),
     "learning_rate_schedule": ("linear", "constant"),
+    "backend": ("processes", "ray"),
     "precision": ("auto", "float32", "bfloat16"),
 }

@@ -17,6 +17,7 @@ from hxwrappers._signals import stopping_on_signals
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actor import MakeVectorEnv
+from hxwrappers.impala.backend import Actors
 from hxwrappers.impala.batches import Batch, BatchBuffer
 from hxwrappers.impala.files import checkpoints, load_newest, save_numbered
 from hxwrappers.impala.learner import Learner
@@ -24,6 +25,7 @@ from hxwrappers.impala.log import TrainingLog
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.playing import play
 from hxwrappers.impala.processes import ProcessActors
+from hxwrappers.impala.ray_actors import RayActors
 from hxwrappers.impala.reports import Episode
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.spec import EnvSpec
@@ -227,7 +229,8 @@ class Impala:
         settings = self.settings
         entropy = np.random.SeedSequence([settings.seed, self.num_timesteps])
         restarts_before = self._restarts
-        actors = ProcessActors(
+        backend = RayActors if settings.backend == "ray" else ProcessActors
+        actors: Actors = backend(
             self._make_env,
             self.spec,
             settings,
@@ -267,7 +270,7 @@ class Impala:
         finally:
             actors.close()
 
-    def _gather(self, actors: ProcessActors, buffer: BatchBuffer, stopping: Any) -> Batch | None:
+    def _gather(self, actors: Actors, buffer: BatchBuffer, stopping: Any) -> Batch | None:
         """Put a batch together; None if the run is to stop."""
         while not buffer.is_full:
             if stopping():

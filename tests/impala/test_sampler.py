@@ -63,7 +63,7 @@ def unrolls(mode, number, length=7):
             filled.append(unroll)
             reports.append(report)
 
-    run_actor(env, policy, Shelf(), seed=5)
+    run_actor(Sampler(env, policy, 5), Shelf())
     return filled, reports
 
 
