@@ -47,14 +47,16 @@ def test_a_killed_actor_is_replaced_and_everything_ends_clean(tmp_path):
     dead, replaced = [], []
 
     def kill() -> None:
-        wait_for("training", lambda: run.updates > 3)
-        dead.append(run.process_ids[0])
-        os.kill(dead[0], signal.SIGKILL)
-        wait_for("a new actor", lambda: run.process_ids[0] != dead[0])
-        replaced.append(run.process_ids[0])
-        before = run.updates
-        wait_for("training to go on", lambda: run.updates > before + 3)
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            wait_for("training", lambda: run.updates > 3)
+            dead.append(run.process_ids[0])
+            os.kill(dead[0], signal.SIGKILL)
+            wait_for("a new actor", lambda: run.process_ids[0] != dead[0])
+            replaced.append(run.process_ids[0])
+            before = run.updates
+            wait_for("training to go on", lambda: run.updates > before + 3)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
 
     killer = in_background(kill)
     log = run.train(ENDLESS, progress=False)
