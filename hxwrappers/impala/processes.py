@@ -143,13 +143,13 @@ class ProcessActors:
             remaining = deadline - time.monotonic()
             if remaining < 0:
                 return None
-            self._replace_silent()
             doors: dict[Any, _Actor] = {}
             for actor in self._actors:
                 doors |= {actor.pipe: actor, actor.process.sentinel: actor}
             opened = {doors[door].number for door in wait(list(doors), min(remaining, 1.0))}
             for number in sorted(opened):
                 self._attend(self._actors[number])
+            self._replace_silent()  # only now: what they said may have waited for the learner
         return self._filled.popleft()
 
     def release(self, filled: Filled) -> None:

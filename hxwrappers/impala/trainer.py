@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from hxwrappers._signals import stopping_on_signals
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.errors import ActorError, CheckpointError, InvalidArgumentError
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actor import MakeVectorEnv
 from hxwrappers.impala.backend import Actors
@@ -181,6 +181,10 @@ class Impala:
             self.log.begin(self.num_timesteps)
             try:
                 self._run(total_timesteps, stopping, bar)
+            except ActorError:
+                if self.updates:
+                    self.save()  # what was learned until then is not lost
+                raise
             finally:
                 self.log.close()
                 self.process_ids = []
@@ -225,7 +229,7 @@ class Impala:
     def _net(self, precision: str) -> ImpalaNet:
         return ImpalaNet.of(self.spec.layout, self.spec.num_actions, self.settings, precision)
 
-    def _run(self, total: int, stopping: Any, bar: tqdm[Any]) -> None:
+    def _run(self, total: int, stopping: Callable[[], bool], bar: tqdm[Any]) -> None:
         settings = self.settings
         entropy = np.random.SeedSequence([settings.seed, self.num_timesteps])
         restarts_before = self._restarts
@@ -270,7 +274,9 @@ class Impala:
         finally:
             actors.close()
 
-    def _gather(self, actors: Actors, buffer: BatchBuffer, stopping: Any) -> Batch | None:
+    def _gather(
+        self, actors: Actors, buffer: BatchBuffer, stopping: Callable[[], bool]
+    ) -> Batch | None:
         """Put a batch together; None if the run is to stop."""
         while not buffer.is_full:
             if stopping():

@@ -15,6 +15,7 @@ import torch
 from hxwrappers.errors import ActorError, CheckpointError, InvalidArgumentError, InvalidSpaceError
 from hxwrappers.impala import Impala, load_policy
 from hxwrappers.impala.files import checkpoints
+from hxwrappers.impala.learner import Learner
 from tests.impala import runs
 
 ENDLESS = 10**9
@@ -115,6 +116,19 @@ def test_a_silent_actor_is_killed_and_reported():
     run = Impala(runs.get_stuck, runs.settings(**options))
     with pytest.raises(ActorError, match="4 s while waiting for"):
         run.train(ENDLESS, progress=False)
+
+
+def test_actors_are_not_blamed_for_a_slow_learner(monkeypatch):
+    run = Impala(runs.make_corridors, runs.settings(actor_timeout=4.0))
+    learn = Learner.learn
+
+    def learn_slowly(self, batch, progress):
+        time.sleep(5.0)
+        return learn(self, batch, progress)
+
+    monkeypatch.setattr(Learner, "learn", learn_slowly)
+    log = run.train(60, progress=False)
+    assert log.rows[-1]["actors/restarts"] == 0
 
 
 def start_run(folder: Path) -> tuple[multiprocessing.Process, dict]:
