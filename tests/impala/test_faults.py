@@ -18,8 +18,9 @@ from hxwrappers.impala.files import checkpoints
 from hxwrappers.impala.learner import Learner
 from tests.impala import runs
 
+pytestmark = pytest.mark.timeout(900)  # seconds on an idle machine
 ENDLESS = 10**9
-PATIENCE = 120.0
+PATIENCE = 250.0
 
 
 def wait_for(what, condition) -> None:
@@ -138,8 +139,12 @@ def start_run(folder: Path) -> tuple[multiprocessing.Process, dict]:
         target=runs.main, args=(str(folder), ENDLESS)
     )
     process.start()
-    wait_for("a checkpoint", lambda: told.exists() or not process.is_alive())
-    assert process.is_alive()
+    try:
+        wait_for("a checkpoint", lambda: told.exists() or not process.is_alive())
+        assert process.is_alive()
+    except AssertionError:
+        process.kill()
+        raise
     return process, json.loads(told.read_text())
 
 
