@@ -9,6 +9,9 @@ from hxwrappers.impala import Impala, ImpalaSettings
 from tests.impala.tasks import make_tasks
 
 
+pytestmark = pytest.mark.timeout(900)  # seconds on an idle machine
+
+
 def score(task, steps, seed=0, **options) -> float:
     defaults = {
         "num_actors": 1,
@@ -24,7 +27,7 @@ def score(task, steps, seed=0, **options) -> float:
 
 
 def test_memory_is_learned_with_an_lstm():
-    assert score("recall", 16_000, lstm=32, features=32) > 0.9
+    assert score("recall", 20_000, lstm=32, features=32) > 0.75  # seven deviations above chance
 
 
 def test_memory_is_not_learned_without():
