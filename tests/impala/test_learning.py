@@ -8,7 +8,6 @@ import pytest
 from hxwrappers.impala import Impala, ImpalaSettings
 from tests.impala.tasks import make_tasks
 
-
 pytestmark = pytest.mark.timeout(900)  # seconds on an idle machine
 
 
