@@ -11,10 +11,15 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from hxwrappers.errors import InvalidSpaceError
 from hxwrappers.impala.layout import Layout
+from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.playing import play
+from hxwrappers.impala.ray_actors import _RemoteActor
 from hxwrappers.impala.reports import EpisodeWatch
 from hxwrappers.impala.sampler import Sampler, run_actor
-from hxwrappers.impala.unrolls import UnrollShape
+from hxwrappers.impala.settings import ImpalaSettings
+from hxwrappers.impala.spec import EnvSpec
+from hxwrappers.impala.unrolls import Unroll, UnrollShape
+from hxwrappers.impala.weights import flat_weights
 from tests.envs_for_tests import Corridor
 
 MODES = list(AutoresetMode)
@@ -231,6 +236,22 @@ def test_dict_observations_in_same_step_mode():
     lane = 0
     finals = [row[6] for row in expected(lane, 30) if row[5]]
     np.testing.assert_allclose(unroll.final_values[unroll.truncated[:, lane], lane], finals, 1e-6)
+
+
+def test_an_actor_on_another_machine_plays_one_unroll_a_call():
+    env = make(AutoresetMode.NEXT_STEP)
+    settings = ImpalaSettings(envs_per_actor=NUM_ENVS, batch_size=NUM_ENVS, unroll_length=7)
+    spec = EnvSpec.of(env)
+    net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
+    weights = flat_weights(net).numpy()
+    actor = _RemoteActor(partial(make, AutoresetMode.NEXT_STEP), spec, settings, "float32", 5)
+    (first, report), (second, _) = actor.play(weights, 3), actor.play(weights, 4)
+    assert report.version == 3
+    before, after = Unroll.of(first), Unroll.of(second)
+    np.testing.assert_array_equal(
+        before.observations["observation"][-1], after.observations["observation"][0]
+    )
+    assert before.log_mus.all()
 
 
 def test_spaces_that_are_refused():
