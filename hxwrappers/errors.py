@@ -116,6 +116,10 @@ class PretrainingError(VideoError):
     """Clips that an embedding cannot be learned from, or a training that cannot go on."""
 
 
+class ActorError(HxWrappersError, RuntimeError):
+    """An actor of a training run that failed, or died again and again."""
+
+
 class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
 

@@ -25,6 +25,7 @@ _GROUPS = {
     ),
     "evaluate": ("hxwrappers.cli.evaluate", "say how well a policy plays from the true start"),
     "video": ("hxwrappers.cli.video", "make, decode and learn from videos of games"),
+    "train": ("hxwrappers.cli.train", "train agents"),
 }
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 

@@ -2,6 +2,7 @@
 
 from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
 from hxwrappers.envs.minigrid import FixedLevel, GridObservation, make_minigrid
+from hxwrappers.envs.named import make_vector
 from hxwrappers.envs.procgen import PROCGEN_PRESETS, ProcgenSettings, make_procgen
 from hxwrappers.envs.procgen_env import ProcgenEnv, ProcgenState, ProcgenVectorEnv
 from hxwrappers.envs.recipes import make_from_recipe
@@ -23,4 +24,5 @@ __all__ = [
     "make_from_recipe",
     "make_minigrid",
     "make_procgen",
+    "make_vector",
 ]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -15,6 +12,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from tqdm import tqdm
 
+from hxwrappers._signals import stopping_on_signals
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, WorkerError
 from hxwrappers.sb3.histories import ExplorationHistory, History
@@ -24,7 +22,6 @@ __all__ = ["TrainingRun"]
 
 CHECKPOINT = "checkpoint.pt"
 KIND = "TrainingRun"
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
@@ -112,7 +109,7 @@ class TrainingRun:
             tqdm(
                 total=total_timesteps, initial=saved, unit="step", disable=not self.progress
             ) as bar,
-            self._stopping_on_signals() as stopping,
+            stopping_on_signals() as stopping,
         ):
             self._begin_segment()
             over = self.stop_when or (lambda: False)
@@ -156,18 +153,3 @@ class TrainingRun:
     def _show(self, bar: tqdm[Any]) -> None:
         bar.update(self.model.num_timesteps - bar.n)
         bar.set_postfix(self.history.shown())
-
-    @staticmethod
-    @contextmanager
-    def _stopping_on_signals() -> Iterator[Callable[[], bool]]:
-        received: list[int] = []
-
-        def receive(number: int, _: FrameType | None) -> None:
-            received.append(number)
-
-        before = {number: signal.signal(number, receive) for number in SIGNALS}
-        try:
-            yield lambda: bool(received)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, Protocol
 
 from hxwrappers import errors
+from hxwrappers._signals import interrupts_ignored
 from hxwrappers.demos.search.archive import Cell
 from hxwrappers.demos.search.explorer import Exploration, Explorer, Start
 from hxwrappers.demos.search.settings import SearchSettings
@@ -155,7 +153,7 @@ class ProcessWorkers:
         process = self._context.Process(
             target=_work, args=(its, self._settings, self._reference), daemon=True
         )
-        with _interrupts_ignored():
+        with interrupts_ignored():
             process.start()
         its.close()
         self._processes[worker], self._pipes[worker] = process, mine
@@ -197,22 +195,6 @@ class ProcessWorkers:
 def _carry_out(explorer: Explorer, order: Order) -> list[Exploration]:
     explorer.learn(order.known)
     return [explorer.explore(start) for start in order.starts]
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C, which processes started meanwhile inherit, until this ends.
-
-    A process that is still importing would otherwise die of it with a traceback.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _work(pipe: Connection, settings: SearchSettings, reference: bytes) -> None:

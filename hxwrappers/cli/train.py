@@ -1,0 +1,67 @@
+"""Train agents."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from hxwrappers.cli.app import CommandGroup
+from hxwrappers.cli.arguments import environment_arguments
+from hxwrappers.envs import make_vector
+from hxwrappers.impala import Impala, ImpalaSettings
+
+__all__ = ["COMMANDS"]
+
+
+def impala(
+    env: Annotated[str, tyro.conf.Positional],
+    /,
+    settings: tyro.conf.OmitArgPrefixes[ImpalaSettings],
+    *,
+    total_timesteps: int = 10_000_000,
+    folder: Path | None = None,
+    resume: bool = False,
+    env_args: tuple[str, ...] = (),
+    episodes: int = 10,
+) -> int:
+    """Train by IMPALA: actors in processes of their own, a V-trace learner in this one.
+
+    Ctrl-C or SIGTERM ends it with a checkpoint; --resume goes on from there.
+
+    Args:
+        env: ALE/..., MiniGrid-..., any id of gymnasium.make, or your own function as
+            module:function.
+        settings: How to learn.
+        total_timesteps: Steps of all environments together, those before a resume included.
+        folder: Where checkpoints and the TensorBoard log go; runs/impala/ENV if left out.
+        resume: Go on from the newest checkpoint in the folder, with the settings given here.
+        env_args: Arguments for the environment, as name=value.
+        episodes: Episodes to play at the end; 0 for none.
+    """
+    arguments = environment_arguments(env_args)
+    make_env = partial(make_vector, env, settings.envs_per_actor, **arguments)
+    folder = folder or Path("runs/impala") / env.replace("/", "-").replace(":", "-")
+    environment = {"name": env, "arguments": json.dumps(arguments)}
+    run = Impala(make_env, settings, folder, environment=environment)
+    if resume:
+        print(f"resuming at step {run.resume():,}")
+    log = run.train(total_timesteps)
+    print(
+        f"{run.num_timesteps:,} steps and {log.episodes:,} episodes in {log.seconds:,.0f} s, "
+        f"{run.updates:,} updates; log and checkpoints in {folder}"
+    )
+    if run.interrupted:
+        print("hxw: stopped by a signal; go on with --resume", file=sys.stderr)
+    elif episodes:
+        scores = [episode.score for episode in run.play(episodes)]
+        mean = sum(scores) / len(scores)
+        print(f"plays {len(scores)} episodes: mean {mean:g}, {min(scores):g} to {max(scores):g}")
+    return 0
+
+
+COMMANDS: CommandGroup = {"impala": impala}

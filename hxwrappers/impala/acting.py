@@ -1,0 +1,128 @@
+"""How a net chooses actions: for actors, and for whoever plays a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hxwrappers.impala.net import ImpalaNet, Outputs
+from hxwrappers.impala.weights import copy_weights
+
+__all__ = ["NetPolicy", "hardware_precision"]
+
+
+def hardware_precision(precision: str, device: torch.device) -> str:
+    """Decide what the precision "auto" means: bfloat16 where the hardware multiplies it.
+
+    Example:
+        >>> hardware_precision("float32", torch.device("cpu"))
+        'float32'
+    """
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return "bfloat16" if device.type == "cpu" and fast else "float32"
+
+
+class NetPolicy:
+    """Chooses actions by a net, drawn from its own generator.
+
+    Args:
+        net: The net; it is put into evaluation mode.
+        read_weights: Writes the newest weights into a vector and returns their version; None where
+            the weights stay as they are.
+        seed: Seed of the choices.
+        deterministic: Take the most probable actions instead of drawing.
+
+    Example:
+        >>> from gymnasium import spaces
+        >>> from hxwrappers.impala.layout import Layout
+        >>> policy = NetPolicy(ImpalaNet(Layout.of(spaces.Box(-1, 1, (3,))), 2))
+        >>> parts, starts = {"observation": np.zeros((4, 3))}, np.ones(4, dtype=bool)
+        >>> policy.act(parts, starts, policy.initial_state(4))[0].shape
+        (4,)
+    """
+
+    def __init__(
+        self,
+        net: ImpalaNet,
+        read_weights: Callable[[Tensor], int] | None = None,
+        seed: int = 0,
+        deterministic: bool = False,
+    ) -> None:
+        self._net = net.eval()
+        if net.trunk.in_bfloat16:
+            net.trunk.bfloat16()  # once an unroll, instead of in each step by autocast
+        self._read_weights = read_weights
+        self._vector = torch.zeros(sum(parameter.numel() for parameter in net.parameters()))
+        self._deterministic = deterministic
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def refresh(self) -> int:
+        """Take the newest weights and return their version."""
+        if self._read_weights is None:
+            return 0
+        version = self._read_weights(self._vector)
+        copy_weights(self._vector, self._net)
+        return version
+
+    def initial_state(self, num_envs: int) -> npt.NDArray[np.float32]:
+        """The recurrent state at the start of an episode, `(2, num_envs, lstm)`."""
+        return np.zeros((2, num_envs, self._net.state_size), dtype=np.float32)
+
+    def act(
+        self,
+        parts: Mapping[str, npt.NDArray[Any]],
+        starts: npt.NDArray[np.bool_],
+        state: npt.NDArray[np.float32],
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Choose actions.
+
+        Args:
+            parts: Arrays of the observations by name, each of shape `(N, *shape)`.
+            starts: Which observations begin an episode, `(N,)`.
+            state: Recurrent state, `(2, N, lstm)`.
+
+        Returns:
+            Actions from 0 and their log probabilities, both `(N,)`, and the next state.
+        """
+        outputs = self._look(parts, starts, state)
+        log_probabilities = outputs.logits[0].log_softmax(-1)
+        if self._deterministic:
+            chosen = log_probabilities.argmax(-1, keepdim=True)
+        else:
+            chosen = torch.multinomial(log_probabilities.exp(), 1, generator=self._generator)
+        log_mus = log_probabilities.gather(-1, chosen).squeeze(-1)
+        return chosen.squeeze(-1).numpy(), log_mus.numpy(), outputs.state.numpy()
+
+    def values(
+        self, parts: Mapping[str, npt.NDArray[Any]], state: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """The values of observations that begin no episode, shape `(N,)`."""
+        starts = np.zeros(state.shape[1], dtype=np.bool_)
+        values: npt.NDArray[np.float32] = self._look(parts, starts, state).values[0].numpy()
+        return values
+
+    @torch.inference_mode()
+    def _look(
+        self,
+        parts: Mapping[str, npt.NDArray[Any]],
+        starts: npt.NDArray[np.bool_],
+        state: npt.NDArray[np.float32],
+    ) -> Outputs:
+        observations = {
+            name: torch.from_numpy(np.ascontiguousarray(part)).unsqueeze(0)
+            for name, part in parts.items()
+        }
+        outputs: Outputs = self._net(
+            observations, torch.from_numpy(starts).unsqueeze(0), torch.from_numpy(state)
+        )
+        return outputs

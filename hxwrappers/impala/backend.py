@@ -1,0 +1,90 @@
+"""What the learner needs of those who play, whether they are processes or on other machines."""
+
+from __future__ import annotations
+
+import signal
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from hxwrappers import errors
+from hxwrappers.errors import ActorError, HxWrappersError
+from hxwrappers.impala.actor import Failure
+from hxwrappers.impala.reports import Report
+from hxwrappers.impala.unrolls import Unroll
+
+__all__ = ["Actors", "Filled", "actor_seed", "as_error"]
+
+
+class Filled(NamedTuple):
+    """A complete unroll, to be given back with `release`.
+
+    Attributes:
+        slot: Its number, or that of its actor.
+        unroll: Its arrays, in shared memory.
+        report: What happened during it.
+    """
+
+    slot: int
+    unroll: Unroll
+    report: Report
+
+
+class Actors(Protocol):
+    """Those who play."""
+
+    restarts: int
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The ids of their processes on this machine."""
+
+    def publish(self, weights: Tensor, version: int) -> None:
+        """Show new weights to the actors; they take them at their next unroll."""
+
+    def receive(self, timeout: float) -> Filled | None:
+        """Wait for a complete unroll; None if there was none in so many seconds."""
+
+    def release(self, filled: Filled) -> None:
+        """Give an unroll back; its arrays must not be read any more."""
+
+    def close(self) -> None:
+        """End the actors."""
+
+
+def actor_seed(seed: int, number: int, starts: int) -> int:
+    """The seed of an actor's environments and choices, another one each time it is started."""
+    entropy = np.random.SeedSequence([seed, number, starts])
+    # Below 2**31 less the number of environments, which seeds of emulators must stay under.
+    return int(entropy.generate_state(1)[0]) % (2**31 - 2**16)
+
+
+def as_error(
+    number: int, failures: int, failure: Failure | None, code: int | None
+) -> HxWrappersError:
+    """Put into words why an actor is not replaced any more.
+
+    Args:
+        number: Its number.
+        failures: How often it died without an unroll in between.
+        failure: What it said, or what was found out about it.
+        code: The exit code of its process.
+    """
+    times = f"{failures} times in a row" if failures > 1 else "at its start"
+    who = f"Actor {number} failed {times}"
+    if failure is None:
+        how = f"exit code {code}"
+        if code is not None and code < 0:
+            how = f"killed by {signal.Signals(-code).name}"
+        return ActorError(
+            f"{who}, the last time without an error of its own ({how}; SIGKILL is often too little "
+            "memory). A script that trains needs `if __name__ == '__main__':` around what it does, "
+            "since each actor imports it."
+        )
+    known = getattr(errors, failure.kind, None)
+    kind: type[HxWrappersError] = ActorError
+    if isinstance(known, type) and issubclass(known, HxWrappersError):
+        kind = known
+    cause = f":\n\n{failure.traceback}" if failure.traceback else f": {failure.message}."
+    return kind(f"{who}{cause}")

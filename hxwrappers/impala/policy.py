@@ -1,0 +1,118 @@
+"""Checkpoints as something that plays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers.impala.acting import NetPolicy
+from hxwrappers.impala.files import load_newest
+from hxwrappers.impala.learner import load_net
+from hxwrappers.impala.net import ImpalaNet
+from hxwrappers.impala.settings import ImpalaSettings
+from hxwrappers.impala.spec import EnvSpec
+
+__all__ = ["Policy", "load_policy"]
+
+
+class Policy:
+    """A trained policy.
+
+    Make one with `load_policy`.
+
+    Args:
+        net: The net.
+        spec: The environments that it was made for.
+        environment: What the run was told about its environment, as text values.
+        num_timesteps: Steps that it learned from.
+        deterministic: Take the most probable actions instead of drawing them.
+        seed: Seed of the draws.
+
+    Attributes:
+        spec: The environments that it was made for.
+        environment: What the run was told about its environment, as text values.
+        num_timesteps: Steps that it learned from.
+        acting: The policy in the form that `hxwrappers.impala.play` takes.
+    """
+
+    def __init__(
+        self,
+        net: ImpalaNet,
+        spec: EnvSpec,
+        environment: dict[str, str],
+        num_timesteps: int,
+        deterministic: bool,
+        seed: int,
+    ) -> None:
+        self.spec, self.environment, self.num_timesteps = spec, environment, num_timesteps
+        self.acting = NetPolicy(net, seed=seed, deterministic=deterministic)
+
+    def act(
+        self,
+        observations: Any,
+        state: npt.NDArray[np.float32] | None = None,
+        episode_starts: npt.NDArray[np.bool_] | None = None,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Choose actions for a batch of observations.
+
+        Args:
+            observations: As a vector environment of the same spaces returns them.
+            state: What the call before returned; None at the very beginning.
+            episode_starts: Which observations are the first of their episodes, bool, `(N,)`; None
+                for none of them. Their states are cleared.
+
+        Returns:
+            The actions, shape `(N,)`, and the recurrent state for the next call.
+
+        Raises:
+            InvalidSpaceError: Observations of other shapes than those it was made for.
+        """
+        parts = self.spec.layout.split(observations)
+        for part in self.spec.layout.parts:
+            if parts[part.name].shape[1:] != part.shape:
+                raise InvalidSpaceError(
+                    f"Observations of shape {parts[part.name].shape} came for {part.name!r}, but "
+                    f"the policy was made for (batch, {', '.join(map(str, part.shape))})."
+                )
+        count = len(parts[self.spec.layout.parts[0].name])
+        if state is None:
+            state = self.acting.initial_state(count)
+        if episode_starts is None:
+            episode_starts = np.zeros(count, dtype=np.bool_)
+        actions, _, state = self.acting.act(parts, np.asarray(episode_starts, np.bool_), state)
+        return actions + self.spec.first_action, state
+
+
+def load_policy(
+    path: str | os.PathLike[str], *, deterministic: bool = False, seed: int = 0
+) -> Policy:
+    """Load the policy of a checkpoint, to play on the CPU.
+
+    Args:
+        path: A checkpoint of `Impala`, or the folder of a run, whose newest is taken.
+        deterministic: Take the most probable actions; the paper draws them.
+        seed: Seed of the draws.
+
+    Raises:
+        CheckpointError: There is none there, it is damaged, or it is another trainer's.
+    """
+    state = load_newest(Path(path))
+    try:
+        spec = EnvSpec.from_state(state["spec"])
+        settings = ImpalaSettings.from_state(state["settings"])
+        environment = {str(name): str(value) for name, value in state["environment"].items()}
+        steps, learner = int(state["num_timesteps"]), state["learner"]
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} is incomplete ({error!r}).") from error
+    with torch.random.fork_rng(devices=[]):
+        net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
+    load_net(net, learner)
+    return Policy(net, spec, environment, steps, deterministic, seed)

@@ -1,0 +1,267 @@
+"""Actors in processes of this machine: started, watched, replaced and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from typing import Any
+
+from gymnasium.vector.utils import CloudpickleWrapper
+from torch import Tensor
+
+from hxwrappers._signals import interrupts_ignored
+from hxwrappers.impala.actor import (
+    ActorJob,
+    Delivery,
+    Failure,
+    MakeVectorEnv,
+    Ready,
+    act,
+)
+from hxwrappers.impala.backend import Filled, actor_seed, as_error
+from hxwrappers.impala.settings import ImpalaSettings
+from hxwrappers.impala.spec import EnvSpec
+from hxwrappers.impala.unrolls import SharedArrays, Unroll, UnrollShape
+from hxwrappers.impala.weights import SharedWeights
+
+__all__ = ["ProcessActors"]
+
+SLOTS_PER_ACTOR = 2
+SECONDS_TO_END = 5.0
+
+
+@dataclass
+class _Actor:
+    """One actor as the learner sees it.
+
+    Attributes:
+        number: Its number; a replacement keeps it.
+        slots: The slots that it alone may write into.
+        process: Its process.
+        pipe: This end of its pipe.
+        ready: Whether its environments are made.
+        filling: The slots that it was told to fill.
+        heard: When it last gave a sign of life, or was last given something to do.
+        starts: How often it was started.
+        failures: How often it died without an unroll in between.
+    """
+
+    number: int
+    slots: range
+    process: Any = None
+    pipe: Any = None
+    ready: bool = False
+    filling: set[int] = field(default_factory=set)
+    heard: float = 0.0
+    starts: int = 0
+    failures: int = 0
+
+
+class ProcessActors:
+    """Plays in several processes and hands their unrolls out as they are completed.
+
+    Each actor owns slots of shared memory. It writes into one only when told to, and the learner
+    reads one only when told that it is complete: what a killed actor left half-written is never
+    read. Actors that die are replaced.
+
+    Args:
+        make_env: Makes the environments of one actor, in its process.
+        spec: What they must be like.
+        settings: How many actors, and all else.
+        precision: "float32" or "bfloat16".
+        weights: The first weights, from `flat_weights`.
+        seed: Seed of the actors.
+        version: The version of the first weights.
+
+    Attributes:
+        restarts: How many actors were replaced so far.
+    """
+
+    def __init__(
+        self,
+        make_env: MakeVectorEnv,
+        spec: EnvSpec,
+        settings: ImpalaSettings,
+        precision: str,
+        weights: Tensor,
+        seed: int,
+        version: int = 0,
+    ) -> None:
+        self.restarts = 0
+        self._settings, self._spec, self._precision = settings, spec, precision
+        as_any: Any = make_env  # CloudpickleWrapper is annotated for makers of single environments
+        self._make_env, self._seed = CloudpickleWrapper(as_any), seed
+        # Actors are forked from a process that has imported everything and done nothing yet: they
+        # start, and are replaced, in a moment, and share the memory of the imports.
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([act.__module__])
+        shape = UnrollShape(spec.layout, settings.unroll_length, spec.num_envs, settings.lstm)
+        count = settings.num_actors * SLOTS_PER_ACTOR
+        self._slots = SharedArrays(shape.fields(), self._context, count)
+        self._free = [True] * count
+        self._weights = SharedWeights(len(weights), self._context)
+        self.publish(weights, version)
+        self._filled: deque[Filled] = deque()
+        self._actors: list[_Actor] = []
+        try:
+            for number in range(settings.num_actors):
+                first = number * SLOTS_PER_ACTOR
+                self._actors.append(_Actor(number, range(first, first + SLOTS_PER_ACTOR)))
+                self._start(self._actors[-1])
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The ids of the actors' processes."""
+        return [actor.process.pid for actor in self._actors]
+
+    def publish(self, weights: Tensor, version: int) -> None:
+        """Show new weights to the actors; they take them at their next unroll."""
+        self._weights.publish(weights, version)
+
+    def receive(self, timeout: float) -> Filled | None:
+        """Wait for a complete unroll.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            The unroll that was completed first; None if there was none in that time.
+
+        Raises:
+            ActorError: An actor failed or died again and again; the cause is in the message.
+            HxWrappersError: An actor failed with an error of this library.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._filled:
+            remaining = deadline - time.monotonic()
+            if remaining < 0:
+                return None
+            doors: dict[Any, _Actor] = {}
+            for actor in self._actors:
+                doors |= {actor.pipe: actor, actor.process.sentinel: actor}
+            opened = {doors[door].number for door in wait(list(doors), min(remaining, 1.0))}
+            for number in sorted(opened):
+                self._attend(self._actors[number])
+            self._replace_silent()  # only now: what they said may have waited for the learner
+        return self._filled.popleft()
+
+    def release(self, filled: Filled) -> None:
+        """Give an unroll back; its arrays must not be read any more."""
+        self._free[filled.slot] = True
+        self._hand_out(self._actors[filled.slot // SLOTS_PER_ACTOR])
+
+    def close(self) -> None:
+        """End the actors, by force if they do not end by themselves within some seconds."""
+        started = [actor for actor in self._actors if actor.process is not None]
+        for actor in started:
+            with contextlib.suppress(OSError):  # it is dead already
+                actor.pipe.send(None)
+            actor.pipe.close()
+        deadline = time.monotonic() + SECONDS_TO_END
+        for actor in started:
+            actor.process.join(max(deadline - time.monotonic(), 0.0))
+        for actor in started:
+            _end(actor.process)
+        self._actors = []
+
+    def _start(self, actor: _Actor) -> None:
+        job = ActorJob(
+            self._make_env,
+            self._spec,
+            self._settings,
+            self._precision,
+            self._slots,
+            self._weights,
+            actor_seed(self._seed, actor.number, actor.starts),
+        )
+        actor.pipe, its = self._context.Pipe()
+        # Not a daemon, since those may not start processes, as an AsyncVectorEnv does.
+        actor.process = self._context.Process(
+            target=act, args=(its, job), name=f"actor-{actor.number}", daemon=False
+        )
+        with interrupts_ignored():
+            actor.process.start()
+        its.close()
+        actor.ready, actor.heard = False, time.monotonic()
+        actor.starts += 1
+
+    def _attend(self, actor: _Actor) -> None:
+        """Read what an actor has sent, and replace it if it is dead."""
+        try:
+            while actor.pipe.poll():
+                self._read(actor, actor.pipe.recv())
+        except (EOFError, OSError):
+            self._replace(actor, None)
+            return
+        if not actor.process.is_alive() and not actor.pipe.poll():
+            self._replace(actor, None)
+
+    def _read(self, actor: _Actor, message: Ready | Delivery | Failure) -> None:
+        actor.heard = time.monotonic()
+        if isinstance(message, Delivery):
+            actor.filling.remove(message.slot)
+            actor.failures = 0
+            unroll = Unroll.of(self._slots.arrays(message.slot))
+            self._filled.append(Filled(message.slot, unroll, message.report))
+        elif isinstance(message, Ready):
+            actor.ready = True
+            self._hand_out(actor)
+        else:
+            self._replace(actor, message)
+
+    def _hand_out(self, actor: _Actor) -> None:
+        """Tell an actor to fill its free slots."""
+        if not actor.ready:
+            return
+        if not actor.filling:
+            actor.heard = time.monotonic()
+        for slot in actor.slots:
+            if self._free[slot]:
+                try:
+                    actor.pipe.send(slot)
+                except OSError:
+                    return  # it is dead, which `receive` will notice
+                self._free[slot] = False
+                actor.filling.add(slot)
+
+    def _replace_silent(self) -> None:
+        limit = self._settings.actor_timeout
+        for actor in self._actors:
+            expected = bool(actor.filling) or not actor.ready
+            if expected and time.monotonic() - actor.heard > limit:
+                waited = "an unroll" if actor.ready else "its environments to be made"
+                actor.process.kill()
+                message = f"nothing was heard of it for {limit:g} s while waiting for {waited}"
+                self._replace(actor, Failure("silence", message, ""))
+
+    def _replace(self, actor: _Actor, failure: Failure | None) -> None:
+        """Start a new process in place of a dead one, unless that has gone on for too long."""
+        actor.pipe.close()
+        actor.process.join(SECONDS_TO_END)
+        code = actor.process.exitcode
+        _end(actor.process)
+        actor.process = None
+        for slot in actor.filling:
+            self._free[slot] = True
+        actor.filling.clear()
+        actor.failures += 1
+        never_played = failure is not None and bool(failure.traceback) and actor.starts == 1
+        if actor.failures >= self._settings.max_failures or (never_played and not actor.ready):
+            raise as_error(actor.number, actor.failures, failure, code)
+        self.restarts += 1
+        self._start(actor)
+
+
+def _end(process: Any) -> None:
+    for end in (process.terminate, process.kill):
+        if process.is_alive():
+            end()
+            process.join(SECONDS_TO_END)
+    process.close()

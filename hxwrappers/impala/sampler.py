@@ -1,0 +1,156 @@
+"""The actor's loop: steps environments and writes unrolls, wherever they are to go."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from hxwrappers.impala.reports import EpisodeWatch, Report
+from hxwrappers.impala.spec import EnvSpec
+from hxwrappers.impala.unrolls import Unroll
+from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
+from hxwrappers.vector._reached import reached_observations
+
+__all__ = ["ActingPolicy", "Sampler", "Sink", "run_actor"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class ActingPolicy(Protocol):
+    """What chooses the actions of an actor."""
+
+    def refresh(self) -> int:
+        """Take the newest weights and return their version."""
+
+    def initial_state(self, num_envs: int) -> npt.NDArray[np.float32]:
+        """The recurrent state at the start of an episode, `(2, num_envs, lstm)`."""
+
+    def act(
+        self, parts: Arrays, starts: npt.NDArray[np.bool_], state: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Choose actions; returns them from 0, their log probabilities, and the next state."""
+
+    def values(self, parts: Arrays, state: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The values of observations that begin no episode."""
+
+
+class Sink(Protocol):
+    """Where unrolls go."""
+
+    def acquire(self) -> Unroll | None:
+        """Wait for an unroll to fill; None ends the actor."""
+
+    def deliver(self, unroll: Unroll, report: Report) -> None:
+        """Hand a filled unroll over."""
+
+
+def run_actor(sampler: Sampler, sink: Sink) -> None:
+    """Fill unrolls until the sink has none left, each with the newest weights.
+
+    Args:
+        sampler: Steps the environments.
+        sink: Gives unrolls to fill and takes them back.
+    """
+    while (unroll := sink.acquire()) is not None:
+        version = sampler.policy.refresh()
+        sampler.fill(unroll)
+        sink.deliver(unroll, sampler.watch.report(version))
+
+
+class Sampler:
+    """Steps environments under a policy and writes what happens into unrolls.
+
+    All three autoreset modes come to the same: an observation that begins an episode is marked in
+    `starts`; a step that the environment ignored, as NEXT_STEP has them, is not `valid`; and the
+    value of a truncated episode's final observation is in the next row, or in `final_values` where
+    the next row is the next episode's.
+
+    Args:
+        env: The environments.
+        policy: Chooses their actions.
+        seed: Seed of the first episodes.
+
+    Attributes:
+        policy: Chooses their actions.
+        watch: What happened since its last report.
+
+    Raises:
+        AutoresetError: The environment does not say when it resets.
+        InvalidSpaceError: Observations or actions that IMPALA cannot take.
+        InvalidArgumentError: It steps only a part of its environments at a time.
+    """
+
+    def __init__(self, env: VectorEnv, policy: ActingPolicy, seed: int) -> None:
+        check_whole_batches(env)
+        self._layout, _, self._first_action, _ = EnvSpec.of(env)
+        self._env, self.policy = env, policy
+        self._mode = autoreset_mode(env)
+        self.watch = EpisodeWatch(env.num_envs)
+        observations, _ = env.reset(seed=seed)
+        self._parts = self._layout.split(observations)
+        self._starts = np.ones(env.num_envs, dtype=np.bool_)
+        self._ended = np.zeros(env.num_envs, dtype=np.bool_)
+        self._state = policy.initial_state(env.num_envs)
+
+    def fill(self, unroll: Unroll) -> None:
+        """Write the next steps into an unroll."""
+        unroll.state[...] = self._state
+        for row in range(len(unroll.actions)):
+            self._write(unroll, row)
+            parts = {name: part[row] for name, part in unroll.observations.items()}
+            actions, unroll.log_mus[row], self._state = self.policy.act(
+                parts, self._starts, self._state
+            )
+            unroll.actions[row] = actions
+            self._step(unroll, row, actions)
+        self._write(unroll, len(unroll.actions))
+
+    def _write(self, unroll: Unroll, row: int) -> None:
+        for name, part in self._parts.items():
+            unroll.observations[name][row] = part
+        unroll.starts[row] = self._starts
+
+    def _step(self, unroll: Unroll, row: int, actions: npt.NDArray[np.int64]) -> None:
+        observations, rewards, terminated, truncated, infos = self._env.step(
+            actions + self._first_action
+        )
+        valid = ~self._ended
+        over = (terminated | truncated) & valid
+        unroll.rewards[row] = np.where(valid, rewards, 0)
+        unroll.terminated[row] = terminated & valid
+        unroll.truncated[row] = truncated & ~terminated & valid
+        unroll.valid[row] = valid
+        unroll.final_values[row] = 0
+        self.watch.step(rewards, over, valid, infos)
+        if self._mode == AutoresetMode.NEXT_STEP:
+            self._starts, self._ended = self._ended, over
+        else:
+            cut = unroll.truncated[row]
+            if cut.any():
+                unroll.final_values[row, cut] = self._values_at_end(observations, cut, over, infos)
+            if self._mode == AutoresetMode.DISABLED and over.any():
+                observations, _ = self._env.reset(options={"reset_mask": over.copy()})
+            self._starts = over
+        self._parts = self._layout.split(observations)
+
+    def _values_at_end(
+        self,
+        observations: Any,
+        cut: npt.NDArray[np.bool_],
+        over: npt.NDArray[np.bool_],
+        infos: dict[str, Any],
+    ) -> npt.NDArray[np.float32]:
+        parts = self._layout.split(observations)
+        if self._mode == AutoresetMode.SAME_STEP:
+            parts = {
+                name: reached_observations(
+                    part, over, infos, name if self._layout.is_dict else None
+                )
+                for name, part in parts.items()
+            }
+        return self.policy.values(
+            {name: part[cut] for name, part in parts.items()}, self._state[:, cut]
+        )

@@ -1,0 +1,158 @@
+"""The settings of a training run, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+
+__all__ = ["ImpalaSettings"]
+
+
+@dataclass(frozen=True)
+class ImpalaSettings:
+    """How IMPALA learns; the defaults are the paper's for Atari where it states them.
+
+    Losses are summed over the batch, as published: with larger batches use a smaller learning
+    rate.
+
+    Attributes:
+        num_actors: Processes that play.
+        envs_per_actor: Environments that each of them steps side by side.
+        unroll_length: Steps in one unroll.
+        batch_size: Unrolls in one batch; a multiple of `envs_per_actor`.
+        net: "nature" (three convolutions), "residual" (the paper's deep net), "small" (for images
+            under 36 pixels), "mlp" (for vectors) or "auto".
+        features: Width of the last layer below the heads or the LSTM; None for the net's own.
+        lstm: Units of the LSTM, 0 for none.
+        gamma: Discount.
+        rho_bar: V-trace's limit of the ratios in the temporal differences.
+        c_bar: V-trace's limit of the ratios in the traces.
+        pg_rho_bar: V-trace's limit of the ratios in the policy gradient.
+        lambda_: Factor on V-trace's traces.
+        value_coef: Weight of the value loss, half the squared error.
+        entropy_coef: Weight of the entropy bonus.
+        reward_clipping: "none", "abs_one" (limited to -1 and 1) or "soft_asymmetric" (squashed to
+            -1.5 and 5, the paper's for DMLab-30).
+        optimizer: "rmsprop" or "adam".
+        learning_rate: At the start.
+        learning_rate_schedule: "linear" falls to 0 over the run; or "constant".
+        rmsprop_decay: Of the mean of squares.
+        rmsprop_momentum: Momentum.
+        epsilon: Added to the root in the optimizer's divisor; None is 0.01 for RMSProp, 1e-8 for
+            Adam.
+        max_grad_norm: Gradients are scaled down to this norm; infinite for never.
+        precision: Of convolutions and the layer after them: "float32", "bfloat16", or "auto", which
+            is bfloat16 where the hardware multiplies it.
+        compile: Compile the net with torch.compile; it takes long and pays off on GPUs only.
+        backend: "processes" on this machine, or "ray" for actors on a Ray cluster.
+        ray_address: Of the cluster, or "auto" for the one of this machine; None starts one here.
+        cpus_per_actor: What an actor reserves on a Ray cluster; fractions are fine.
+        device: Where the learner computes: "auto", "cpu", "cuda", ...
+        learner_threads: Threads of torch in the learner on a CPU; None leaves torch's own number.
+        seed: Seed of the weights, the actors' environments and their choices.
+        checkpoint_every: Seconds between two checkpoints.
+        log_every: Seconds between two rows of the log.
+        actor_timeout: Seconds that an actor may be silent before it counts as dead.
+        max_failures: An actor that dies so often without a single unroll in between ends the run.
+
+    Raises:
+        InvalidArgumentError: A setting out of its range.
+    """
+
+    num_actors: int = 2
+    envs_per_actor: int = 8
+    unroll_length: int = 20
+    batch_size: int = 32
+    net: str = "auto"
+    features: int | None = None
+    lstm: int = 0
+    gamma: float = 0.99
+    rho_bar: float = 1.0
+    c_bar: float = 1.0
+    pg_rho_bar: float = 1.0
+    lambda_: float = 1.0
+    value_coef: float = 0.5
+    entropy_coef: float = 0.01
+    reward_clipping: Literal["none", "abs_one", "soft_asymmetric"] = "none"
+    optimizer: Literal["rmsprop", "adam"] = "rmsprop"
+    learning_rate: float = 6e-4
+    learning_rate_schedule: Literal["linear", "constant"] = "linear"
+    rmsprop_decay: float = 0.99
+    rmsprop_momentum: float = 0.0
+    epsilon: float | None = None
+    max_grad_norm: float = 40.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool = False
+    backend: Literal["processes", "ray"] = "processes"
+    ray_address: str | None = None
+    cpus_per_actor: float = 1.0
+    device: str = "auto"
+    learner_threads: int | None = None
+    seed: int = 0
+    checkpoint_every: float = 600.0
+    log_every: float = 5.0
+    actor_timeout: float = 300.0
+    max_failures: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("num_actors", "envs_per_actor", "unroll_length", "batch_size", "max_failures"):
+            self._need(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("gamma", "lambda_", "rmsprop_decay"):
+            self._need(name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
+        for name in ("lstm", "value_coef", "entropy_coef", "c_bar", "pg_rho_bar", "seed"):
+            self._need(name, getattr(self, name) >= 0, "0 or more")
+        for name in ("learning_rate", "max_grad_norm", "actor_timeout", "cpus_per_actor"):
+            self._need(name, getattr(self, name) > 0, "more than 0")
+        for name in ("checkpoint_every", "log_every"):
+            self._need(name, getattr(self, name) >= 0, "0 or more")
+        for name, least in (("features", 1), ("learner_threads", 1), ("epsilon", 0)):
+            value = getattr(self, name)
+            self._need(name, value is None or value >= least, f"{least} or more, or None")
+        self._need("rho_bar", self.rho_bar >= self.c_bar, f"at least c_bar, {self.c_bar}")
+        for name, known in _CHOICES.items():
+            self._need(name, getattr(self, name) in known, f"one of {', '.join(known)}")
+        if self.batch_size % self.envs_per_actor:
+            raise InvalidArgumentError(
+                f"batch_size is {self.batch_size}, but must be a multiple of envs_per_actor, "
+                f"{self.envs_per_actor}: an actor hands over one unroll of each environment."
+            )
+        numbers = [value for value in dataclasses.astuple(self) if isinstance(value, float)]
+        if any(math.isnan(number) for number in numbers):
+            raise InvalidArgumentError(f"A setting is not a number: {self}.")
+
+    def _need(self, name: str, holds: bool, needed: str) -> None:
+        if not holds:
+            raise InvalidArgumentError(f"{name} is {getattr(self, name)!r}; it must be {needed}.")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The settings as plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> ImpalaSettings:
+        """Rebuild settings from what `state_dict` gave.
+
+        Raises:
+            CheckpointError: It did not.
+        """
+        try:
+            return cls(**state)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"The settings in a checkpoint do not make sense here ({error}). Use a checkpoint "
+                "written by this version of hxwrappers."
+            ) from error
+
+
+_CHOICES = {
+    "reward_clipping": ("none", "abs_one", "soft_asymmetric"),
+    "optimizer": ("rmsprop", "adam"),
+    "learning_rate_schedule": ("linear", "constant"),
+    "backend": ("processes", "ray"),
+    "precision": ("auto", "float32", "bfloat16"),
+}

@@ -1,0 +1,314 @@
+"""`Impala`: the run as a whole."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from hxwrappers._signals import stopping_on_signals
+from hxwrappers.errors import ActorError, CheckpointError, InvalidArgumentError
+from hxwrappers.impala.acting import NetPolicy, hardware_precision
+from hxwrappers.impala.actor import MakeVectorEnv
+from hxwrappers.impala.backend import Actors
+from hxwrappers.impala.batches import Batch, BatchBuffer
+from hxwrappers.impala.files import checkpoints, load_newest, save_numbered
+from hxwrappers.impala.learner import Learner
+from hxwrappers.impala.log import TrainingLog
+from hxwrappers.impala.net import ImpalaNet
+from hxwrappers.impala.playing import play
+from hxwrappers.impala.processes import ProcessActors
+from hxwrappers.impala.ray_actors import RayActors
+from hxwrappers.impala.reports import Episode
+from hxwrappers.impala.settings import ImpalaSettings
+from hxwrappers.impala.spec import EnvSpec
+from hxwrappers.impala.weights import copy_weights, flat_weights
+
+__all__ = ["Impala", "Stateful"]
+
+POLL_SECONDS = 0.5
+
+
+class Stateful(Protocol):
+    """Something that belongs into checkpoints."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its state as plain values and tensors."""
+
+    def load_state_dict(self, state: Any) -> None:
+        """Restore what `state_dict` gave."""
+
+
+class Impala:
+    """Trains a policy with actors in other processes and a V-trace learner in this one.
+
+    Source: Espeholt et al. 2018, IMPALA (arXiv 1802.01561).
+
+    Args:
+        make_env: Makes the environments of one actor: a function without arguments that returns a
+            `gymnasium.vector.VectorEnv` with `settings.envs_per_actor` environments, in any
+            autoreset mode. It is called in each actor's process, and once here to learn the spaces.
+        settings: How to learn.
+        folder: Where checkpoints and the TensorBoard log go; None keeps nothing.
+        environment: Text to keep in checkpoints, such as the name of the environment.
+        also_save: Further things to keep in checkpoints, by name, such as a success table.
+
+    Attributes:
+        settings: How to learn.
+        spec: What the environments are like.
+        num_timesteps: Steps of the environments that were learned from.
+        updates: Steps of the optimizer.
+        log: Rows of figures, and what was counted.
+        interrupted: Whether a signal ended the last `train`.
+        process_ids: The ids of the actors' processes while `train` runs.
+
+    Raises:
+        InvalidArgumentError: The function makes another number of environments.
+        InvalidSpaceError: Observations or actions that IMPALA cannot take, or a net that does not
+            fit them.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> settings = ImpalaSettings(num_actors=1, envs_per_actor=2, batch_size=2, net="mlp")
+        >>> run = Impala(lambda: gym.make_vec("CartPole-v1", num_envs=2), settings)
+        >>> run.spec.num_actions, run.num_timesteps
+        (2, 0)
+    """
+
+    def __init__(
+        self,
+        make_env: MakeVectorEnv,
+        settings: ImpalaSettings | None = None,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        also_save: Mapping[str, Stateful] | None = None,
+    ) -> None:
+        self.settings = settings = settings or ImpalaSettings()
+        self.folder = None if folder is None else Path(folder)
+        self._make_env = make_env
+        self._environment = dict(environment or {})
+        self._also_save = dict(also_save or {})
+        self.spec = _spec_of(make_env, settings)
+        name = settings.device
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = torch.device(name)
+        self._precision = hardware_precision(settings.precision, self._device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            net = self._net(self._precision)
+        self._learner = Learner(net.to(self._device), settings)
+        self.num_timesteps = 0
+        self.updates = 0
+        self.interrupted = False
+        self.process_ids: list[int] = []
+        self.log = TrainingLog(self.folder, settings.log_every)
+        self._restarts = 0
+        self._resumed = False
+
+    def resume(self) -> int:
+        """Go on from the newest checkpoint in the folder.
+
+        Returns:
+            The number of steps behind it.
+
+        Raises:
+            CheckpointError: There is none, or it is of another net or environment.
+        """
+        if self.folder is None:
+            raise InvalidArgumentError("Without a folder there is nothing to resume from.")
+        state = load_newest(self.folder)
+        try:
+            if EnvSpec.from_state(state["spec"])[:2] != self.spec[:2]:
+                raise CheckpointError(
+                    f"The checkpoint in {self.folder} is of another environment: it had "
+                    f"{EnvSpec.from_state(state['spec'])}, this one has {self.spec}."
+                )
+            self._learner.load_state_dict(state["learner"])
+            self.log.load_state_dict(state["log"])
+            for name, thing in self._also_save.items():
+                thing.load_state_dict(state["also"][name])
+            self.num_timesteps = int(state["num_timesteps"])
+            self.updates = int(state["updates"])
+            self._restarts = int(state["restarts"])
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, CheckpointError):
+                raise
+            raise CheckpointError(f"The checkpoint is incomplete ({error!r}).") from error
+        self._resumed = True
+        return self.num_timesteps
+
+    def train(self, total_timesteps: int, *, progress: bool = True) -> TrainingLog:
+        """Train until so many steps were learned from, or until Ctrl-C or SIGTERM.
+
+        A signal ends the run after the current batch, with a checkpoint; `interrupted` is then
+        true. No process is left behind, whatever ends the run.
+
+        Args:
+            total_timesteps: Steps of all environments together, those before a resume included.
+            progress: Whether to show a progress bar.
+
+        Raises:
+            ActorError: An actor failed; its traceback is in the message.
+            CheckpointError: The folder holds a run already, and `resume` was not called.
+        """
+        if self.folder is not None:
+            if not self._resumed and checkpoints(self.folder):
+                raise CheckpointError(
+                    f"{self.folder} holds a run already: call resume() (--resume) to go on with "
+                    "it, or choose another folder."
+                )
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self._resumed = True
+        with (
+            stopping_on_signals() as stopping,
+            _threads(self.settings.learner_threads),
+            tqdm(
+                total=total_timesteps,
+                initial=self.num_timesteps,
+                unit="step",
+                disable=not progress,
+            ) as bar,
+        ):
+            self.log.begin(self.num_timesteps)
+            try:
+                self._run(total_timesteps, stopping, bar)
+            except ActorError:
+                if self.updates:
+                    self.save()  # what was learned until then is not lost
+                raise
+            finally:
+                self.log.close()
+                self.process_ids = []
+            self.interrupted = stopping()
+        self.save()
+        return self.log
+
+    def save(self) -> Path | None:
+        """Write a checkpoint; the last two are kept."""
+        if self.folder is None:
+            return None
+        state = {
+            "settings": self.settings.state_dict(),
+            "spec": self.spec.state_dict(),
+            "environment": self._environment,
+            "learner": self._learner.state_dict(),
+            "num_timesteps": self.num_timesteps,
+            "updates": self.updates,
+            "restarts": self._restarts,
+            "log": self.log.state_dict(),
+            "also": {name: thing.state_dict() for name, thing in self._also_save.items()},
+        }
+        return save_numbered(self.folder, self.num_timesteps, state)
+
+    def play(self, episodes: int, *, deterministic: bool = False, seed: int = 0) -> list[Episode]:
+        """Play whole episodes with the current policy, in this process.
+
+        Args:
+            episodes: How many at least.
+            deterministic: Take the most probable actions instead of drawing them.
+            seed: Seed of the episodes and of the draws.
+        """
+        net = self._net("float32")
+        copy_weights(flat_weights(self._learner.net), net)
+        env = self._make_env()
+        try:
+            policy = NetPolicy(net, seed=seed, deterministic=deterministic)
+            return play(env, policy, episodes, seed=seed)
+        finally:
+            env.close()
+
+    def _net(self, precision: str) -> ImpalaNet:
+        return ImpalaNet.of(self.spec.layout, self.spec.num_actions, self.settings, precision)
+
+    def _run(self, total: int, stopping: Callable[[], bool], bar: tqdm[Any]) -> None:
+        settings = self.settings
+        entropy = np.random.SeedSequence([settings.seed, self.num_timesteps])
+        restarts_before = self._restarts
+        backend = RayActors if settings.backend == "ray" else ProcessActors
+        actors: Actors = backend(
+            self._make_env,
+            self.spec,
+            settings,
+            self._precision,
+            flat_weights(self._learner.net),
+            int(entropy.generate_state(1)[0]),
+            self.updates,
+        )
+        try:
+            buffer = BatchBuffer(
+                self.spec.layout,
+                settings.unroll_length,
+                settings.batch_size,
+                settings.lstm,
+                self._device,
+            )
+            saved = time.monotonic()
+            while self.num_timesteps < total:
+                self.process_ids = actors.process_ids
+                began = time.perf_counter()
+                batch = self._gather(actors, buffer, stopping)
+                if batch is None:
+                    break
+                waited = time.perf_counter() - began
+                figures = self._learner.learn(batch, self.num_timesteps / total)
+                self.num_timesteps += int(batch.valid.sum())
+                self.updates += 1
+                actors.publish(flat_weights(self._learner.net), self.updates)
+                self.log.update(figures, waited)
+                self._restarts = restarts_before + actors.restarts
+                last = self.num_timesteps >= total
+                self.log.row(self.num_timesteps, self.updates, self._restarts, bar, last)
+                if time.monotonic() - saved >= settings.checkpoint_every and not last:
+                    self.save()
+                    saved = time.monotonic()
+            self.log.row(self.num_timesteps, self.updates, self._restarts, bar, last=True)
+        finally:
+            actors.close()
+
+    def _gather(
+        self, actors: Actors, buffer: BatchBuffer, stopping: Callable[[], bool]
+    ) -> Batch | None:
+        """Put a batch together; None if the run is to stop."""
+        while not buffer.is_full:
+            if stopping():
+                return None
+            filled = actors.receive(POLL_SECONDS)
+            if filled is None:
+                continue
+            buffer.add(filled.unroll)
+            self.log.report(filled.report, self.updates - filled.report.version)
+            actors.release(filled)
+        return buffer.take()
+
+
+def _spec_of(make_env: MakeVectorEnv, settings: ImpalaSettings) -> EnvSpec:
+    env = make_env()
+    try:
+        spec = EnvSpec.of(env)
+    finally:
+        env.close()
+    if spec.num_envs != settings.envs_per_actor:
+        raise InvalidArgumentError(
+            f"make_env made {spec.num_envs} environments, but envs_per_actor is "
+            f"{settings.envs_per_actor}. Make them the same."
+        )
+    return spec
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,148 @@
+"""Unrolls: the arrays that one holds, and memory that processes share to write them into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hxwrappers.impala.layout import Layout
+
+__all__ = ["Field", "SharedArrays", "Unroll", "UnrollShape"]
+
+ALIGNMENT = 64
+
+
+class Field(NamedTuple):
+    """Name, shape and dtype of one array."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Unroll:
+    """T steps of N environments, and the observations after the last one.
+
+    Attributes:
+        observations: The parts by name, each `(T + 1, N, *shape)`.
+        starts: Which observations begin an episode, bool, `(T + 1, N)`.
+        state: Recurrent state before the first observation, `(2, N, lstm)`, float32.
+        actions: From 0, int64, `(T, N)`.
+        log_mus: Log probability of each action under the policy that took it, float32, `(T, N)`.
+        rewards: float32, `(T, N)`.
+        terminated: bool, `(T, N)`.
+        truncated: bool, `(T, N)`.
+        valid: Which rows are steps of the environment, bool, `(T, N)`.
+        final_values: Value of the final observation of truncated episodes where it is not the next
+            row's, as the acting policy sees it; float32, `(T, N)`.
+    """
+
+    observations: dict[str, npt.NDArray[Any]]
+    starts: npt.NDArray[np.bool_]
+    state: npt.NDArray[np.float32]
+    actions: npt.NDArray[np.int64]
+    log_mus: npt.NDArray[np.float32]
+    rewards: npt.NDArray[np.float32]
+    terminated: npt.NDArray[np.bool_]
+    truncated: npt.NDArray[np.bool_]
+    valid: npt.NDArray[np.bool_]
+    final_values: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, arrays: dict[str, npt.NDArray[Any]]) -> Unroll:
+        """Make an unroll of arrays named as in `UnrollShape.fields`."""
+        parts = {name[len(OBSERVATION) :]: arrays[name] for name in arrays if OBSERVATION in name}
+        return cls(parts, **{name: arrays[name] for name in arrays if OBSERVATION not in name})
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays by the names of `UnrollShape.fields`."""
+        rest = {name: array for name, array in vars(self).items() if name != "observations"}
+        return {OBSERVATION + name: array for name, array in self.observations.items()} | rest
+
+
+OBSERVATION = "observations/"
+
+
+@dataclass(frozen=True)
+class UnrollShape:
+    """How large unrolls are.
+
+    Attributes:
+        layout: What an observation consists of.
+        length: T, the number of steps.
+        num_envs: N, the number of environments.
+        lstm: Units of the LSTM.
+    """
+
+    layout: Layout
+    length: int
+    num_envs: int
+    lstm: int
+
+    def fields(self) -> list[Field]:
+        """The arrays of one unroll."""
+        rows, next_rows = (self.length, self.num_envs), (self.length + 1, self.num_envs)
+        return [
+            *(
+                Field(OBSERVATION + part.name, (*next_rows, *part.shape), part.dtype)
+                for part in self.layout.parts
+            ),
+            Field("starts", next_rows, "bool"),
+            Field("state", (2, self.num_envs, self.lstm), "float32"),
+            Field("actions", rows, "int64"),
+            Field("log_mus", rows, "float32"),
+            Field("rewards", rows, "float32"),
+            Field("terminated", rows, "bool"),
+            Field("truncated", rows, "bool"),
+            Field("valid", rows, "bool"),
+            Field("final_values", rows, "float32"),
+        ]
+
+    def allocate(self) -> Unroll:
+        """Make an unroll in this process's own memory."""
+        return Unroll.of({name: np.zeros(shape, dtype) for name, shape, dtype in self.fields()})
+
+
+class SharedArrays:
+    """Arrays in memory that this process shares with those that it starts.
+
+    The memory has no name in the file system: it is gone when the last process that holds it ends,
+    however that ends. It can be handed only to a process that is being started.
+
+    Args:
+        fields: The arrays; they begin as zeros.
+        context: The `multiprocessing` context that starts the processes.
+        copies: How many there shall be of each.
+    """
+
+    def __init__(self, fields: Iterable[Field], context: Any, copies: int = 1) -> None:
+        self._fields = list(fields)
+        self._copies = copies
+        self._memory = context.RawArray("B", copies * self._stride())
+
+    def arrays(self, copy: int = 0) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of one copy by name; writing into them writes for all processes."""
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        offset = copy * self._stride()
+        for name, shape, dtype in self._fields:
+            count = int(np.prod(shape))
+            if count:
+                flat = np.frombuffer(self._memory, dtype, count, offset)
+                arrays[name] = flat.reshape(shape)
+            else:
+                arrays[name] = np.zeros(shape, dtype)
+            offset += _room(shape, dtype)
+        return arrays
+
+    def _stride(self) -> int:
+        return max(sum(_room(shape, dtype) for _, shape, dtype in self._fields), ALIGNMENT)
+
+
+def _room(shape: tuple[int, ...], dtype: str) -> int:
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return -(-size // ALIGNMENT) * ALIGNMENT

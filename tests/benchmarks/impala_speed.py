@@ -1,0 +1,97 @@
+"""Steps a second of IMPALA on Montezuma's Revenge, and steps a second of processor time.
+
+`python -m tests.benchmarks.impala_speed [--seconds 30] [--lstm 0 256] [--precision float32]`
+
+Processor time of learner and actors together is what a busy machine does not change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from hxwrappers.envs import make_vector
+from hxwrappers.impala import Impala, ImpalaSettings
+
+WARM_UP = 5.0
+
+
+class Clock:
+    """Reads steps, time and processor time, and ends the run."""
+
+    def __init__(self, run: Impala, seconds: float) -> None:
+        self.run, self.seconds = run, seconds
+        self.result = ""
+
+    def watch(self) -> None:
+        while not self.run.updates:
+            time.sleep(0.1)
+        time.sleep(WARM_UP)
+        before = self.read()
+        time.sleep(self.seconds)
+        steps, seconds, learner, actors = (
+            after - first for after, first in zip(self.read(), before, strict=True)
+        )
+        row = self.run.log.rows[-1]
+        self.result = (
+            f"{steps / seconds:8.0f} steps/s {steps / (learner + actors):8.0f} steps/cpu-s "
+            f"{(learner + actors) / seconds:5.2f} cores (learner {learner / seconds:.2f}) "
+            f"lag {row['actors/policy_lag']:.1f} waits {row['time/learner_waits']:.2f}"
+        )
+        os.kill(os.getpid(), 2)
+
+    def read(self) -> tuple[float, float, float, float]:
+        actors = sum(processor_time(process) for process in self.run.process_ids)
+        return self.run.num_timesteps, time.perf_counter(), processor_time(os.getpid()), actors
+
+
+def processor_time(process_id: int) -> float:
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(env: str, settings: ImpalaSettings, seconds: float) -> str:
+    run = Impala(partial(make_vector, env, settings.envs_per_actor), settings)
+    clock = Clock(run, seconds)
+    threading.Thread(target=clock.watch, daemon=True).start()
+    run.train(10**9, progress=False)
+    return clock.result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--env", default="ALE/MontezumaRevenge-v5")
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--lstm", type=int, nargs="*", default=[0, 256])
+    parser.add_argument("--precision", nargs="*", default=["float32", "bfloat16"])
+    parser.add_argument("--actors", type=int, default=2)
+    parser.add_argument("--envs", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--net", default="auto")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    settings = ImpalaSettings(
+        num_actors=options.actors,
+        envs_per_actor=options.envs,
+        batch_size=options.batch,
+        net=options.net,
+        learner_threads=options.threads,
+        log_every=1.0,
+    )
+    print(f"{options.env}, load {os.getloadavg()[0]:.1f}, {options}")
+    for lstm in options.lstm:
+        for precision in options.precision:
+            chosen = dataclasses.replace(settings, lstm=lstm, precision=precision)
+            result = measure(options.env, chosen, options.seconds)
+            print(f"lstm {lstm:3} {precision:8} {result}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Environments and a training run for the tests that start processes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import gymnasium as gym
+from gymnasium import spaces
+from gymnasium.vector import SyncVectorEnv, VectorEnv
+
+from hxwrappers.impala import Impala, ImpalaSettings
+from hxwrappers.impala.files import checkpoints
+from tests.envs_for_tests import Corridor
+
+
+def make_corridors() -> VectorEnv:
+    return SyncVectorEnv([Corridor, Corridor])
+
+
+def in_an_actor() -> bool:
+    return multiprocessing.current_process().name.startswith("actor")
+
+
+def make_wider_in_actors() -> VectorEnv:
+    env = make_corridors()
+    if in_an_actor():
+        env.single_action_space = spaces.Discrete(7)
+    return env
+
+
+def fail_in_actors() -> VectorEnv:
+    if in_an_actor():
+        raise OSError("the emulator is on strike")
+    return make_corridors()
+
+
+class Crashing(gym.Wrapper):
+    """Fails in its thirtieth step."""
+
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps >= 30:
+            raise ZeroDivisionError("the thirtieth step")
+        return self.env.step(action)
+
+
+def crash_in_actors() -> VectorEnv:
+    return SyncVectorEnv([lambda: Crashing(Corridor())] * 2)
+
+
+class Stuck(gym.Wrapper):
+    """Never returns from its thirtieth step."""
+
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps >= 30:
+            multiprocessing.Event().wait()
+        return self.env.step(action)
+
+
+def get_stuck() -> VectorEnv:
+    return SyncVectorEnv([lambda: Stuck(Corridor())] * 2)
+
+
+def settings(**options) -> ImpalaSettings:
+    defaults = {
+        "num_actors": 1,
+        "envs_per_actor": 2,
+        "batch_size": 4,
+        "unroll_length": 10,
+        "features": 8,
+        "log_every": 0.0,
+        "checkpoint_every": 0.2,
+    }
+    return ImpalaSettings(**(defaults | options))
+
+
+def main(folder: str, total_timesteps: int) -> None:
+    """Train, and tell the actors' ids in a file once there is a checkpoint."""
+    run = Impala(make_corridors, settings(), folder)
+    if checkpoints(Path(folder)):
+        run.resume()
+    save = run.save
+
+    def save_and_tell() -> Path | None:
+        path = save()
+        told = Path(folder) / "told.tmp"
+        told.write_text(json.dumps({"actors": run.process_ids, "steps": run.num_timesteps}))
+        told.replace(Path(folder) / "told.json")
+        return path
+
+    run.save = save_and_tell  # type: ignore[method-assign]
+    run.train(total_timesteps, progress=False)

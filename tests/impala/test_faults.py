@@ -1,0 +1,192 @@
+"""Whatever dies: training goes on or ends with the cause, and nothing is left behind."""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hxwrappers.errors import ActorError, CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.impala import Impala, load_policy
+from hxwrappers.impala.files import checkpoints
+from hxwrappers.impala.learner import Learner
+from tests.impala import runs
+
+pytestmark = pytest.mark.timeout(900)  # seconds on an idle machine
+ENDLESS = 10**9
+PATIENCE = 250.0
+
+
+def wait_for(what, condition) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        time.sleep(0.05)
+
+
+def is_gone(process_id: int) -> bool:
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return status.rpartition(")")[2].split()[0] == "Z"
+
+
+def in_background(action, *arguments) -> threading.Thread:
+    thread = threading.Thread(target=action, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_killed_actor_is_replaced_and_everything_ends_clean(tmp_path):
+    run = Impala(runs.make_corridors, runs.settings(), tmp_path)
+    dead, replaced = [], []
+
+    def kill() -> None:
+        try:
+            wait_for("training", lambda: run.updates > 3)
+            dead.append(run.process_ids[0])
+            os.kill(dead[0], signal.SIGKILL)
+            wait_for("a new actor", lambda: run.process_ids[0] != dead[0])
+            replaced.append(run.process_ids[0])
+            before = run.updates
+            wait_for("training to go on", lambda: run.updates > before + 3)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    killer = in_background(kill)
+    log = run.train(ENDLESS, progress=False)
+    killer.join(PATIENCE)
+    assert run.interrupted
+    assert replaced
+    assert log.rows[-1]["actors/restarts"] == 1
+    assert all(is_gone(process_id) for process_id in dead + replaced)
+    # Counts are exact: episodes of Corridor have a dummy row each, which is no step.
+    assert (
+        log.rows[-1]["steps"]
+        == run.num_timesteps
+        == sum(np.diff([0] + [row["steps"] for row in log.rows]))
+    )
+    assert len(checkpoints(tmp_path)) <= 2
+    assert any(path.name.startswith("events") for path in tmp_path.iterdir())
+
+    with pytest.raises(CheckpointError, match="holds a run already"):
+        Impala(runs.make_corridors, runs.settings(), tmp_path).train(1)
+    again = Impala(runs.make_corridors, runs.settings(), tmp_path)
+    assert again.resume() == run.num_timesteps
+    assert (again.updates, again.log.episodes) == (run.updates, run.log.episodes)
+    another = Impala(runs.make_corridors, runs.settings(features=9), tmp_path)
+    with pytest.raises(CheckpointError, match="another net"):
+        another.resume()
+    assert len(again.play(4)) == 4
+
+    policy = load_policy(tmp_path)
+    assert policy.num_timesteps == run.num_timesteps
+    actions, state = policy.act(np.zeros((5, 2), np.float32))
+    assert actions.shape == (5,)
+    assert policy.act(np.zeros((5, 2), np.float32), state)[0].shape == (5,)
+    with pytest.raises(InvalidSpaceError, match="made for"):
+        policy.act(np.zeros((5, 3), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("make_env", "error", "messages"),
+    [
+        (runs.fail_in_actors, ActorError, ["at its start", "in fail_in_actors", "on strike"]),
+        (runs.make_wider_in_actors, InvalidSpaceError, ["num_actions is 7, but must be 3"]),
+        (runs.crash_in_actors, ActorError, ["2 times in a row", "the thirtieth step"]),
+    ],
+)
+def test_an_actor_that_fails_shows_why(make_env, error, messages):
+    # Unrolls of 100 steps, so that none is complete before the crash.
+    run = Impala(make_env, runs.settings(unroll_length=100, max_failures=2))
+    with pytest.raises(error) as caught:
+        run.train(ENDLESS, progress=False)
+    for message in messages:
+        assert message in str(caught.value)
+
+
+def test_a_silent_actor_is_killed_and_reported():
+    options = {"unroll_length": 100, "actor_timeout": 4.0, "max_failures": 1}
+    run = Impala(runs.get_stuck, runs.settings(**options))
+    with pytest.raises(ActorError, match="4 s while waiting for"):
+        run.train(ENDLESS, progress=False)
+
+
+def test_actors_are_not_blamed_for_a_slow_learner(monkeypatch):
+    run = Impala(runs.make_corridors, runs.settings(actor_timeout=4.0))
+    learn = Learner.learn
+
+    def learn_slowly(self, batch, progress):
+        time.sleep(5.0)
+        return learn(self, batch, progress)
+
+    monkeypatch.setattr(Learner, "learn", learn_slowly)
+    log = run.train(60, progress=False)
+    assert log.rows[-1]["actors/restarts"] == 0
+
+
+def start_run(folder: Path) -> tuple[multiprocessing.Process, dict]:
+    told = folder / "told.json"
+    told.unlink(missing_ok=True)
+    process = multiprocessing.get_context("forkserver").Process(
+        target=runs.main, args=(str(folder), ENDLESS)
+    )
+    process.start()
+    try:
+        wait_for("a checkpoint", lambda: told.exists() or not process.is_alive())
+        assert process.is_alive()
+    except AssertionError:
+        process.kill()
+        raise
+    return process, json.loads(told.read_text())
+
+
+def test_killed_resumed_and_ended_by_a_signal(tmp_path, capfd):
+    process, told = start_run(tmp_path)
+    process.kill()
+    process.join(PATIENCE)
+    wait_for("the actors' end", lambda: all(is_gone(actor) for actor in told["actors"]))
+    saved = checkpoints(tmp_path)[-1]
+    run = Impala(runs.make_corridors, runs.settings(), tmp_path)
+    steps = run.resume()
+    assert steps >= told["steps"]
+    assert steps == int(saved.stem.split("-")[1])
+    # Where the newest is damaged, the one before it is taken.
+    damaged = tmp_path / "checkpoint-999999999999.pt"
+    damaged.write_bytes(saved.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match="The checkpoint before it is used"):
+        assert Impala(runs.make_corridors, runs.settings(), tmp_path).resume() == steps
+    damaged.unlink()
+
+    process, told = start_run(tmp_path)
+    assert told["steps"] > steps
+    process.terminate()
+    process.join(PATIENCE)
+    assert process.exitcode == 0
+    complaints = capfd.readouterr().err
+    assert "Traceback" not in complaints
+    assert "leaked" not in complaints
+    assert all(is_gone(actor) for actor in told["actors"])
+    final = json.loads((tmp_path / "told.json").read_text())
+    assert final["steps"] > told["steps"]
+    assert load_policy(tmp_path).num_timesteps == final["steps"]
+    assert run.updates < torch.load(checkpoints(tmp_path)[-1])["state"]["updates"]
+
+
+def test_bad_beginnings(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="made 2 environments"):
+        Impala(runs.make_corridors, runs.settings(envs_per_actor=4))
+    run = Impala(runs.make_corridors, runs.settings(), tmp_path)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        run.resume()
+    with pytest.raises(InvalidArgumentError, match="folder"):
+        Impala(runs.make_corridors, runs.settings()).resume()
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_policy(tmp_path)

@@ -1,0 +1,156 @@
+"""What the nets take, and that recurrent states are carried and cleared where they must be."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.impala.layout import Layout
+from hxwrappers.impala.net import ImpalaNet
+
+IMAGE = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+VECTOR = spaces.Box(-np.inf, np.inf, (5,), np.float32)
+
+
+def build(space, **options) -> ImpalaNet:
+    torch.manual_seed(0)
+    return ImpalaNet(Layout.of(space), 3, **options)
+
+
+def some(space, steps, num_envs, seed=0) -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    layout = Layout.of(space)
+    return {
+        part.name: torch.from_numpy(
+            (rng.random((steps, num_envs, *part.shape)) * 200).astype(part.dtype)
+        )
+        for part in layout.parts
+    }
+
+
+def look(net, space, steps=3, num_envs=2):
+    starts = torch.zeros(steps, num_envs, dtype=torch.bool)
+    return net(some(space, steps, num_envs), starts, net.initial_state(num_envs))
+
+
+@pytest.mark.parametrize(
+    ("space", "frame"),
+    [
+        (IMAGE, (4, 84, 84)),
+        (spaces.Box(0, 255, (64, 64, 12), np.uint8), (12, 64, 64)),
+        (spaces.Box(0, 255, (7, 7, 3), np.uint8), (3, 7, 7)),
+        (spaces.Box(0, 255, (40, 50), np.uint8), (1, 40, 50)),
+        (spaces.Box(0, 255, (4, 40, 50, 3), np.uint8), (12, 40, 50)),
+        (spaces.Box(0, 1, (1, 10, 5), np.float32), (1, 10, 5)),
+    ],
+)
+def test_images_of_every_shape(space, frame):
+    layout = Layout.of(space)
+    assert layout.image is not None
+    assert layout.image.frame_shape == frame
+    assert layout.image.frames(torch.zeros(2, *space.shape)).shape == (2, *frame)
+    assert look(build(space), space).logits.shape == (3, 2, 3)
+
+
+@pytest.mark.parametrize("net", ["nature", "residual", "small"])
+@pytest.mark.parametrize("lstm", [0, 16])
+def test_nets_for_images(net, lstm):
+    space = spaces.Box(0, 255, (1, 36, 40), np.uint8)
+    outputs = look(build(space, net=net, lstm=lstm), space)
+    assert outputs.values.shape == (3, 2)
+    assert outputs.values.dtype == torch.float32
+    assert outputs.state.shape == (2, 2, lstm)
+
+
+def test_stacked_colour_frames_keep_their_pixels():
+    image = Layout.of(spaces.Box(0, 255, (2, 36, 37, 3), np.uint8)).image
+    pixels = torch.randint(0, 255, (1, 2, 36, 37, 3))
+    assert image.frames(pixels)[0, 4, 10, 20] == pixels[0, 1, 10, 20, 1]
+
+
+def test_a_vector_beside_an_image_reaches_the_features():
+    space = spaces.Dict(observation=IMAGE, progress=spaces.Box(0, 1, (2,), np.float32))
+    net = build(space)
+    assert net.trunk.layers[0].in_features == 64 * 7 * 7 + 2
+    observations = some(space, 1, 2)
+    starts, state = torch.zeros(1, 2, dtype=torch.bool), net.initial_state(2)
+    before = net(observations, starts, state).logits
+    observations["progress"] = observations["progress"].flip(-1)
+    assert not torch.equal(before, net(observations, starts, state).logits)
+
+
+def test_vectors_are_joined():
+    space = spaces.Dict(a=VECTOR, b=spaces.Box(0, 9, (2, 3), np.int64))
+    assert build(space).trunk.layers[0].in_features == 11
+    assert look(build(space), space).logits.shape == (3, 2, 3)
+
+
+def test_one_call_equals_step_by_step_with_episodes_that_begin_anywhere():
+    net = build(VECTOR, lstm=8)
+    steps, num_envs = 12, 3
+    observations = some(VECTOR, steps, num_envs)
+    starts = torch.rand(steps, num_envs, generator=torch.Generator().manual_seed(1)) < 0.2
+    state = torch.randn(2, num_envs, 8, generator=torch.Generator().manual_seed(2))
+    whole = net(observations, starts, state)
+    logits = []
+    for t in range(steps):
+        at = {name: part[t : t + 1] for name, part in observations.items()}
+        step = net(at, starts[t : t + 1], state)
+        logits.append(step.logits)
+        state = step.state
+    torch.testing.assert_close(torch.cat(logits), whole.logits)
+    torch.testing.assert_close(state, whole.state)
+
+
+def test_nothing_of_an_episode_is_remembered_in_the_next():
+    net = build(VECTOR, lstm=8)
+    starts = torch.zeros(4, 1, dtype=torch.bool)
+    starts[2] = True
+    one, other = some(VECTOR, 4, 1, seed=1), some(VECTOR, 4, 1, seed=2)
+    other["observation"][2:] = one["observation"][2:]
+    state = net.initial_state(1)
+    torch.testing.assert_close(
+        net(one, starts, state).logits[2:], net(other, starts, state + 5).logits[2:]
+    )
+
+
+def test_half_precision_is_close():
+    exact, half = build(IMAGE), build(IMAGE, precision="bfloat16")
+    wanted = look(exact, IMAGE).logits
+    got = look(half, IMAGE).logits
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, wanted, atol=0.02, rtol=0.05)
+    half.trunk.bfloat16()
+    torch.testing.assert_close(look(half, IMAGE).logits, wanted, atol=0.02, rtol=0.05)
+
+
+def test_large_batches_are_looked_at_in_chunks():
+    space = spaces.Box(0, 255, (1, 8, 8), np.uint8)
+    net, observations = build(space), some(space, 50, 6)
+    starts = torch.zeros(50, 6, dtype=torch.bool)
+    whole = net(observations, starts, net.initial_state(6)).logits
+    part = {name: rows[40:41] for name, rows in observations.items()}
+    torch.testing.assert_close(net(part, starts[:1], net.initial_state(6)).logits[0], whole[40])
+
+
+def test_bad_spaces_and_nets():
+    with pytest.raises(InvalidSpaceError, match="FlattenObservation"):
+        Layout.of(spaces.Discrete(3))
+    with pytest.raises(InvalidSpaceError, match="several images"):
+        Layout.of(spaces.Dict(a=IMAGE, b=IMAGE))
+    with pytest.raises(InvalidArgumentError, match="residual"):
+        build(IMAGE, net="resnet")
+    with pytest.raises(InvalidSpaceError, match="auto"):
+        build(VECTOR, net="nature")
+    with pytest.raises(InvalidSpaceError, match="auto"):
+        build(IMAGE, net="mlp")
+    with pytest.raises(InvalidSpaceError, match="36 pixels"):
+        build(spaces.Box(0, 255, (3, 20, 20), np.uint8), net="nature")
+
+
+def test_layouts_are_saved_as_plain_values():
+    layout = Layout.of(spaces.Dict(observation=IMAGE, progress=VECTOR))
+    assert Layout.from_state(layout.state_dict()) == layout
+    with pytest.raises(CheckpointError, match="damaged"):
+        Layout.from_state({"parts": [[1]]})

@@ -1,0 +1,273 @@
+"""Unrolls hold exactly what the environments did, in every autoreset mode."""
+
+from functools import partial
+from itertools import pairwise
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from hxwrappers.errors import InvalidSpaceError
+from hxwrappers.impala.layout import Layout
+from hxwrappers.impala.net import ImpalaNet
+from hxwrappers.impala.playing import play
+from hxwrappers.impala.ray_actors import _RemoteActor
+from hxwrappers.impala.reports import EpisodeWatch
+from hxwrappers.impala.sampler import Sampler, run_actor
+from hxwrappers.impala.settings import ImpalaSettings
+from hxwrappers.impala.spec import EnvSpec
+from hxwrappers.impala.unrolls import Unroll, UnrollShape
+from hxwrappers.impala.weights import flat_weights
+from tests.envs_for_tests import Corridor
+
+MODES = list(AutoresetMode)
+NUM_ENVS = 3
+
+
+class CountingPolicy:
+    """Chooses by the observation; its state counts the steps of the episode."""
+
+    version = 0
+
+    def refresh(self):
+        self.version += 1
+        return self.version
+
+    def initial_state(self, num_envs):
+        return np.zeros((2, num_envs, 1), dtype=np.float32)
+
+    def act(self, parts, starts, state):
+        state = np.where(starts[:, None], 0, state).astype(np.float32) + 1
+        actions = np.array([action_for(row) for row in parts["observation"]])
+        return actions, -actions.astype(np.float32), state
+
+    def values(self, parts, state):
+        return parts["observation"].sum(-1) + 100 * state[0, :, 0]
+
+
+def action_for(observation) -> int:
+    return round(float(observation[1]) * 1000) % 3
+
+
+def make(mode, **options):
+    return SyncVectorEnv([partial(Corridor, **options)] * NUM_ENVS, autoreset_mode=mode)
+
+
+def unrolls(mode, number, length=7):
+    env, policy = make(mode), CountingPolicy()
+    shape = UnrollShape(Layout.of(env.single_observation_space), length, NUM_ENVS, 1)
+    filled, reports = [], []
+
+    class Shelf:
+        def acquire(self):
+            return shape.allocate() if len(filled) < number else None
+
+        def deliver(self, unroll, report):
+            filled.append(unroll)
+            reports.append(report)
+
+    run_actor(Sampler(env, policy, 5), Shelf())
+    return filled, reports
+
+
+def expected(lane, steps):
+    """What one environment alone does: rows of (observation, start, action, reward, ends, ...)."""
+    env, policy = Corridor(), CountingPolicy()
+    observation, _ = env.reset(seed=5 + lane)
+    start, count, rows = True, 0, []
+    for _ in range(steps):
+        action = action_for(observation)
+        after, reward, terminated, truncated, _ = env.step(action)
+        count = 1 if start else count + 1
+        state = np.full((2, 1, 1), count)
+        final = policy.values({"observation": after[None]}, state)[0] if truncated else 0.0
+        rows.append((observation, start, action, reward, terminated, truncated, final, count - 1))
+        start = terminated or truncated
+        observation = env.reset()[0] if start else after
+    return rows
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_tells_the_same_story(mode):
+    filled, reports = unrolls(mode, 5)
+    for lane in range(NUM_ENVS):
+        rows = []
+        for unroll in filled:
+            count = unroll.state[0, lane, 0]
+            for t in range(len(unroll.actions)):
+                start = bool(unroll.starts[t, lane])
+                count = 0 if start else count
+                if unroll.valid[t, lane]:
+                    truncated, final = bool(unroll.truncated[t, lane]), 0.0
+                    if truncated and unroll.starts[t + 1, lane]:
+                        final = float(unroll.final_values[t, lane])
+                    elif truncated:
+                        state = np.full((2, 1, 1), count + 1)
+                        after = unroll.observations["observation"][t + 1, lane]
+                        final = CountingPolicy().values({"observation": after[None]}, state)[0]
+                    rows.append(
+                        (
+                            unroll.observations["observation"][t, lane],
+                            start,
+                            int(unroll.actions[t, lane]),
+                            float(unroll.rewards[t, lane]),
+                            bool(unroll.terminated[t, lane]),
+                            truncated,
+                            final,
+                            count,
+                        )
+                    )
+                    assert unroll.log_mus[t, lane] == -unroll.actions[t, lane]
+                else:
+                    assert mode == AutoresetMode.NEXT_STEP
+                    assert unroll.rewards[t, lane] == 0
+                    assert not unroll.terminated[t, lane] | unroll.truncated[t, lane]
+                count += 1
+        wanted = expected(lane, len(rows))
+        for one, other in zip(rows, wanted, strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            assert one[1:6] == other[1:6]
+            assert one[6] == pytest.approx(other[6], rel=1e-6)
+            assert one[7] == other[7]
+    assert [report.version for report in reports] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_unrolls_follow_each_other_without_a_gap(mode):
+    filled, _ = unrolls(mode, 3)
+    for before, after in pairwise(filled):
+        for name, part in before.observations.items():
+            np.testing.assert_array_equal(part[-1], after.observations[name][0])
+        np.testing.assert_array_equal(before.starts[-1], after.starts[0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_reports_tell_of_the_episodes(mode):
+    _, reports = unrolls(mode, 10)
+    episodes = [episode for report in reports for episode in report.episodes]
+    for lane in range(NUM_ENVS):
+        told = [(e.reward_sum, e.length) for e in episodes if e.lane == lane]
+        wanted, total, length = [], 0.0, 0
+        for row in expected(lane, 200):
+            total, length = total + row[3], length + 1
+            if row[4] or row[5]:
+                wanted.append((total, length))
+                total, length = 0.0, 0
+        assert told == wanted[: len(told)]
+        assert len(told) > 10
+
+
+class Telling(gym.Wrapper):
+    """Writes values into its infos as the wrappers of this library do."""
+
+    def step(self, action):
+        *rest, info = self.env.step(action)
+        return *rest, info | {"imitation/matched": 2.0, "extrinsic_reward": 3.0, "secret": 1.0}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_scores_and_values_are_found_in_the_infos(mode):
+    make_one = lambda: gym.wrappers.RecordEpisodeStatistics(Telling(Corridor()))  # noqa: E731
+    env = SyncVectorEnv([make_one] * NUM_ENVS, autoreset_mode=mode)
+    env = gym.wrappers.vector.TransformReward(env, lambda rewards: rewards + 10)
+    sampler = Sampler(env, CountingPolicy(), 5)
+    unroll = UnrollShape(Layout.of(env.single_observation_space), 30, NUM_ENVS, 1).allocate()
+    sampler.fill(unroll)
+    report = sampler.watch.report(3)
+    assert report.sums.keys() == {"imitation/matched", "extrinsic_reward"}
+    total, count = report.sums["imitation/matched"]
+    assert total == 2 * count
+    assert count == unroll.valid.sum()
+    for episode in report.episodes:
+        assert episode.reward_sum == episode.score + 10 * episode.length
+    assert sampler.watch.report(4).episodes == []
+
+
+def test_vector_statistics_are_found_too():
+    env = gym.wrappers.vector.RecordEpisodeStatistics(make(AutoresetMode.SAME_STEP))
+    env = gym.wrappers.vector.TransformReward(env, lambda rewards: rewards + 10)
+    episodes = play(env, CountingPolicy(), 10)
+    assert [sum(e.lane == lane for e in episodes) for lane in range(NUM_ENVS)] == [4, 4, 4]
+    for episode in episodes:
+        assert episode.reward_sum == episode.score + 10 * episode.length
+
+
+def test_playing_ends_at_its_limit():
+    endless = make(AutoresetMode.SAME_STEP, shortest=1000, longest=1000)
+    assert play(endless, CountingPolicy(), 1, max_steps=50) == []
+
+
+def test_actions_may_begin_at_another_number():
+    class Shifted(Corridor):
+        def __init__(self):
+            super().__init__()
+            self.action_space = spaces.Discrete(3, start=5)
+
+        def step(self, action):
+            assert self.action_space.contains(action)
+            return super().step(action)
+
+    env = SyncVectorEnv([Shifted] * NUM_ENVS)
+    unroll = UnrollShape(Layout.of(env.single_observation_space), 20, NUM_ENVS, 1).allocate()
+    Sampler(env, CountingPolicy(), 5).fill(unroll)
+    assert set(unroll.actions.flatten()) <= {0, 1, 2}
+
+
+def test_dict_observations_in_same_step_mode():
+    class Progress(gym.ObservationWrapper):
+        def __init__(self):
+            super().__init__(Corridor())
+            inner = self.env.observation_space
+            progress = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+            self.observation_space = spaces.Dict(observation=inner, progress=progress)
+
+        def observation(self, observation):
+            return {"observation": observation, "progress": observation[1:] * 2}
+
+    env = SyncVectorEnv([Progress] * NUM_ENVS, autoreset_mode=AutoresetMode.SAME_STEP)
+    layout = Layout.of(env.single_observation_space)
+    unroll = UnrollShape(layout, 30, NUM_ENVS, 1).allocate()
+    Sampler(env, CountingPolicy(), 5).fill(unroll)
+    np.testing.assert_array_equal(
+        unroll.observations["progress"], unroll.observations["observation"][..., 1:] * 2
+    )
+    lane = 0
+    finals = [row[6] for row in expected(lane, 30) if row[5]]
+    np.testing.assert_allclose(unroll.final_values[unroll.truncated[:, lane], lane], finals, 1e-6)
+
+
+def test_an_actor_on_another_machine_plays_one_unroll_a_call():
+    env = make(AutoresetMode.NEXT_STEP)
+    settings = ImpalaSettings(envs_per_actor=NUM_ENVS, batch_size=NUM_ENVS, unroll_length=7)
+    spec = EnvSpec.of(env)
+    net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
+    weights = flat_weights(net).numpy()
+    actor = _RemoteActor(partial(make, AutoresetMode.NEXT_STEP), spec, settings, "float32", 5)
+    (first, report), (second, _) = actor.play(weights, 3), actor.play(weights, 4)
+    assert report.version == 3
+    before, after = Unroll.of(first), Unroll.of(second)
+    np.testing.assert_array_equal(
+        before.observations["observation"][-1], after.observations["observation"][0]
+    )
+    assert before.log_mus.all()
+
+
+def test_spaces_that_are_refused():
+    class Continuous(Corridor):
+        def __init__(self):
+            super().__init__()
+            self.action_space = spaces.Box(-1, 1, (2,))
+
+    with pytest.raises(InvalidSpaceError, match="discrete"):
+        Sampler(SyncVectorEnv([Continuous]), CountingPolicy(), 0)
+
+
+def test_infos_of_other_shapes_are_left_alone():
+    watch = EpisodeWatch(2)
+    yes, no = np.ones(2, dtype=bool), np.zeros(2, dtype=bool)
+    infos = {"a/text": np.array(["x", "y"]), "a/wide": np.ones((2, 3)), "a/one": np.ones(2)}
+    infos["_a/one"] = np.array([True, False])
+    watch.step(np.zeros(2), no, yes, infos)
+    assert watch.report(0).sums == {"a/one": (1.0, 1)}
