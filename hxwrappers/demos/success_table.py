@@ -47,7 +47,7 @@ class SuccessTable:
         >>> for step in (20, 19, 18, 17):
         ...     table.count(StartingPoint(0, step), success=True)
         >>> table.frontiers.tolist()
-        [16]
+        [18]
     """
 
     def __init__(

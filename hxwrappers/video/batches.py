@@ -172,7 +172,8 @@ def made_ahead(
         >>> list(made_ahead(lambda number: number * number, 2, 6))
         [4, 9, 16, 25]
     """
-    executor = ThreadPoolExecutor(1, "batches")
+    # OpenMP counts threads for each thread anew; without this, sums would be in another order here.
+    executor = ThreadPoolExecutor(1, "batches", torch.set_num_threads, (torch.get_num_threads(),))
     waiting: deque[Future[_Made]] = deque()
     try:
         for number in range(start, stop):

@@ -96,7 +96,7 @@ def replay_reward(
         >>> track = Checkpoints(points, torch.zeros(2), torch.tensor([16, 32]), 15.0)
         >>> frames = [np.full((4, 4, 3), level, np.uint8) for level in range(0, 200, 10)]
         >>> replay_reward(frames, track, Grey()).reached.tolist()
-        [0, 6]
+        [1, 6]
     """
     history = FrameHistory(1, embedder.frame_size, embedder.history)
     rows: list[npt.NDArray[np.float32]] = []

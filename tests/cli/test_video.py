@@ -1,8 +1,6 @@
 """The command `hxw video`."""
 
 import json
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -81,9 +79,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
 
 
 def test_reward(capsys, tmp_path, monkeypatch):
-    module = types.ModuleType("hxwrappers.video.embedder")
-    module.Embedder = PlaceEmbedder
-    monkeypatch.setitem(sys.modules, "hxwrappers.video.embedder", module)
+    monkeypatch.setattr("hxwrappers.video.resolve.Embedder", PlaceEmbedder)
     embedder = tmp_path / "embedder.pt"
     PlaceEmbedder().save(embedder)
     demonstration().save(tmp_path / "clip")

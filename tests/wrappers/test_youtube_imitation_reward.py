@@ -1,7 +1,5 @@
 """The imitation reward on all three shelves."""
 
-import sys
-import types
 from functools import partial
 
 import ale_py
@@ -36,11 +34,9 @@ def wrapped(length=PLACES - 1, slips=0.0, seen=False, **settings):
 
 
 @pytest.fixture
-def embedder_module(monkeypatch):
-    """The module of the embedder is whatever embeds places."""
-    module = types.ModuleType("hxwrappers.video.embedder")
-    module.Embedder = PlaceEmbedder
-    monkeypatch.setitem(sys.modules, "hxwrappers.video.embedder", module)
+def place_embedders(monkeypatch):
+    """Files of embedders hold whatever embeds places."""
+    monkeypatch.setattr("hxwrappers.video.resolve.Embedder", PlaceEmbedder)
 
 
 def test_following_the_demonstration_pays_at_every_checkpoint_once():
@@ -172,7 +168,7 @@ def test_another_rate_than_the_demonstrations():
     assert paid == 0.5 * 9
 
 
-def test_from_paths(tmp_path, embedder_module):
+def test_from_paths(tmp_path, place_embedders):
     embedder, clip = PlaceEmbedder(), demonstration()
     embedder.save(tmp_path / "embedder.pt")
     clip.save(tmp_path / "clip")
