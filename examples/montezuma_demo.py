@@ -191,7 +191,9 @@ def main() -> None:
     print(f"{len(demo)} steps, return {demo.score:g}; training on {model.device}")
     run.train(options.total_timesteps)
     last = history.rows[-1]
-    plot_history(history.rows, options.folder / "history.png", f"{options.demo}, seed {options.seed}")
+    plot_history(
+        history.rows, options.folder / "history.png", f"{options.demo}, seed {options.seed}"
+    )
     print(f"\nsteps       {last['steps']:,.0f} in {last['seconds']:,.0f} s")
     print(f"episodes    {last['episodes']:,.0f}, best return {last.get('return_max', 0):g}")
     print(f"frontier    step {last['frontier']:.0f}, {last['covered']:.0%} of the way back")
