@@ -33,7 +33,6 @@ from hxwrappers.demos import (
 )
 from hxwrappers.envs import make_atari
 from hxwrappers.envs.recipes import STARTS, knows_noop
-from hxwrappers.errors import CheckpointError
 from hxwrappers.plots import plot_history
 from hxwrappers.sb3 import DemoRecurrentPPO, evaluate, load_policy, save_policy
 from hxwrappers.sb3.extractors import CompactCNN
@@ -169,11 +168,6 @@ def main() -> None:
     known = options.demo in shipped_names()
     demo = shipped(options.demo) if known else Demo.load(options.demo)
     checkpoint = options.folder / CHECKPOINT
-    if checkpoint.exists() and not options.resume:
-        raise CheckpointError(
-            f"{options.folder} holds a run already: give --resume to go on with it, or another "
-            "--folder."
-        )
     tracker = SuccessTracker(demo, FrontierSettings(options.window, update_every=32, memory=128))
     make: Callable[[], gym.Env[Any, Any]] = partial(make_env, demo, tracker, options)
     vector = SubprocVecEnv if options.processes else DummyVecEnv
@@ -186,8 +180,9 @@ def main() -> None:
 
     history = CurriculumHistory(tracker)
     run = TrainingRun(model, options.folder, options.seed, 50_000, history=history, stop_when=over)
+    steps = run.begin(resume=options.resume)
     if options.resume:
-        print(f"resuming at step {run.resume():,}, frontier {tracker.frontiers[0]}")
+        print(f"resuming at step {steps:,}, frontier {tracker.frontiers[0]}")
     print(f"{len(demo)} steps, return {demo.score:g}; training on {model.device}")
     run.train(options.total_timesteps)
     last = history.rows[-1]

@@ -6,7 +6,7 @@ import math
 
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["require_range"]
+__all__ = ["require_count", "require_range"]
 
 
 def require_range(
@@ -29,3 +29,15 @@ def require_range(
         low = f"above {above}" if above > minimum else f"at least {minimum}"
         high = f" and at most {maximum}" if maximum < math.inf else ""
         raise InvalidArgumentError(f"{name} is {value}; it must be {low}{high}.")
+
+
+def require_count(name: str, value: object, smallest: int = 0) -> None:
+    """Check a number of steps or episodes.
+
+    Raises:
+        InvalidArgumentError: It is no whole number, or below `smallest`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
+        raise InvalidArgumentError(
+            f"{name} is {value!r}; it must be a whole number of at least {smallest}."
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._ranges import require_count
 from hxwrappers.errors import InvalidArgumentError
 
 __all__ = ["FrontierSettings", "next_frontier", "window_of"]
@@ -63,18 +64,6 @@ class FrontierSettings:
                 f"collapse is {self.collapse!r}; it must lie between 0 and threshold, "
                 f"{self.threshold!r}, or the frontier would move to and fro."
             )
-
-
-def require_count(name: str, value: object, smallest: int = 0) -> None:
-    """Check a number of steps or episodes.
-
-    Raises:
-        InvalidArgumentError: It is no whole number, or below `smallest`.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
-        raise InvalidArgumentError(
-            f"{name} is {value!r}; it must be a whole number of at least {smallest}."
-        )
 
 
 def window_of(frontier: int, settings: FrontierSettings) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import obs_as_tensor
 
-from hxwrappers.demos.frontier import require_count
+from hxwrappers._ranges import require_count
 from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
 from hxwrappers.sb3.callbacks import with_callback
 from hxwrappers.sb3.demo_sequences import (

@@ -14,7 +14,7 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers._random import own_generator
-from hxwrappers.demos.frontier import require_count
+from hxwrappers._ranges import require_count
 from hxwrappers.envs.recipes import (
     EPSILON,
     STARTS,

@@ -15,7 +15,7 @@ from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers.demos import make_environment, shipped
 from hxwrappers.envs import ROOM_BYTES
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.plots import plot_features, plot_history
 from hxwrappers.sb3._stateful import novelty_models
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
@@ -101,13 +101,9 @@ def run_example(
     every: int = preset["checkpoint_every"]
     history = ExplorationHistory()
     run = TrainingRun(model, options.folder, options.seed, every, history=history)
+    begun = run.begin(resume=options.resume)
     if options.resume:
-        print(f"resuming at step {run.resume():,}")
-    elif (options.folder / CHECKPOINT).exists():
-        raise CheckpointError(
-            f"{options.folder} holds a run already: give --resume to go on with it, or another "
-            "--folder."
-        )
+        print(f"resuming at step {begun:,}")
     print(f"training to step {total_timesteps:,} on {model.device}, logging to {options.folder}")
     run.train(total_timesteps)
     picture = options.folder / "history.png"

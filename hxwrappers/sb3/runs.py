@@ -92,6 +92,28 @@ class TrainingRun:
             raise CheckpointError(f"{path} is incomplete ({error}).") from error
         return self.model.num_timesteps
 
+    def begin(self, *, resume: bool) -> int:
+        """Make sure that no other run is overwritten, or go on with the one in the folder.
+
+        Args:
+            resume: Go on with it.
+
+        Returns:
+            The number of steps behind it.
+
+        Raises:
+            CheckpointError: There is a run that would be overwritten, or none to go on with that
+                fits.
+        """
+        if resume:
+            return self.resume()
+        if (self.folder / CHECKPOINT).exists():
+            raise CheckpointError(
+                f"{self.folder} holds a run already: give --resume to go on with it, or another "
+                "--folder."
+            )
+        return self.model.num_timesteps
+
     def train(self, total_timesteps: int) -> History:
         """Train until the model has made so many steps, `stop_when` says so, or a signal comes.
 

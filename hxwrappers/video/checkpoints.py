@@ -232,13 +232,10 @@ class CheckpointMatcher:
         Returns:
             Whether each reaches one, `bool`, `(number,)`.
         """
-        first = self.last[lanes] + 1
-        following = first[:, None] + np.arange(self.tolerance + 1)
-        there = following < self.reached.shape[1]
-        values = np.take_along_axis(similarities, np.where(there, following, 0), axis=1)
+        there, values = self._ahead(similarities, lanes, self.tolerance + 1)
         enough = there & (values > self.threshold)
         matched: npt.NDArray[np.bool_] = enough.any(axis=1)
-        which = first[matched] + enough.argmax(axis=1)[matched]
+        which = self.last[lanes][matched] + 1 + enough.argmax(axis=1)[matched]
         self.last[lanes[matched]] = which
         self.reached[lanes[matched], which] = True
         return matched
@@ -255,10 +252,19 @@ class CheckpointMatcher:
         Returns:
             `1 - cosine`, in [0, 2], `float32`, `(number, 2)`; 0 where no further one is left.
         """
-        following = self.last[lanes][:, None] + np.array([1, 2])
-        there = following < self.reached.shape[1]
-        values = np.take_along_axis(similarities, np.where(there, following, 0), axis=1)
+        there, values = self._ahead(similarities, lanes, 2)
         return np.where(there, np.clip(1 - values, 0, 2), 0).astype(np.float32)
+
+    def _ahead(
+        self,
+        similarities: npt.NDArray[np.floating[Any]],
+        lanes: npt.NDArray[np.int64],
+        count: int,
+    ) -> tuple[npt.NDArray[np.bool_], Any]:
+        """Which of the next checkpoints there are, and how like they are, `(number, count)`."""
+        following = self.last[lanes][:, None] + np.arange(1, count + 1)
+        there = following < self.reached.shape[1]
+        return there, np.take_along_axis(similarities, np.where(there, following, 0), axis=1)
 
     def state_dict(self) -> dict[str, Any]:
         """Who has reached what, as tensors."""

@@ -13,9 +13,10 @@ import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
 from hxwrappers._random import generator_from_state, own_generator
+from hxwrappers._ranges import require_count
 from hxwrappers.demos.attempt import Attempt, AttemptSettings, Course, Verdict
 from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.frontier import FrontierSettings, require_count
+from hxwrappers.demos.frontier import FrontierSettings
 from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
 from hxwrappers.demos.snapshots.base import NEUTRAL_LAYERS, layers_of
 from hxwrappers.demos.stores import LocalStore
