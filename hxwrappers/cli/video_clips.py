@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields, make_dataclass
+from dataclasses import asdict, fields, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +18,7 @@ import hxwrappers.envs  # noqa: F401 - registers the environments that the libra
 from hxwrappers.demos import Demo, make_environment, shipped, shipped_names
 from hxwrappers.demos.film import film_demo, film_rates
 from hxwrappers.video.clip import Clip, Progress
+from hxwrappers.video.cropping import find_picture
 from hxwrappers.video.make import make_video
 from hxwrappers.video.style import Style
 from hxwrappers.video.truth import truth_path
@@ -96,7 +97,7 @@ def decode(
     *,
     fps: float = 15.0,
     size: tuple[int, int] = (140, 140),
-    crop: tuple[int, int, int, int] | None = None,
+    crop: tuple[int, int, int, int] | Literal["auto"] | None = None,
     start: float = 0.0,
     end: float | None = None,
     sample_rate: int = 16_000,
@@ -111,7 +112,7 @@ def decode(
         fps: Frames per second of the result; 15 is an Atari game at frame skip 4.
         size: Height and width of the result.
         crop: Left, top, width and height of a window in the upright picture, in pixels; it may
-            exceed the picture.
+            exceed the picture. auto finds the part that changes between start and end.
         start: The second to begin at.
         end: The second to stop at.
         sample_rate: Samples of sound per second.
@@ -122,25 +123,34 @@ def decode(
         video,
         frames_per_second=fps,
         size=size,
-        crop=crop,
+        crop=None if crop == "auto" else crop,
         start=start,
         end=end,
         sample_rate=sample_rate,
         accept_truncated=accept_truncated,
     )
+    if crop == "auto":
+        clip = replace(clip, crop=find_picture(clip))
     facts = clip.facts()
     with frame_bar() as progress:
         decoded = clip.decode(out, progress=progress)
     if as_json:
-        found = {"frames": len(decoded), "samples": len(decoded.sound)}
+        found: dict[str, Any] = {"frames": len(decoded), "samples": len(decoded.sound)}
+        found["crop"] = clip.crop
         print(json.dumps({"folder": str(out), **found, "video": asdict(facts)}))
         return
     sound = f"{len(decoded.sound):,} samples of sound" if len(decoded.sound) else "no sound"
+    cut = "" if clip.crop is None else f", of which {_window(clip.crop)} was taken"
     print(
         f"{out}: {len(decoded)} frames of {size[1]} x {size[0]} in {decoded.seconds:.1f} s, "
         f"{sound}; the video is {facts.width} x {facts.height}, {facts.codec} in "
-        f"{facts.container.split(',')[0]}"
+        f"{facts.container.split(',')[0]}{cut}"
     )
+
+
+def _window(crop: tuple[int, int, int, int]) -> str:
+    left, top, width, height = crop
+    return f"{width} x {height} from column {left} and row {top} on"
 
 
 def load_demo(name: str) -> Demo:

@@ -56,6 +56,13 @@ def test_decode(capsys, tmp_path):
     assert found["video"]["height"] == 48
 
 
+def test_decode_finds_the_game(capsys, tmp_path):
+    path = samples.clicks(tmp_path / "clicks.mp4", tuple(range(30, 60)), 60)
+    code, said, _ = run(capsys, "video", "decode", path, tmp_path / "clip", "--crop", "auto")
+    assert code == 0
+    assert "of which 64 x 48 from column 0 and row 0 on was taken" in said
+
+
 def test_errors_are_one_sentence(capsys, tmp_path):
     (tmp_path / "text.mp4").write_text("text" * 99)
     for words, match in (
