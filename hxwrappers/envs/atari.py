@@ -37,6 +37,7 @@ class AtariSettings:
         noop_max: At most so many idle frames begin an episode, their number drawn at random
             (`AtariVectorEnv` draws from 0, one less at most; single environments from 1).
         max_frames: An episode is truncated after so many emulator frames.
+        terminal_on_life_loss: Whether losing a life ends the episode; the game begins anew.
         clip_rewards: Rewards limited to -1 and 1; `info["episode"]` keeps the true score.
         full_action_space: All 18 actions, or those that the game knows.
     """
@@ -49,6 +50,7 @@ class AtariSettings:
     sticky_level: Literal["frame", "step"] = "frame"
     noop_max: int = 0
     max_frames: int = 108_000
+    terminal_on_life_loss: bool = False
     clip_rewards: bool = False
     full_action_space: bool = False
 
@@ -200,6 +202,7 @@ def _make_single(
         frame_skip=settings.frame_skip,
         screen_size=settings.screen_size,
         grayscale_obs=settings.grayscale,
+        terminal_on_life_loss=settings.terminal_on_life_loss,
     )
     if track_rooms:
         env = RoomTracker(env)
@@ -225,6 +228,7 @@ def _make_fast(
         stack_num=settings.frame_stack,
         frameskip=settings.frame_skip,
         noop_max=settings.noop_max,
+        episodic_life=settings.terminal_on_life_loss,
         use_fire_reset=False,
         reward_clipping=False,
         **_emulator(settings),

@@ -191,3 +191,21 @@ def test_room_tracker_sees_the_ram():
 def test_room_tracker_refuses(make, message):
     with pytest.raises(InvalidArgumentError, match=message):
         make()
+
+
+def test_a_lost_life_ends_the_episode_in_both_backends():
+    settings = {"terminal_on_life_loss": True, "num_envs": 1, "sticky_actions": 0.0}
+    lengths = []
+    for backend in ("ale", "sync"):
+        envs = make_atari("breakout", backend=backend, **settings)
+        envs.reset(seed=0)
+        ends = []
+        for step in range(200):
+            _, _, terminated, _, info = envs.step(np.array([step % 2]))
+            if terminated[0]:
+                ends.append(step)
+                assert info["lives"][0] == 5 or info["final_info"]["lives"][0] == 4
+        lengths.append(np.diff(ends).tolist())
+        envs.close()
+    assert lengths[0] == lengths[1]
+    assert len(lengths[0]) > 2
