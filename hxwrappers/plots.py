@@ -25,6 +25,12 @@ PANELS = (
     ("feature_magnitude", "feature magnitude", "log"),
     ("frontier", "frontier: step of the demonstration", "linear"),
     ("success_rate", "episodes that succeed", "linear"),
+    ("rollout/reward_sum", "rewards of an episode, mean of 100", "linear"),
+    ("imitation/share_mean", "share of the checkpoints reached", "linear"),
+    ("rollout/episode_length", "steps of an episode, mean of 100", "linear"),
+    ("train/entropy", "entropy of the policy", "linear"),
+    ("train/value_loss", "value loss", "log"),
+    ("time/steps_per_second", "steps a second", "linear"),
 )
 
 
@@ -32,7 +38,7 @@ def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "
     """Draw the history of a training run.
 
     Args:
-        rows: Rows of `hxwrappers.sb3.histories.History`.
+        rows: Rows of `hxwrappers.sb3.histories.History` or of `hxwrappers.impala`'s log.
         path: The picture to write.
         title: Stands above it.
 

@@ -84,3 +84,22 @@ def test_wrong_options_are_named(tmp_path):
         run("montezuma_cnd", tmp_path, "--preset", "phone")
     with pytest.raises(InvalidArgumentError, match="total_timesteps"):
         run("montezuma_cnd", tmp_path, "--total-timesteps", "0")
+
+
+def test_the_way_from_videos_to_an_agent(tmp_path, capsys):
+    for package in ("ale_py", "av", "matplotlib", "tensorboard", "cv2"):
+        pytest.importorskip(package)
+    (tmp_path / "demos").mkdir()
+    for player in range(2):  # in the place of two searches
+        shipped("montezuma-first-room").slice(stop=900).save(tmp_path / f"demos/{player}.npz")
+    words = ("--players", "2", "--pretraining-steps", "3", "--num-actors", "1", "--episodes", "2")
+    run("montezuma_youtube", tmp_path, *words, "--total-timesteps", "80")
+    said = capsys.readouterr().out
+    assert "player 0     15 s of play, 100 points" in said
+    assert "the game     would reach" in said
+    for name in ("embedder.pt", "checkpoints.pt", "reward.png", "history.png"):
+        assert (tmp_path / name).stat().st_size > 1000
+    embedder = (tmp_path / "embedder.pt").stat().st_mtime
+    run("montezuma_youtube", tmp_path, *words, "--total-timesteps", "160")
+    assert "resuming at step 80" in capsys.readouterr().out
+    assert (tmp_path / "embedder.pt").stat().st_mtime == embedder

@@ -46,8 +46,9 @@ class Report(NamedTuple):
 class EpisodeWatch:
     """Follows the episodes of N environments and the values that wrappers write into infos.
 
-    Noted are numbers under keys with a slash (`imitation/...`, `curriculum/...`) and under
-    `extrinsic_reward` and `intrinsic_reward`.
+    Noted are numbers under keys with a slash (`curriculum/...`) and under `extrinsic_reward` and
+    `intrinsic_reward`; those of the imitation reward become `imitation/reward_mean` and, of
+    episodes that ended, `imitation/share_mean`.
 
     Args:
         num_envs: N.
@@ -73,6 +74,7 @@ class EpisodeWatch:
         self._rewards += np.where(valid, rewards, 0)
         self._lengths += valid
         self._note(infos, valid)
+        self._add("imitation/share_mean", infos, "imitation_share", over)
         final = infos.get("final_info")
         if isinstance(final, Mapping):
             self._note(final, over)
@@ -101,19 +103,25 @@ class EpisodeWatch:
         return report
 
     def _note(self, infos: Mapping[str, Any], lanes: Mask) -> None:
-        for key, values in infos.items():
-            if ("/" not in key and key not in _REWARDS) or key.startswith("_"):
-                continue
-            array = np.asarray(values)
-            if array.dtype.kind not in "biuf" or array.shape != lanes.shape:
-                continue
-            there = lanes & infos.get(f"_{key}", True)
-            if there.any():
-                total, count = self._sums.get(key, (0.0, 0))
-                self._sums[key] = total + float(array[there].sum()), count + int(there.sum())
+        for key in infos:
+            if ("/" in key and not key.startswith("_")) or key in _NAMES:
+                self._add(_NAMES.get(key, key), infos, key, lanes)
+
+    def _add(self, name: str, infos: Mapping[str, Any], key: str, lanes: Mask) -> None:
+        array = np.asarray(infos.get(key))
+        if array.dtype.kind not in "biuf" or array.shape != lanes.shape:
+            return
+        there = lanes & infos.get(f"_{key}", True)
+        if there.any():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = total + float(array[there].sum()), count + int(there.sum())
 
 
-_REWARDS = ("extrinsic_reward", "intrinsic_reward")
+_NAMES = {
+    "extrinsic_reward": "extrinsic_reward",
+    "intrinsic_reward": "intrinsic_reward",
+    "imitation_reward": "imitation/reward_mean",
+}
 
 
 def _score(infos: Mapping[str, Any], lane: int) -> float | None:

@@ -1,0 +1,298 @@
+"""Learn from videos of strangers who play, from nothing to an agent, each stage kept in a folder.
+
+python examples/montezuma_youtube.py                             # a short run on a laptop
+python examples/montezuma_youtube.py --videos a.mp4 b.mp4 c.mp4  # your own; a.mp4 is followed
+python examples/montezuma_youtube.py --preset paper              # the published sizes
+
+Players are found by search, what they do is made into videos of as many styles, an embedding is
+learned from all but the first, and IMPALA follows the first, for the imitation reward alone. Called
+again it goes on where it was.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+import torch
+import tyro
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from tqdm import tqdm
+
+from hxwrappers import FrameInInfo
+from hxwrappers.demos import Demo, make_environment
+from hxwrappers.demos.film import film_demo
+from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
+from hxwrappers.envs import make_atari
+from hxwrappers.impala import Impala, ImpalaSettings
+from hxwrappers.impala.acting import hardware_precision
+from hxwrappers.impala.files import checkpoints as saved_runs
+from hxwrappers.plots import plot_history, plot_reward_replay
+from hxwrappers.vector import YouTubeImitationReward
+from hxwrappers.video import Clip, Embedder, Pretraining, load_clips, preset
+from hxwrappers.video.alignment import measure_alignment
+from hxwrappers.video.checkpoints import Checkpoints
+from hxwrappers.video.cropping import find_picture
+from hxwrappers.video.make import make_video
+from hxwrappers.video.replay import replay_reward
+from hxwrappers.video.reward import REWARD
+from hxwrappers.video.style import Style
+from hxwrappers.video.truth import NO_STEP, Truth, truth_path
+
+GAME = "ALE/MontezumaRevenge-v5"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Learn from videos of strangers who play.
+
+    Attributes:
+        preset: "laptop" finishes on one; "paper" has the published networks, steps and frames.
+        videos: Your own videos, instead of made ones; the first is followed.
+        folder: Where everything is kept.
+        players: Playthroughs to search, the one to be followed included.
+        score: Points at which a search ends.
+        search_seconds: Time for each search.
+        pretraining_steps: Of the embedding; the preset's where None.
+        total_timesteps: Of the agent.
+        num_actors: Processes that play.
+        num_envs: Environments of each.
+        life_ends: Losing a life ends an episode while learning.
+        episodes: How many to play at the end.
+        seed: Seed of everything.
+        device: Of the learner and the embedding's training: "auto", "cpu", "cuda", ...
+        threads: Threads of torch on the CPU.
+    """
+
+    preset: Literal["laptop", "paper"] = "laptop"
+    videos: tuple[Path, ...] = ()
+    folder: Path = Path("runs/montezuma_youtube")
+    players: int = 5
+    score: float = 400
+    search_seconds: float = 120
+    pretraining_steps: int | None = None
+    total_timesteps: int = 150_000
+    num_actors: int = 2
+    num_envs: int = 8
+    life_ends: bool = True
+    episodes: int = 8
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 1
+
+
+def advance(bar: "tqdm[Any]", done: int) -> None:
+    """Show that so many are done."""
+    bar.update(done - bar.n)
+
+
+def _show_search(bar: "tqdm[Any]", progress: Progress) -> None:
+    advance(bar, progress.steps)
+
+
+def find_players(options: Options) -> list[Path]:
+    """Playthroughs by go-explore's first phase, each with a seed of its own."""
+    found = []
+    for player in range(options.players):
+        path = options.folder / f"demos/{player}.npz"
+        if not path.exists():
+            settings = SearchSettings(
+                GAME, {}, CellSettings("montezuma"), seed=1000 * options.seed + player
+            )
+            search = Search(settings)
+            limits = Limits(seconds=options.search_seconds, score=options.score)
+            with tqdm(
+                unit="step", unit_scale=True, leave=False, disable=None, desc=f"player {player}"
+            ) as bar:
+                search.run(limits, partial(_show_search, bar))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            search.demo().save(path)
+        demo = Demo.load(path)
+        print(f"player {player}     {len(demo) / 60:.0f} s of play, {demo.score:g} points")
+        found.append(path)
+    return found
+
+
+def make_videos(options: Options, players: Sequence[Path]) -> list[Path]:
+    """A video of each playthrough in a style of its own, with the game's sound."""
+    videos = []
+    for number, player in enumerate(players):
+        path = options.folder / f"videos/{player.stem}.mp4"
+        if not truth_path(path).exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            demo, seed = Demo.load(player), 1000 * options.seed + number
+            env = make_environment(demo, render_mode="rgb_array")
+            with tqdm(unit="frame", leave=False, disable=None, desc=path.name) as bar:
+                make_video(
+                    path,
+                    film_demo(demo, env),
+                    Style.stranger(seed),
+                    seed=seed,
+                    progress=partial(advance, bar),
+                )
+            env.close()
+        videos.append(path)
+    return videos
+
+
+def decode(options: Options, videos: Sequence[Path]) -> list[Path]:
+    """Clips of the game alone: without what comes before and after it, and without borders."""
+    folders = []
+    for number, video in enumerate(videos):
+        folder = options.folder / f"clips/{number}-{video.stem}"
+        if not (folder / "clip.json").exists():
+            start, end = 0.0, None
+            if truth_path(video).exists():  # for your own, `hxw video decode --start --end`
+                truth = Truth.load(truth_path(video))
+                shown = np.flatnonzero(truth.steps != NO_STEP)
+                start, end = (float(at) / truth.frames_per_second for at in (shown[0], shown[-1]))
+            clip = Clip(video, start=start, end=end)
+            window = find_picture(clip)
+            Clip(video, start=start, end=end, crop=window).decode(folder)
+        folders.append(folder)
+    return folders
+
+
+def learn_embedding(options: Options, clips: Sequence[Path]) -> Embedder:
+    """TDC and CMC on the clips."""
+    path, training_path = (options.folder / name for name in ("embedder.pt", "pretraining.pt"))
+    if path.exists():
+        return Embedder.load(path)
+    steps = options.pretraining_steps
+    device = torch.device(
+        options.device
+        if options.device != "auto"
+        else ("cuda" if torch.cuda.is_available() else "cpu")
+    )
+    changes = {} if steps is None else {"steps": steps}
+    settings = preset(
+        "paper" if options.preset == "paper" else "small",
+        precision=hardware_precision("auto", device),
+        augment_colour=0.3,
+        augment_zoom=0.1,
+        seed=options.seed,
+        **changes,
+    )
+    size = settings.architecture.frame_size
+    training = Pretraining(load_clips(clips, (size, size)), settings, device=device)
+    if training_path.exists():
+        training.load(training_path)
+    with tqdm(
+        total=settings.steps, initial=training.step, unit="step", disable=None, desc="embedding"
+    ) as bar:
+
+        def show(step: int, means: Mapping[str, float]) -> None:
+            advance(bar, step)
+            bar.set_postfix(tdc=f"{means['tdc_loss']:.2f}", cmc=f"{means['cmc_loss']:.2f}")
+
+        while training.step < settings.steps:
+            training.run(min(500, settings.steps - training.step), progress=show)
+            training.save(training_path)
+    embedder = training.embedder()
+    embedder.save(path)
+    return embedder
+
+
+def describe(options: Options, clips: Sequence[Path], embedder: Embedder) -> Checkpoints:
+    """The checkpoints to follow, and how well the embedding brings the others to them."""
+    size = embedder.frame_size
+    first, *others = load_clips(clips, size)
+    track = Checkpoints.of(first, embedder)
+    embedded = [embedder.embed_clip(clip) for clip in (first, others[0])]
+    figures = measure_alignment(embedded)
+    print(
+        f"\nembedding    two-cycle consistency {figures['two_cycle']:.0%} of the followed and the "
+        f"next video\ncheckpoints  {len(track)} in {len(first) / 15:.0f} s of video"
+    )
+    picture = options.folder / "reward.png"
+    replays = {}
+    for clip in others:
+        replays[clip.name] = replay_reward(np.asarray(clip.frames), track, embedder)
+    if not options.videos:
+        replays["the game"] = replay_reward(_played(options), track, embedder)
+        plot_reward_replay(replays["the game"], picture, "the followed playthrough, in the game")
+    for name, replay in replays.items():
+        print(f"{name:13}would reach {replay.share:.0%} of them")
+    return track
+
+
+def _played(options: Options) -> list[np.ndarray]:
+    """What the game shows 15 times a second of the playthrough whose video is followed."""
+    demo = Demo.load(options.folder / "demos/0.npz")
+    env = make_environment(demo, render_mode="rgb_array")
+    frames = [shot.frame for index, shot in enumerate(film_demo(demo, env)) if index % 4 == 0]
+    env.close()
+    return frames
+
+
+def make_one(life_ends: bool) -> gym.Env[Any, Any]:
+    """The game as agents usually see it, its full picture in the infos."""
+    return FrameInInfo(
+        make_atari(
+            GAME,
+            render_mode="rgb_array",
+            terminal_on_life_loss=life_ends,
+            max_frames=18_000,
+        )
+    )
+
+
+def make_envs(num_envs: int, life_ends: bool, track: Path, embedder: Path) -> VectorEnv:
+    """The environments of an actor, which earn the imitation reward alone."""
+    torch.set_num_threads(1)  # several actors share the machine
+    make = partial(make_one, life_ends)
+    envs = SyncVectorEnv([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+    return YouTubeImitationReward(
+        envs, track, embedder, extrinsic_coefficient=0.0, observe_progress=True
+    )
+
+
+def main() -> None:
+    """All stages."""
+    options = tyro.cli(Options)
+    torch.set_num_threads(options.threads)
+    videos = options.videos or make_videos(options, find_players(options))
+    clips = decode(options, videos)
+    embedder = learn_embedding(options, clips[1:])
+    track = describe(options, clips, embedder)
+    track_path = options.folder / "checkpoints.pt"
+    track.save(track_path)
+
+    settings = ImpalaSettings(
+        num_actors=options.num_actors,
+        envs_per_actor=options.num_envs,
+        batch_size=options.num_envs * (4 if options.preset == "paper" else 1),
+        net="residual" if options.preset == "paper" else "nature",
+        learner_threads=options.threads,
+        device=options.device,
+        seed=options.seed,
+    )
+    make = partial(
+        make_envs, options.num_envs, options.life_ends, track_path, options.folder / "embedder.pt"
+    )
+    folder = options.folder / "impala"
+    run = Impala(make, settings, folder, environment={"name": GAME, "arguments": "{}"})
+    if saved_runs(folder):
+        print(f"\nresuming at step {run.resume():,}")
+    log = run.train(options.total_timesteps)
+    plot_history(log.rows, options.folder / "history.png", "following a video by IMPALA")
+    played = run.play(options.episodes)
+    reached = [episode.reward_sum / REWARD for episode in played]
+    print(
+        f"\nsteps        {run.num_timesteps:,} in {log.seconds:,.0f} s\n"
+        f"checkpoints  {np.mean(reached):.1f} of {len(track)} in the mean of {len(played)} "
+        f"episodes, at most {max(reached):.0f}\n"
+        f"the game's   own score, never shown to the agent: "
+        f"{np.mean([episode.score for episode in played]):.0f}\n"
+        f"curves       {options.folder / 'history.png'}\n"
+        f"log          tensorboard --logdir {folder}"
+    )
+    if run.interrupted:
+        print("stopped by a signal; call it again to go on")
+
+
+if __name__ == "__main__":
+    main()
