@@ -10,7 +10,7 @@ again it goes on where it was.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -93,23 +93,49 @@ def _show_search(bar: "tqdm[Any]", progress: Progress) -> None:
     advance(bar, progress.steps)
 
 
+def search_player(path: Path, seed: int, score: float, seconds: float) -> None:
+    """Write a playthrough found by go-explore's first phase."""
+    search = Search(SearchSettings(GAME, {}, CellSettings("montezuma"), seed=seed))
+    with tqdm(unit="step", unit_scale=True, leave=False, disable=None, desc=path.name) as bar:
+        search.run(Limits(seconds=seconds, score=score), partial(_show_search, bar))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    search.demo().save(path)
+
+
+def film_player(demo: Demo, path: Path, seed: int) -> None:
+    """Write a video of a playthrough in the style of a stranger, with the game's sound."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    env = make_environment(demo, render_mode="rgb_array")
+    with tqdm(unit="frame", leave=False, disable=None, desc=path.name) as bar:
+        make_video(
+            path,
+            film_demo(demo, env),
+            Style.stranger(seed),
+            seed=seed,
+            progress=partial(advance, bar),
+        )
+    env.close()
+
+
+def cut_out(video: Path, folder: Path, *, crop: bool = True) -> None:
+    """Decode the game alone: without what comes before and after it, and without borders."""
+    clip = Clip(video)
+    if truth_path(video).exists():  # with your own: `hxw video decode --start --end`
+        truth = Truth.load(truth_path(video))
+        shown = np.flatnonzero(truth.steps != NO_STEP)
+        start, end = (float(at) / truth.frames_per_second for at in (shown[0], shown[-1] + 1))
+        clip = Clip(video, start=start, end=end)
+    (replace(clip, crop=find_picture(clip)) if crop else clip).decode(folder)
+
+
 def find_players(options: Options) -> list[Path]:
-    """Playthroughs by go-explore's first phase, each with a seed of its own."""
+    """Playthroughs, each of a search with a seed of its own."""
     found = []
     for player in range(options.players):
         path = options.folder / f"demos/{player}.npz"
         if not path.exists():
-            settings = SearchSettings(
-                GAME, {}, CellSettings("montezuma"), seed=1000 * options.seed + player
-            )
-            search = Search(settings)
-            limits = Limits(seconds=options.search_seconds, score=options.score)
-            with tqdm(
-                unit="step", unit_scale=True, leave=False, disable=None, desc=f"player {player}"
-            ) as bar:
-                search.run(limits, partial(_show_search, bar))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            search.demo().save(path)
+            seed = 1000 * options.seed + player
+            search_player(path, seed, options.score, options.search_seconds)
         demo = Demo.load(path)
         print(f"player {player}     {len(demo) / 60:.0f} s of play, {demo.score:g} points")
         found.append(path)
@@ -117,42 +143,22 @@ def find_players(options: Options) -> list[Path]:
 
 
 def make_videos(options: Options, players: Sequence[Path]) -> list[Path]:
-    """A video of each playthrough in a style of its own, with the game's sound."""
-    videos = []
-    for number, player in enumerate(players):
-        path = options.folder / f"videos/{player.stem}.mp4"
-        if not truth_path(path).exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            demo, seed = Demo.load(player), 1000 * options.seed + number
-            env = make_environment(demo, render_mode="rgb_array")
-            with tqdm(unit="frame", leave=False, disable=None, desc=path.name) as bar:
-                make_video(
-                    path,
-                    film_demo(demo, env),
-                    Style.stranger(seed),
-                    seed=seed,
-                    progress=partial(advance, bar),
-                )
-            env.close()
-        videos.append(path)
+    """A video of each playthrough in a style of its own."""
+    videos = [options.folder / f"videos/{player.stem}.mp4" for player in players]
+    for number, (player, video) in enumerate(zip(players, videos, strict=True)):
+        if not truth_path(video).exists():
+            film_player(Demo.load(player), video, 1000 * options.seed + number)
     return videos
 
 
 def decode(options: Options, videos: Sequence[Path]) -> list[Path]:
-    """Clips of the game alone: without what comes before and after it, and without borders."""
-    folders = []
-    for number, video in enumerate(videos):
-        folder = options.folder / f"clips/{number}-{video.stem}"
+    """A clip of each video."""
+    folders = [
+        options.folder / f"clips/{number}-{video.stem}" for number, video in enumerate(videos)
+    ]
+    for video, folder in zip(videos, folders, strict=True):
         if not (folder / "clip.json").exists():
-            start, end = 0.0, None
-            if truth_path(video).exists():  # for your own, `hxw video decode --start --end`
-                truth = Truth.load(truth_path(video))
-                shown = np.flatnonzero(truth.steps != NO_STEP)
-                start, end = (float(at) / truth.frames_per_second for at in (shown[0], shown[-1]))
-            clip = Clip(video, start=start, end=end)
-            window = find_picture(clip)
-            Clip(video, start=start, end=end, crop=window).decode(folder)
-        folders.append(folder)
+            cut_out(video, folder)
     return folders
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,8 +112,16 @@ class Checkpoints:
 
         Raises:
             DemonstrationError: It is shorter than two checkpoints.
-            EmbedderError: The embedder gives something else than one vector a frame.
+            EmbedderError: The embedder gives something else than one vector a frame, or learned
+                from clips of another rate.
         """
+        learned = getattr(embedder, "frames_per_second", None)
+        if learned is not None and not math.isclose(learned, clip.frames_per_second, rel_tol=1e-3):
+            raise EmbedderError(
+                f"The embedder learned from {learned:g} frames a second, the demonstration "
+                f"{clip.name!r} has {clip.frames_per_second:g}, so that its stacks span another "
+                f"time. Decode it at {learned:g}."
+            )
         frames = torch.tensor(range(every, len(clip), every), dtype=torch.int64)
         if len(frames) < _FEWEST:
             raise DemonstrationError(

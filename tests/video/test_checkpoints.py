@@ -57,6 +57,15 @@ def test_too_short(frames):
     assert len(Checkpoints.of(demonstration(33), PlaceEmbedder())) == 2
 
 
+def test_an_embedder_of_another_rate():
+    embedder = PlaceEmbedder()
+    embedder.frames_per_second = 15.0
+    assert len(Checkpoints.of(demonstration(33), embedder)) == 2
+    embedder.frames_per_second = 30.0
+    with pytest.raises(EmbedderError, match="Decode it at 30"):
+        Checkpoints.of(demonstration(33), embedder)
+
+
 def test_embedders_that_do_not_fit():
     with pytest.raises(EmbedderError, match=r"gave \(5, 2\) for 40 frames"):
         Checkpoints.of(demonstration(), Given(np.zeros((5, 2))))
