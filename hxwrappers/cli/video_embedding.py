@@ -17,8 +17,9 @@ import tyro
 from gymnasium.error import DependencyNotInstalled
 from tqdm import tqdm
 
+from hxwrappers._ranges import require_count
 from hxwrappers.cli.interrupt import stopped_by_interrupt
-from hxwrappers.errors import EmbedderError
+from hxwrappers.errors import EmbedderError, InvalidArgumentError
 from hxwrappers.plots import plot_features
 from hxwrappers.video.alignment import embed_clips, measure_alignment
 from hxwrappers.video.decoded import DecodedClip
@@ -172,6 +173,7 @@ def align(
     third: Path | None = None,
     truth: Path | None = None,
     tolerance: int = 1,
+    every: int = 1,
     pictures: Path | None = None,
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
 ) -> None:
@@ -185,18 +187,23 @@ def align(
         truth: A .npy file with, for each frame of the first clip, the frame of the second that
             shows the same, or -1.
         tolerance: Frames by which a cycle or a retrieved frame may miss.
+        every: Measure with every so-manieth frame: two players are never in step to a fifteenth
+            of a second, and frames in which nobody moves cannot be told apart.
         pictures: A folder for pictures: the alignment, nearest frames, t-SNE and saliency.
         as_json: Print one JSON document instead.
     """
     if not embedders:
         raise EmbedderError("There is no embedder to measure; give one with --embedders.")
+    require_count("every", every, 1)
+    if every > 1 and truth is not None:
+        raise InvalidArgumentError("A truth is one for every frame; measure it without --every.")
     loaded = _named([Embedder.load(path) for path in embedders], embedders)
     largest = max(embedder.frame_size for embedder in loaded.values())
     clips = load_clips([path for path in (first, second, third) if path is not None], largest)
     embeddings = embed_clips(clips, loaded)
     known = None if truth is None else _truth(truth)
     rows = {
-        name: measure_alignment(parts, truth=known, tolerance=tolerance)
+        name: measure_alignment([part[::every] for part in parts], truth=known, tolerance=tolerance)
         for name, parts in embeddings.items()
     }
     if as_json:

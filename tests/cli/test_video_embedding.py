@@ -119,6 +119,9 @@ def test_what_is_wrong_is_said_in_one_sentence(capsys, clips, tmp_path):
     truth = tmp_path / "truth.npy"
     truth.write_bytes(b"no array")
     assert "could not be read" in run(capsys, *align, out, "--truth", truth)[2]
+    assert "without --every" in run(capsys, *align, out, "--truth", truth, "--every", 4)[2]
+    assert "at least 1" in run(capsys, *align, out, "--every", 0)[2]
+    assert run(capsys, *align, out, "--every", 4)[0] == 0
     out.write_bytes(b"no checkpoint")
     assert "Nothing from it was executed" in run(capsys, *align, out)[2]
 
