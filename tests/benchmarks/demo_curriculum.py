@@ -126,6 +126,7 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     from hxwrappers import DemoResetCurriculum  # noqa: PLC0415
     from hxwrappers.demos import FrontierSettings, LocalStore, SuccessTracker  # noqa: PLC0415
     from hxwrappers.sb3 import CurriculumLog  # noqa: PLC0415
+    from hxwrappers.sb3.extractors import CompactCNN  # noqa: PLC0415
 
     torch.set_num_threads(1)
     about = TASKS[task]
@@ -154,6 +155,7 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
         ent_coef=0.01,
         seed=seed,
         device="cpu",
+        policy_kwargs={"features_extractor_class": CompactCNN} if images else None,
     )
     start = time.time()
     log = CurriculumLog(tracker)

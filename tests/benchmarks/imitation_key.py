@@ -1,0 +1,153 @@
+"""Montezuma's first key for the imitation reward alone: PPO never sees the game's own reward.
+
+    python -m tests.benchmarks.imitation_key CLIP EMBEDDER --seeds 0 1 2
+
+CLIP is a decoded clip of a playthrough that fetches the key, EMBEDDER what `hxw video pretrain`
+wrote; `tests.benchmarks.embedding` makes both. A run ends when half of the last 100 episodes
+fetched the key, or by time. Per seed, rows of figures are kept beside the embedder.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+import tyro
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from hxwrappers import FrameInInfo
+from hxwrappers.envs import make_atari
+from hxwrappers.sb3 import VecYouTubeImitationReward
+from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.video import Embedder, load_clips
+from hxwrappers.video.checkpoints import Checkpoints
+
+KEY = 100
+EPISODES = 100
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to learn.
+
+    Attributes:
+        clip: The folder of a decoded clip, the game alone.
+        embedder: Its embedder.
+        seeds: One run each.
+        seconds: How much of the clip is followed.
+        threshold: A cosine above this reaches a checkpoint. The published 0.5 pays here for places
+            that are only near, and leaves the agent content with them.
+        minutes: Of each run at most.
+        num_envs: Environments side by side.
+    """
+
+    clip: Annotated[Path, tyro.conf.Positional]
+    embedder: Annotated[Path, tyro.conf.Positional]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    seconds: float = 30
+    threshold: float = 0.7
+    minutes: float = 60
+    num_envs: int = 16
+
+
+class Progress(BaseCallback):
+    """Counts checkpoints and keys, and stops when the key is learned."""
+
+    def __init__(self, minutes: float) -> None:
+        super().__init__()
+        self.rows: list[dict[str, float]] = []
+        self.learned = False
+        self._minutes = minutes
+        self._started = time.monotonic()
+        self._keys: deque[bool] = deque(maxlen=EPISODES)
+        self._reached: deque[float] = deque(maxlen=EPISODES)
+        self._episodes = 0
+
+    def _on_step(self) -> bool:
+        for info, done in zip(self.locals["infos"], self.locals["dones"], strict=True):
+            if done:
+                self._episodes += 1
+                self._keys.append(info["episode"]["r"] >= KEY)
+                self._reached.append(info["imitation_checkpoint"] + 1)
+        self.learned = len(self._keys) == EPISODES and np.mean(self._keys) >= 0.5
+        late = time.monotonic() - self._started > 60 * self._minutes
+        return not (self.learned or late)
+
+    def _on_rollout_end(self) -> None:
+        if not self._keys:
+            return
+        row = {
+            "steps": self.num_timesteps,
+            "minutes": (time.monotonic() - self._started) / 60,
+            "episodes": self._episodes,
+            "checkpoint": float(np.mean(self._reached)),
+            "furthest": float(max(self._reached)),
+            "keys": float(np.mean(self._keys)),
+        }
+        self.rows.append(row)
+        if len(self.rows) % 10 == 0:
+            print({name: round(value, 2) for name, value in row.items()}, flush=True)
+
+
+def make_env() -> gym.Env[Any, Any]:
+    game = make_atari(
+        "montezuma_revenge",
+        render_mode="rgb_array",
+        terminal_on_life_loss=True,
+        max_frames=2_400,
+    )
+    return FrameInInfo(game)
+
+
+def run(settings: Settings, seed: int) -> Progress:
+    embedder = Embedder.load(settings.embedder)
+    (clip,) = load_clips([settings.clip], embedder.frame_size)
+    end = round(settings.seconds * clip.frames_per_second)
+    part = replace(clip, frames=clip.frames[:end], sound=np.zeros(0, np.float32))
+    track = Checkpoints.of(part, embedder)
+    envs = VecYouTubeImitationReward(
+        DummyVecEnv([make_env] * settings.num_envs),
+        track,
+        embedder,
+        extrinsic_coefficient=0.0,
+        threshold=settings.threshold,
+    )
+    model = PPO(
+        "CnnPolicy",
+        envs,
+        n_steps=128,
+        batch_size=128,
+        n_epochs=4,
+        clip_range=0.2,
+        ent_coef=0.01,
+        learning_rate=4e-4,
+        seed=seed,
+        policy_kwargs={"features_extractor_class": CompactCNN},
+    )
+    progress = Progress(settings.minutes)
+    model.learn(10**9, callback=progress)
+    return progress
+
+
+def main(settings: Settings) -> None:
+    torch.set_num_threads(1)
+    for seed in settings.seeds:
+        progress = run(settings, seed)
+        last = progress.rows[-1]
+        said = "learned" if progress.learned else "not learned"
+        print(f"seed {seed}: {said} after {last['steps']:,.0f} steps, {last['minutes']:.1f} min")
+        path = settings.embedder.with_name(f"{settings.embedder.stem}-key-{seed}.json")
+        path.write_text(json.dumps(progress.rows))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))
