@@ -177,8 +177,6 @@ def learn_embedding(options: Options, clips: Sequence[Path]) -> Embedder:
     settings = preset(
         "paper" if options.preset == "paper" else "small",
         precision=hardware_precision("auto", device),
-        augment_colour=0.3,
-        augment_zoom=0.1,
         seed=options.seed,
         **changes,
     )

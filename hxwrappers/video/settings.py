@@ -107,6 +107,8 @@ _SMALL: dict[str, Any] = {
     "product_scale": 256.0,
     "steps": 4000,
     "learning_rate": 1e-3,
+    "augment_zoom": 0.1,
+    "augment_colour": 0.3,
 }
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "small": _SMALL}
 """What each preset changes of the published settings."""

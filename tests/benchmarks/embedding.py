@@ -53,7 +53,8 @@ PAIRS = {
     "two playthroughs": (("long-a", "104-a"), ("106-a", "104-a")),
 }
 EVERY = (1, 15)
-THRESHOLDS = (0.5, 0.6, 0.7)
+RULES = ((0.5, 1), (0.6, 1), (0.7, 1), (0.75, 5))
+"""Threshold and tolerance of the reward; the first is as published."""
 FOLLOWED = ("104-a", "104-b", "long-a")
 
 
@@ -107,8 +108,6 @@ def embedder_of(settings: Settings, objective: str, seed: int) -> Embedder:
             objective=objective,
             seed=seed,
             precision=hardware_precision("auto", torch.device("cpu")),
-            augment_colour=0.3,
-            augment_zoom=0.1,
             **steps,
         )
         size = (learning.architecture.frame_size,) * 2
@@ -174,12 +173,15 @@ def shares(
     collected: dict[str, list[float]] = {}
     for name, clip in followed.items():
         track = Checkpoints.of(clip, embedder)
-        for threshold in THRESHOLDS:
+        for threshold, tolerance in RULES:
             for run, frames in runs.items():
-                replay = replay_reward(frames, track, embedder, threshold=threshold)
+                replay = replay_reward(
+                    frames, track, embedder, threshold=threshold, tolerance=tolerance
+                )
                 who = "the same" if name.split("-")[0] == run else "another"
                 who = "random" if run.startswith("random") else who
-                collected.setdefault(f"{who}, above {threshold}", []).append(replay.share)
+                rule = f"{who}, above {threshold}, tolerance {tolerance}"
+                collected.setdefault(rule, []).append(replay.share)
     return {who: float(np.mean(values)) for who, values in collected.items()}
 
 
