@@ -8,6 +8,8 @@ from hxwrappers.video.settings import PretrainingSettings, preset
 SIZE = 20
 RATE = 4_000
 TINY = {
+    "augment_zoom": 0.0,
+    "augment_colour": 0.0,
     "frame_size": SIZE,
     "crop_size": 16,
     "channels": (4, 4),
