@@ -43,6 +43,11 @@ from hxwrappers.video.style import Style
 from hxwrappers.video.truth import NO_STEP, Truth, truth_path
 
 GAME = "ALE/MontezumaRevenge-v5"
+RULES: dict[str, dict[str, Any]] = {
+    "laptop": {"threshold": 0.75, "tolerance": 5},
+    "paper": {"threshold": 0.5, "tolerance": 1},
+}
+"""What reaches a checkpoint; docs/embedding.md has what each pays whom."""
 
 
 @dataclass(frozen=True)
@@ -211,12 +216,12 @@ def describe(options: Options, clips: Sequence[Path], embedder: Embedder) -> Che
         f"\nembedding    two-cycle consistency {figures['two_cycle']:.0%} of the followed and the "
         f"next video\ncheckpoints  {len(track)} in {len(first) / 15:.0f} s of video"
     )
-    picture = options.folder / "reward.png"
+    picture, rule = options.folder / "reward.png", RULES[options.preset]
     replays = {}
     for clip in others:
-        replays[clip.name] = replay_reward(np.asarray(clip.frames), track, embedder)
+        replays[clip.name] = replay_reward(np.asarray(clip.frames), track, embedder, **rule)
     if not options.videos:
-        replays["the game"] = replay_reward(_played(options), track, embedder)
+        replays["the game"] = replay_reward(_played(options), track, embedder, **rule)
         plot_reward_replay(replays["the game"], picture, "the followed playthrough, in the game")
     for name, replay in replays.items():
         print(f"{name:13}would reach {replay.share:.0%} of them")
@@ -244,13 +249,15 @@ def make_one(life_ends: bool) -> gym.Env[Any, Any]:
     )
 
 
-def make_envs(num_envs: int, life_ends: bool, track: Path, embedder: Path) -> VectorEnv:
+def make_envs(
+    num_envs: int, life_ends: bool, track: Path, embedder: Path, rule: dict[str, Any]
+) -> VectorEnv:
     """The environments of an actor, which earn the imitation reward alone."""
     torch.set_num_threads(1)  # several actors share the machine
     make = partial(make_one, life_ends)
     envs = SyncVectorEnv([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
     return YouTubeImitationReward(
-        envs, track, embedder, extrinsic_coefficient=0.0, observe_progress=True
+        envs, track, embedder, extrinsic_coefficient=0.0, observe_progress=True, **rule
     )
 
 
@@ -275,7 +282,12 @@ def main() -> None:
         seed=options.seed,
     )
     make = partial(
-        make_envs, options.num_envs, options.life_ends, track_path, options.folder / "embedder.pt"
+        make_envs,
+        options.num_envs,
+        options.life_ends,
+        track_path,
+        options.folder / "embedder.pt",
+        RULES[options.preset],
     )
     folder = options.folder / "impala"
     run = Impala(make, settings, folder, environment={"name": GAME, "arguments": "{}"})

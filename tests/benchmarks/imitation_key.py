@@ -44,8 +44,10 @@ class Settings:
         embedder: Its embedder.
         seeds: One run each.
         seconds: How much of the clip is followed.
-        threshold: A cosine above this reaches a checkpoint. The published 0.5 pays here for places
-            that are only near, and leaves the agent content with them.
+        threshold: A cosine above this reaches a checkpoint. The demonstrating player himself reaches
+            0.95 and more with the `small` embedding; an agent that is where the key was, but has
+            not got it, 0.88, and content with being paid for that under a threshold of 0.7.
+        tolerance: How many checkpoints may be passed over at once.
         minutes: Of each run at most.
         num_envs: Environments side by side.
     """
@@ -54,7 +56,8 @@ class Settings:
     embedder: Annotated[Path, tyro.conf.Positional]
     seeds: tuple[int, ...] = (0, 1, 2)
     seconds: float = 30
-    threshold: float = 0.7
+    threshold: float = 0.9
+    tolerance: int = 2
     minutes: float = 60
     num_envs: int = 16
 
@@ -120,6 +123,7 @@ def run(settings: Settings, seed: int) -> Progress:
         embedder,
         extrinsic_coefficient=0.0,
         threshold=settings.threshold,
+        tolerance=settings.tolerance,
     )
     model = PPO(
         "CnnPolicy",
