@@ -18,6 +18,7 @@ from gymnasium.error import DependencyNotInstalled
 from tqdm import tqdm
 
 from hxwrappers._ranges import require_count
+from hxwrappers._text import brief
 from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.errors import EmbedderError, InvalidArgumentError
 from hxwrappers.plots import plot_features
@@ -247,8 +248,8 @@ def _truth(path: Path) -> npt.NDArray[np.integer]:
         truth = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise EmbedderError(
-            f"{path} could not be read as a true alignment ({error}); it must be a .npy file of "
-            "whole numbers."
+            f"{path} could not be read as a true alignment ({brief(error)}); it must be a .npy "
+            "file of whole numbers."
         ) from error
     return np.asarray(truth)
 

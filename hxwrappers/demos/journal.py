@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hxwrappers._text import brief
 from hxwrappers.demos.codec import decode, encode
 from hxwrappers.demos.metadata import DemoMetadata
 from hxwrappers.demos.store import MAX_SNAPSHOT_BYTES, SnapshotLog, SnapshotStore
@@ -196,7 +197,7 @@ def _inflate(packed: bytes) -> bytes:
     try:
         encoded = inflater.decompress(packed, MAX_SNAPSHOT_BYTES)
     except zlib.error as error:
-        raise SnapshotError(f"a snapshot is damaged ({error})") from error
+        raise SnapshotError(f"a snapshot is damaged ({brief(error)})") from error
     if not inflater.eof:
         raise SnapshotError("a snapshot is truncated or too large")
     return encoded

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._text import brief
 from hxwrappers.errors import DemoFileError, SnapshotError
 
 __all__ = ["SnapshotLog", "SnapshotStore"]
@@ -85,7 +86,7 @@ class SnapshotStore:
             encoded = inflater.decompress(part, MAX_SNAPSHOT_BYTES)
         except zlib.error as error:
             raise SnapshotError(
-                f"The snapshot at step {self.steps[index]} is damaged ({error})."
+                f"The snapshot at step {self.steps[index]} is damaged ({brief(error)})."
             ) from error
         if not inflater.eof or inflater.unused_data:
             raise SnapshotError(

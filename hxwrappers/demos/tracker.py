@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hxwrappers._text import brief
 from hxwrappers.demos.attempt import latest_starting_point
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.frontier import FrontierSettings, window_of
@@ -181,7 +182,9 @@ class SuccessTracker:
                 torch.as_tensor(state["words"], dtype=torch.int64).numpy().view(np.uint64).copy()
             )
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-            raise CheckpointError(f"This is no state of a SuccessTracker ({error}).") from error
+            raise CheckpointError(
+                f"This is no state of a SuccessTracker ({brief(error)})."
+            ) from error
         if digests != self._digests or words.shape != (size,):
             raise CheckpointError(
                 "The state is of a tracker of other demonstrations. Give the tracker the same "

@@ -14,6 +14,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from hxwrappers._text import brief
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.novelty.execution import Execution
@@ -225,7 +226,7 @@ class NoveltyModel(ABC):
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             self._restore(before)
             raise CheckpointError(
-                f"The state of {type(self).__name__} is incomplete or damaged ({error}). "
+                f"The state of {type(self).__name__} is incomplete or damaged ({brief(error)}). "
                 "The model is as it was before."
             ) from error
 

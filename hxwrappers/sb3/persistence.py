@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 
+from hxwrappers._text import brief
 from hxwrappers.checkpoints import is_plain, load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3._generators import generator_states, restore_generators
@@ -52,7 +53,7 @@ def load_model_state(model: OnPolicyAlgorithm, state: Mapping[str, Any]) -> None
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         _restore(model, before)
         raise CheckpointError(
-            f"The state does not fit this model ({error}). Nothing was changed."
+            f"The state does not fit this model ({brief(error)}). Nothing was changed."
         ) from error
 
 

@@ -13,6 +13,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from tqdm import tqdm
 
 from hxwrappers._signals import stopping_on_signals
+from hxwrappers._text import brief
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, WorkerError
 from hxwrappers.sb3.histories import ExplorationHistory, History
@@ -89,7 +90,7 @@ class TrainingRun:
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, CheckpointError):
                 raise
-            raise CheckpointError(f"{path} is incomplete ({error}).") from error
+            raise CheckpointError(f"{path} is incomplete ({brief(error)}).") from error
         return self.model.num_timesteps
 
     def begin(self, *, resume: bool) -> int:

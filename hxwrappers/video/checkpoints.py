@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hxwrappers._text import brief
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, DemonstrationError, EmbedderError
 from hxwrappers.video.decoded import DecodedClip
@@ -183,7 +184,7 @@ class Checkpoints:
             return cls(points.float(), centre.float(), frames.long(), state["frames_per_second"])
         except (AttributeError, DemonstrationError, KeyError, RuntimeError, TypeError) as error:
             raise CheckpointError(
-                f"{os.fspath(path)} holds no checkpoints of a demonstration ({error})."
+                f"{os.fspath(path)} holds no checkpoints of a demonstration ({brief(error)})."
             ) from error
 
 

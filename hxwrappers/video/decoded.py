@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._text import brief
 from hxwrappers.errors import DecodedClipError
 from hxwrappers.video.folders import ArrayFile, new_folder
 
@@ -149,8 +150,8 @@ def _read_facts(folder: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DecodedClipError(
-            f"{folder} holds no decoded clip ({type(error).__name__}: {error}). Give a folder that "
-            "DecodedClip.save, Clip.decode or `hxw video decode` wrote."
+            f"{folder} holds no decoded clip ({type(error).__name__}: {brief(error)}). Give a folder "
+            "that DecodedClip.save, Clip.decode or `hxw video decode` wrote."
         ) from error
 
 
@@ -163,6 +164,6 @@ def _read_array(path: Path) -> npt.NDArray[Any]:
             if not empty.size:
                 return np.asarray(empty)
         raise DecodedClipError(
-            f"{path} is no array that can be read: it is missing, damaged or truncated ({error}). "
-            "Decode the video again."
+            f"{path} is no array that can be read: it is missing, damaged or truncated "
+            f"({brief(error)}). Decode the video again."
         ) from error

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hxwrappers._text import brief
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, EmbedderError, HxWrappersError
 from hxwrappers.video.architecture import Architecture
@@ -189,8 +190,8 @@ class Embedder:
             HxWrappersError,
         ) as error:
             raise CheckpointError(
-                f"{path} is damaged: what it holds is no embedder ({error}). Use a file that "
-                "hxw video pretrain wrote."
+                f"{path} is damaged: what it holds is no embedder ({brief(error)}). Use a file "
+                "that hxw video pretrain wrote."
             ) from error
 
     def _inputs(self, stacks: Tensor) -> list[Tensor]:

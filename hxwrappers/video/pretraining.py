@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hxwrappers._text import brief
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, PretrainingError
 from hxwrappers.video.batches import Batch, BatchMaker, made_ahead
@@ -187,7 +188,7 @@ class Pretraining:
             self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
             self.step = int(state["step"])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise CheckpointError(f"The saved training is damaged ({error}).") from error
+            raise CheckpointError(f"The saved training is damaged ({brief(error)}).") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the training atomically, to go on from; see `load`."""

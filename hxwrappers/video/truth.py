@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._text import brief
 from hxwrappers.checkpoints import atomic_write
 from hxwrappers.errors import VideoFileError
 from hxwrappers.video.timeline import EPSILON
@@ -96,7 +97,7 @@ class Truth:
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise VideoFileError(f"{os.fspath(path)} cannot be read ({error}).") from error
+            raise VideoFileError(f"{os.fspath(path)} cannot be read ({brief(error)}).") from error
         match document:
             case {
                 "format": "hxwrappers-truth",

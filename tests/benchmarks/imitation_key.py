@@ -44,9 +44,9 @@ class Settings:
         embedder: Its embedder.
         seeds: One run each.
         seconds: How much of the clip is followed.
-        threshold: A cosine above this reaches a checkpoint. The demonstrating player himself reaches
-            0.95 and more with the `small` embedding; an agent that is where the key was, but has
-            not got it, 0.88, and content with being paid for that under a threshold of 0.7.
+        threshold: A cosine above this reaches a checkpoint. The demonstrating player reaches 0.95
+            and more with the `small` embedding; an agent that is where the key was, but has not
+            got it, 0.88, and is content with being paid for that under a threshold of 0.7.
         tolerance: How many checkpoints may be passed over at once.
         minutes: Of each run at most.
         num_envs: Environments side by side.
