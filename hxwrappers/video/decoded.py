@@ -150,8 +150,8 @@ def _read_facts(folder: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DecodedClipError(
-            f"{folder} holds no decoded clip ({type(error).__name__}: {brief(error)}). Give a folder "
-            "that DecodedClip.save, Clip.decode or `hxw video decode` wrote."
+            f"{folder} holds no decoded clip ({type(error).__name__}: {brief(error)}). Give a "
+            "folder that DecodedClip.save, Clip.decode or `hxw video decode` wrote."
         ) from error
 
 
