@@ -11,9 +11,7 @@ networks of net B's layers that look at one channel, as its networks do.
 from __future__ import annotations
 
 import importlib
-import statistics
 import sys
-import time
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from gymnasium import spaces
 
 from hxwrappers.novelty import CNDModel
 from hxwrappers.novelty.networks import build_predictor, build_target, orthogonal_init
+from tests.benchmarks.turns import in_turns, report
 
 BATCH, PAIRS, SHAPE = 512, 64, (4, 96, 96)
 
@@ -118,28 +117,9 @@ def main() -> None:
     }
     if options.reference is not None:
         steps = {"reference": reference_step(options.reference, observations), **steps}
-    # Seconds of the clock, and of the processor: the latter are steadier on a shared machine.
-    clocks = {"wall": time.perf_counter, "cpu": time.process_time}
-    times: dict[str, dict[str, list[float]]] = {
-        name: {clock: [] for clock in clocks} for name in steps
-    }
-    for turn in range(options.rounds + 1):
-        for name, step in steps.items():
-            starts = {clock: read() for clock, read in clocks.items()}
-            step()
-            if turn > 0:
-                for clock, read in clocks.items():
-                    times[name][clock].append(read() - starts[clock])
     print(f"{BATCH} samples and {PAIRS} pairs, {options.threads} threads, {options.rounds} rounds")
-    for name, values in times.items():
-        print(name)
-        for clock, seconds in values.items():
-            line = f"    {clock:4} {BATCH / statistics.median(seconds):7,.0f} samples/s"
-            line += f"  ({1e3 * min(seconds):,.0f} to {1e3 * max(seconds):,.0f} ms)"
-            if options.reference is not None:
-                ratios = np.divide(times["reference"][clock], seconds)
-                line += f"  {np.median(ratios):.2f} times the reference"
-            print(line)
+    reference = None if options.reference is None else "reference"
+    report(in_turns(steps, options.rounds), BATCH, reference)
 
 
 if __name__ == "__main__":
