@@ -147,17 +147,17 @@ def run(settings: Settings, seed: int) -> Progress:
 
 
 def draw(histories: dict[int, list[dict[str, float]]], path: Path) -> None:
-    """How far each seed followed the clip, and how often it fetched the key, over its steps."""
+    """How far each seed followed the clip and how often it fetched the key: means of 100."""
     figure, axes = pyplot().subplots(1, 2, figsize=(9, 3.2))
     for axis, name, label in (
-        (axes[0], "checkpoint", "checkpoints reached in an episode"),
-        (axes[1], "keys", "episodes that fetch the key"),
+        (axes[0], "checkpoint", "checkpoints in an episode"),
+        (axes[1], "keys", "episodes with the key"),
     ):
         for seed, rows in histories.items():
             steps = [row["steps"] / 1000 for row in rows]
             axis.plot(steps, [row[name] for row in rows], label=f"seed {seed}")
         axis.set_xlabel("steps, thousands")
-        axis.set_ylabel(f"{label}, mean of 100")
+        axis.set_ylabel(label)
         axis.grid(alpha=0.3)
     axes[0].legend()
     save_figure(figure, path)
