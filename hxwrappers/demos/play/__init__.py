@@ -4,7 +4,7 @@ Nothing here knows a window or a browser; these show the `View`s of a `PlaySessi
 which keys are held.
 """
 
-from hxwrappers.demos.play.branches import BranchingTimeline, Take
+from hxwrappers.demos.play.branches import BranchingTimeline, Take, distinct_runs
 from hxwrappers.demos.play.controls import Controls
 from hxwrappers.demos.play.keys import KeyMap, parse_bindings
 from hxwrappers.demos.play.known_keys import action_meanings, find_keys
@@ -25,6 +25,7 @@ __all__ = [
     "Timeline",
     "View",
     "action_meanings",
+    "distinct_runs",
     "find_keys",
     "parse_bindings",
 ]

@@ -6,15 +6,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.play.timeline import Timeline
 from hxwrappers.demos.player import DemoPlayer
 from hxwrappers.demos.recording import DemoRecording
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["BranchingTimeline", "Take"]
+__all__ = ["BranchingTimeline", "Take", "distinct_runs"]
 
 _MOST_TAKES = 50
+
+
+def distinct_runs(demos: Sequence[Demo]) -> list[Demo]:
+    """Runs without those that another one, or a later equal one, begins with.
+
+    Args:
+        demos: The runs, for example of a journal.
+    """
+    return [
+        demo
+        for at, demo in enumerate(demos)
+        if not any(
+            len(other) > len(demo) or (len(other) == len(demo) and later > at)
+            for later, other in enumerate(demos)
+            if later != at and np.array_equal(other.actions[: len(demo)], demo.actions)
+        )
+    ]
 
 
 @dataclass(frozen=True)

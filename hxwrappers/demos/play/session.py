@@ -228,13 +228,17 @@ class PlaySession:
         Returns:
             The file, or None where nothing was recorded.
         """
-        self.timeline.settle()
-        if not len(self.recording):
+        if not self.timeline.position:
             return None
+        self.timeline.settle()
         if not self.recording.saved:
             self.recording.demo().save(self._out)
             self.recording.saved = True
         return self._out
+
+    def say(self, message: str, now: float) -> None:
+        """Show a message for three seconds."""
+        self._message, self._message_until = message, now + _SECONDS_OF_MESSAGE
 
     def _control(self, key: str, now: float) -> None:
         controls = self._controls
@@ -244,7 +248,7 @@ class PlaySession:
             self.set_speed(self._slower + 1)
         elif key == controls.save:
             path = self.save()
-            self._say("nothing to save yet" if path is None else f"saved {path.name}", now)
+            self.say("nothing to save yet" if path is None else f"saved {path.name}", now)
         elif key == controls.help:
             self._help = not self._help
         elif key == controls.leave:
@@ -309,9 +313,6 @@ class PlaySession:
             self.timeline.step(action)
             if self.timeline.ended:
                 self._mode = "ended"
-
-    def _say(self, message: str, now: float) -> None:
-        self._message, self._message_until = message, now + _SECONDS_OF_MESSAGE
 
     def _hint(self) -> str:
         controls = self._controls
