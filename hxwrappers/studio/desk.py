@@ -170,7 +170,6 @@ class Desk:
             "turns": self._keys.idle is None,
         }
 
-    @staticmethod
-    def describe_view(view: View, number: int) -> dict[str, Any]:
-        """The status of a view as JSON values, with the number of the keys that it answers."""
-        return {**vars(view.status), "number": number}
+    def describe_view(self, view: View) -> dict[str, Any]:
+        """The status of a view as JSON values, with the keys that are held and their number."""
+        return {**vars(view.status), "number": self.number, "held": self._held}

@@ -105,7 +105,7 @@ class Stage(threading.Thread):
             self._show(desk.describe_run())
         is_new_picture = again or last is None or view.frame is not last.frame
         if is_new_picture or last is None or view.status != last.status or self._shown[1] != number:
-            head = json.dumps(desk.describe_view(view, number), allow_nan=False).encode()
+            head = json.dumps(desk.describe_view(view), allow_nan=False).encode()
             sound = b"" if view.sound is None else view.sound.tobytes()
             picture = encode_png(view.frame) if is_new_picture else b""
             self._show(Frame(head, sound, picture))
