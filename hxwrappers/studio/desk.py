@@ -84,9 +84,9 @@ class Desk:
             self.session.say(str(error), now)
 
     def let_go(self) -> None:
-        """No key is held any more, and the game pauses: who controls is gone or looks elsewhere."""
+        """No key is held any more, and the game waits: who controls is gone or looks elsewhere."""
         self._held, self._tapped, self.number = (), [], 0
-        self.session.pause()
+        self.session.wait()
 
     def save_all(self) -> None:
         """Save the whole run, also where an earlier step is looked at."""

@@ -139,6 +139,8 @@ class Studio:
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
         if len(headers) < len(list(request.headers.raw_items())):
             return _response(HTTPStatus.BAD_REQUEST, "A header comes twice.\n")
+        if getattr(request, "method", "GET") != "GET":  # older versions refuse others themselves
+            return _response(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is answered.\n")
         asked = self._gate.enter(request.path, headers)
         if isinstance(asked, Refusal):
             return _response(HTTPStatus(asked.status), asked.reason)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ class Page:
     """
 
     def __init__(self, address: str) -> None:
-        self._socket = connect(address, max_size=None, compression=None)
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(connect(address, max_size=None, compression=None))
         self._number = 0
         self.complaints: list[str] = []
         self.requests: list[str] = []
@@ -223,4 +225,4 @@ class Page:
         path.write_bytes(base64.b64decode(self.do("Page.captureScreenshot")["data"]))
 
     def close(self) -> None:
-        self._socket.close()
+        self._open.close()

@@ -102,6 +102,7 @@ class BranchingTimeline(Timeline):
         if self.lives[0] is not None:
             replay = self.recording.player().replay(0, self.length)
             self.lives[1:] = [transition.info.get("lives") for transition in replay]
+            self._jumped()
 
     def step(self, action: Any) -> None:
         """Take a step, unless the episode is over; at an earlier step, branch there."""
@@ -118,7 +119,7 @@ class BranchingTimeline(Timeline):
             self._player = self.recording.player()
         self._player.restore(step)
         self._position = step
-        self._show()
+        self._jumped()
 
     def settle(self) -> None:
         """Make the position the end of the run, and what lies ahead a take."""
@@ -127,6 +128,7 @@ class BranchingTimeline(Timeline):
         if at is not None and at < self.length:
             self._leave(Take(self.number, self.recording.fork(at), lives, at))
             self._forget()
+            self._jumped()
 
     def add(self, demo: Demo) -> None:
         """Add a run that was left earlier, before this one began."""

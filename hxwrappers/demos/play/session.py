@@ -178,6 +178,11 @@ class PlaySession:
         if self._mode == "playing":
             self._mode = "paused"
 
+    def wait(self) -> None:
+        """Have a game that goes on wait for the next of its keys."""
+        if self._mode in ("playing", "rewinding"):
+            self.rest()
+
     def toggle_pause(self) -> None:
         """Pause the game, or let it go on."""
         if self._mode == "playing":

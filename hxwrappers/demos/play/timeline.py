@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.demos.ale_frames import SILENCE, tap_frames
+from hxwrappers.demos.ale_frames import Ear
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.recording import DemoRecording
 from hxwrappers.demos.snapshots.ale import AleSnapshotter
@@ -27,7 +27,6 @@ class Timeline:
         returns: The return so far at every step of the run, from 0.
         lives: The lives left at every step, None where nothing tells.
         frame: The picture to show now, `(height, width, 3)`, `uint8`.
-        audible: Whether the game can be heard.
     """
 
     def __init__(self, recording: DemoRecording, *, sound: bool = False) -> None:
@@ -35,11 +34,13 @@ class Timeline:
         self.returns: list[float] = [0.0]
         self.lives: list[int | None] = [None]
         self.frame = self._first_frame = np.zeros((1, 1, 3), np.uint8)
-        self.audible = sound and AleSnapshotter.supports(recording.env)
-        self._listening = False
-        self._heard: list[npt.NDArray[np.uint8]] = []
-        if self.audible:
-            tap_frames(recording.env, self._hear)
+        can_be_heard = sound and AleSnapshotter.supports(recording.env)
+        self._ear = Ear(recording.env) if can_be_heard else None
+
+    @property
+    def audible(self) -> bool:
+        """Whether the game can be heard."""
+        return self._ear is not None
 
     @property
     def length(self) -> int:
@@ -73,15 +74,15 @@ class Timeline:
         self.recording.resume(demo, step)
         self.returns = demo.returns()[: self.length + 1].tolist()
         self.lives += [None] * self.length
-        self._show()
+        self._jumped()
 
     def step(self, action: Any) -> None:
         """Take a step, unless the episode is over."""
         if self.ended:
             return
-        self._listening = True
+        self._listen(True)
         _, _, _, _, info = self.recording.step(action)
-        self._listening = False
+        self._listen(False)
         self.returns.append(self.recording.score)
         self.lives.append(info.get("lives"))
         self._show()
@@ -92,31 +93,31 @@ class Timeline:
         if steps > 0:
             self.recording.rewind(steps)
             self._forget()
-            self._show()
+            self._jumped()
 
     def settle(self) -> None:
         """Make the position the end of the run."""
 
     def take_sound(self) -> npt.NDArray[np.uint8] | None:
         """What was heard since this was last asked: mono samples, or None for nothing."""
-        heard, self._heard = self._heard, []
-        return np.concatenate(heard) if heard else None
+        return None if self._ear is None else self._ear.take()
 
     def _begin(self, info: dict[str, Any]) -> None:
         self._first_frame = self._rendered()
         self.returns, self.lives = [0.0], [info.get("lives")]
-        self._show()
+        self._jumped()
 
     def _forget(self) -> None:
         del self.returns[self.length + 1 :], self.lives[self.length + 1 :]
 
-    def _hear(self, ale: Any) -> None:
-        if self._listening:
-            samples: npt.NDArray[np.uint8] = ale.getAudio()
-            # A constant level is silence, whichever it is.
-            self._heard.append(
-                np.full_like(samples, SILENCE) if samples.min() == samples.max() else samples
-            )
+    def _listen(self, whether: bool) -> None:
+        if self._ear is not None:
+            self._ear.is_listening = whether
+
+    def _jumped(self) -> None:
+        if self._ear is not None:
+            self._ear.lose()
+        self._show()
 
     def _show(self) -> None:
         # A restored emulator shows its former screen until its next step.

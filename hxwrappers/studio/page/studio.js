@@ -163,8 +163,7 @@ function showState() {
     : status.message;
   if ($("message").textContent !== hint) $("message").textContent = hint;
   const isPaused = status.mode === "paused";
-  $("pause").lastChild.textContent = isPaused ? " Go on" : " Pause";
-  $("pause").firstChild.textContent = isPaused ? "▶" : "❚❚";
+  label("pause", isPaused ? "▶" : "❚❚", isPaused ? "Go on" : "Pause");
   $("save").textContent = status.saved ? "Saved" : isBehind ? "Save to here" : "Save";
   const speed = $("speeds").querySelector(`input[value="${hello.speeds.indexOf(status.speed)}"]`);
   if (speed) speed.checked = true;
@@ -279,8 +278,13 @@ function leave() {
 }
 
 function showSound() {
-  $("sound").textContent = sound.isOn ? "Sound on" : "Sound off";
-  $("sound").setAttribute("aria-pressed", String(sound.isOn));
+  label("sound", sound.isOn ? "♪" : "×", sound.isOn ? "Sound on" : "Sound off");
+}
+
+function label(id, sign, word) {
+  const [signs, words] = $(id).children;
+  signs.textContent = sign;
+  words.textContent = word;
 }
 
 bindTheme($("theme"), () => series.draw());
