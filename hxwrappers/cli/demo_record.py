@@ -50,9 +50,7 @@ def record(
             frame and without sticky actions unless it has others here.
         snapshot_every: Steps between two snapshots of the demonstration.
     """
-    wish = Wish(
-        env, out, continue_, at, keys, idle, fps, seed, env_args, snapshot_every
-    )
+    wish = Wish(env, out, continue_, at, keys, idle, fps, seed, env_args, snapshot_every)
     with sit_down(wish, "hxw demo record") as sitting:
         session = sitting.begin()
         PlayWindow(session, f"{sitting.env_id} - hxw demo record", scale).run()

@@ -75,6 +75,7 @@ class Ear:
         import ale_py  # noqa: PLC0415 - optional; it is there, since the environment is
 
         base: Any = env.unwrapped
+        rom: Any = ale_py.roms.get_rom_path(base._game)
         self.is_listening = False
         self._is_in_step = False
         self._heard: list[npt.NDArray[np.uint8]] = []
@@ -82,7 +83,7 @@ class Ear:
         stickiness = base.ale.getFloat("repeat_action_probability")
         self._ale.setFloat("repeat_action_probability", stickiness)
         self._ale.setBool("sound_obs", True)
-        self._ale.loadROM(ale_py.roms.get_rom_path(base._game))
+        self._ale.loadROM(rom)
         base.ale = _StandIn(base.ale, self._play)
 
     def take(self) -> npt.NDArray[np.uint8] | None:

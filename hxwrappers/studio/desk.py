@@ -161,9 +161,7 @@ class Desk:
         """The keys, what they do and the speeds, as JSON values."""
         meanings = action_meanings(self.session.recording.env)
         return {
-            "keys": [
-                {"names": names, "does": does} for names, does in self._keys.alone(meanings)
-            ],
+            "keys": [{"names": names, "does": does} for names, does in self._keys.alone(meanings)],
             "allowed": sorted(self._allowed),
             "controls": vars(CONTROLS),
             "speeds": SPEEDS,

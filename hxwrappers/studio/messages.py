@@ -151,9 +151,7 @@ def changes(values: Sequence[float | None]) -> list[tuple[int, float | None]]:
         [(0, 0), (2, 100), (5, 50)]
     """
     points = [
-        (step, value)
-        for step, value in enumerate(values)
-        if not step or value != values[step - 1]
+        (step, value) for step, value in enumerate(values) if not step or value != values[step - 1]
     ]
     every = math.ceil(len(points) / _MOST_POINTS)
     return points if every <= 1 else [*points[:-1:every], points[-1]]
@@ -202,10 +200,12 @@ def _word(value: Any) -> str:
 
 
 def _seat(value: Any) -> str | None:
+    if value is None:
+        return None
     fits = isinstance(value, str) and len(value) == _SEAT_LENGTH and value.isascii()
-    if value is not None and not (fits and value.isalnum()):
+    if not (fits and value.isalnum()):
         raise StudioMessageError(f"a seat is null or {_SEAT_LENGTH} letters and digits")
-    return value
+    return str(value)
 
 
 _FORMS: dict[str, tuple[Callable[..., Message], dict[str, Callable[[Any], Any]]]] = {

@@ -28,8 +28,10 @@ class Frame:
     picture: bytes
 
     def packed(self) -> bytes:
-        """As one binary message: the lengths of head and sound (`uint32`, little-endian), both, and
-        the picture.
+        """As one binary message.
+
+        Returns:
+            The lengths of head and sound (`uint32`, little-endian), both, and the picture.
         """
         return _HEAD.pack(len(self.head), len(self.sound)) + self.head + self.sound + self.picture
 

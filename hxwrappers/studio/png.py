@@ -24,12 +24,13 @@ def encode_png(frame: npt.NDArray[np.uint8]) -> bytes:
         frame: `(height, width, 3)`, RGB, `uint8`.
 
     Example:
-        >>> encode_png(np.zeros((210, 160, 3), np.uint8))[:4]
-        b'\\x89PNG'
+        >>> encode_png(np.zeros((210, 160, 3), np.uint8))[1:4]
+        b'PNG'
     """
     height, width = frame.shape[:2]
     packed = frame.astype(np.uint32)
-    codes = (packed[..., 0] << 16) | (packed[..., 1] << 8) | packed[..., 2]
+    byte = np.uint32(8)
+    codes = (packed[..., 0] << byte | packed[..., 1]) << byte | packed[..., 2]
     colours = _few_colours(codes)
     if colours is None:
         return _file(width, height, _TRUECOLOUR, b"", _rows(frame.reshape(height, -1)))

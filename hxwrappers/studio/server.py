@@ -17,7 +17,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from hxwrappers.errors import StudioMessageError
+from hxwrappers.errors import InvalidArgumentError, StudioMessageError
 from hxwrappers.studio.access import HEADERS, Gate, Refusal, load_page
 from hxwrappers.studio.desk import Desk
 from hxwrappers.studio.messages import (
@@ -37,7 +37,7 @@ _MOST_CLIENTS = 32
 _HELLO_WITHIN = 10.0
 _PING_EVERY, _PING_TIMEOUT = 5.0, 10.0
 _WRITE_LIMIT = 1 << 15
-_LAST_WORDS = 2.0
+_LAST_WORDS = _FAREWELL = 2.0
 _MISUSED, _REPLACED = 1008, 4000
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -95,9 +95,15 @@ class Studio:
             ready: Called with the port as soon as pages may come.
 
         Raises:
-            OSError: The address cannot be listened at.
+            InvalidArgumentError: The address cannot be listened at.
         """
-        asyncio.run(self._serve(host, port, ready))
+        try:
+            asyncio.run(self._serve(host, port, ready))
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"Nothing can listen at {host}, port {port} ({error.strerror}). Is it taken? Give "
+                "another one; --port 0 takes any that is free."
+            ) from error
         if self._stage.error is not None:
             raise self._stage.error
 
@@ -121,6 +127,7 @@ class Studio:
             write_limit=_WRITE_LIMIT,
             ping_interval=_PING_EVERY,
             ping_timeout=_PING_TIMEOUT,
+            close_timeout=_FAREWELL,
             server_header=None,
             logger=logger,
         ) as server:
@@ -136,12 +143,7 @@ class Studio:
                 self._loop.add_signal_handler(number, self._stage.stop)
 
     def _answer(self, _: ServerConnection, request: Request) -> Response | None:
-        headers = {name.lower(): value for name, value in request.headers.raw_items()}
-        if len(headers) < len(list(request.headers.raw_items())):
-            return _response(HTTPStatus.BAD_REQUEST, "A header comes twice.\n")
-        if getattr(request, "method", "GET") != "GET":  # older versions refuse others themselves
-            return _response(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is answered.\n")
-        asked = self._gate.enter(request.path, headers)
+        asked = self._look_at(request)
         if isinstance(asked, Refusal):
             return _response(HTTPStatus(asked.status), asked.reason)
         if len(self._clients) >= _MOST_CLIENTS:
@@ -152,6 +154,14 @@ class Studio:
             return _response(HTTPStatus.NOT_FOUND, "There is no such page.\n")
         kind, content = self._page[asked]
         return _response(HTTPStatus.OK, content, kind)
+
+    def _look_at(self, request: Request) -> str | Refusal:
+        headers = {name.lower(): value for name, value in request.headers.raw_items()}
+        if len(headers) < len(list(request.headers.raw_items())):
+            return Refusal(400, "A header comes twice.\n")
+        if getattr(request, "method", "GET") != "GET":  # older versions refuse others themselves
+            return Refusal(405, "Only GET is answered.\n")
+        return self._gate.enter(request.path, headers)
 
     async def _attend(self, connection: ServerConnection) -> None:
         client: _Client | None = None

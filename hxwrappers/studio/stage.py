@@ -78,7 +78,7 @@ class Stage(threading.Thread):
             if not self._desk.session.finished:
                 self._desk.save_all()
             said = self._finish()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the server must end
+        except BaseException as error:
             self.error, said = error, f"The game has stopped: {error}"
         self._show({"type": "over", "text": said, "failed": self.error is not None})
 

@@ -109,9 +109,7 @@ class Page:
     def do(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command and wait for its result."""
         self._number += 1
-        self._socket.send(
-            json.dumps({"id": self._number, "method": method, "params": parameters})
-        )
+        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
             answer = json.loads(self._socket.recv(timeout=_PATIENCE))
             if answer.get("id") == self._number:
@@ -182,7 +180,16 @@ class Page:
         return x, y
 
     def mouse(self, kind: str, x: float, y: float) -> None:
-        self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        buttons = 0 if kind == "mouseReleased" else 1
+        self.do(
+            "Input.dispatchMouseEvent",
+            type=kind,
+            x=x,
+            y=y,
+            button="left",
+            buttons=buttons,
+            clickCount=1,
+        )
 
     def click(self, selector: str) -> None:
         x, y = self.middle(selector)

@@ -49,7 +49,7 @@ def serving(desk: Desk) -> Any:
     def run() -> None:
         try:
             studio.run("127.0.0.1", 0, ports.put)
-        except BaseException as error:  # noqa: BLE001 - told to the test
+        except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=run)
@@ -65,15 +65,18 @@ def serving(desk: Desk) -> Any:
 class Client:
     """A page without a browser."""
 
-    def __init__(self, port: int, seat: str | None = None, *, greets: bool = True) -> None:
+    def __init__(
+        self, port: int, seat: str | None = None, *, greets: bool = True, token: str = TOKEN
+    ) -> None:
         self._open = ExitStack()
         self.socket = self._open.enter_context(
             connect(
-                f"ws://127.0.0.1:{port}/{TOKEN}/live",
+                f"ws://127.0.0.1:{port}/{token}/live",
                 origin=f"http://127.0.0.1:{port}",  # type: ignore[arg-type]
                 compression=None,
                 max_size=None,
                 open_timeout=PATIENCE,
+                close_timeout=1,
             )
         )
         self.latest: dict[str, dict[str, Any]] = {}

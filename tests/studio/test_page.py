@@ -61,7 +61,7 @@ def test_play_rewind_branch_and_save(browser, game, tmp_path):
         until(page, "s.held.includes('space')")
         page.up("space")
         page.up("right")
-        assert page.ask("document.querySelector('#rate').textContent") != "–"
+        assert float(page.ask("document.querySelector('#rate').textContent")) > 1
         assert page.ask("document.querySelector('#latency').textContent").endswith(" ms")
         assert page.ask("studio.screen.drawn") > 20
         page.down("backspace")
@@ -129,10 +129,10 @@ def test_the_scrubber_and_the_takes(browser, game, tmp_path):
         page.mouse("mousePressed", x, y)
         page.mouse("mouseMoved", x + 60, y)
         page.mouse("mouseReleased", x + 60, y)
-        until(page, f"s.step > {length // 2 - 5} && s.ahead > 0")
+        until(page, f"s.step > {length // 2} && s.ahead > 0")
         text = page.ask("document.querySelector('#scrub').getAttribute('aria-valuetext')")
         assert f"of {length}" in text
-        assert "6 lives" in text
+        assert " lives" in text
         page.tap("e")
         page.until("document.querySelectorAll('#takes button').length === 1")
         page.tap("p")

@@ -95,8 +95,7 @@ class KeyMap:
         for key, names in also.items():
             by_action.setdefault(self.bindings[frozenset({key})], []).extend(names)
         return [
-            (names, meanings.get(action, f"action {action}"))
-            for action, names in by_action.items()
+            (names, meanings.get(action, f"action {action}")) for action, names in by_action.items()
         ]
 
     def check(self, space: gym.Space[int], reserved: Iterable[str] = ()) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.play.branches import BranchingTimeline
 from hxwrappers.demos.play.controls import Controls
