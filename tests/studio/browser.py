@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 import urllib.request
@@ -57,16 +58,17 @@ class Browser:
                 f"--user-data-dir={folder}",
                 "about:blank",
             ],
-            stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            text=True,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, "HOME": str(folder)},
+            start_new_session=True,
         )
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if "DevTools listening on" in line:
-                self._address = line.split("ws://")[1].split("/")[0]
-                break
+        said = folder / "DevToolsActivePort"
+        end = time.monotonic() + _PATIENCE
+        while not (said.exists() and said.read_text().count("\n")):
+            assert time.monotonic() < end, "Chromium did not start in time"
+            time.sleep(0.05)
+        self._address = f"127.0.0.1:{said.read_text().split()[0]}"
         self._pages: list[Page] = []
 
     def open(self, url: str = "about:blank") -> Page:
@@ -85,8 +87,8 @@ class Browser:
         """End the program."""
         for page in self._pages:
             page.close()
-        self._process.kill()
-        self._process.communicate()
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 class Page:
@@ -110,7 +112,9 @@ class Page:
         """Send a command and wait for its result."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        end = time.monotonic() + _PATIENCE
         while True:
+            assert time.monotonic() < end, f"no answer to {method}"
             answer = json.loads(self._socket.recv(timeout=_PATIENCE))
             if answer.get("id") == self._number:
                 assert "error" not in answer, answer
