@@ -168,6 +168,11 @@ class Desk:
             "turns": self._keys.idle is None,
         }
 
-    def describe_view(self, view: View) -> dict[str, Any]:
-        """The status of a view as JSON values, with the keys that are held and their number."""
-        return {**vars(view.status), "number": self.number, "held": self._held}
+    def describe_view(self, view: View, number: int) -> dict[str, Any]:
+        """The status of a view as JSON values.
+
+        Args:
+            view: The view.
+            number: The number of the last `Keys` that its picture shows.
+        """
+        return {**vars(view.status), "number": number, "held": self._held}

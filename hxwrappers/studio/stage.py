@@ -50,7 +50,8 @@ class Stage(threading.Thread):
         self._inbox: deque[Message | None] = deque(maxlen=_MOST_WAITING)
         self._is_stale = self._is_stopped = False
         self._last: View | None = None
-        self._shown: tuple[int, int] = (-1, -1)
+        self._head: dict[str, Any] = {}
+        self._run = self._number = 0
 
     def tell(self, message: Message | None) -> None:
         """Pass on a message of the client that controls; None where that client is gone."""
@@ -100,13 +101,15 @@ class Stage(threading.Thread):
 
     def _present(self, view: View, *, again: bool) -> None:
         desk, last = self._desk, self._last
-        run, number = desk.run, desk.number
-        if again or run != self._shown[0]:
+        if again or desk.run != self._run:
+            self._run = desk.run
             self._show(desk.describe_run())
-        is_new_picture = again or last is None or view.frame is not last.frame
-        if is_new_picture or last is None or view.status != last.status or self._shown[1] != number:
-            head = json.dumps(desk.describe_view(view), allow_nan=False).encode()
+        is_next_picture = last is None or view.frame is not last.frame
+        if is_next_picture:
+            self._number = desk.number
+        head = desk.describe_view(view, self._number)
+        if again or is_next_picture or head != self._head:
             sound = b"" if view.sound is None else view.sound.tobytes()
-            picture = encode_png(view.frame) if is_new_picture else b""
-            self._show(Frame(head, sound, picture))
-        self._last, self._shown = view, (run, number)
+            picture = encode_png(view.frame) if again or is_next_picture else b""
+            self._show(Frame(json.dumps(head, allow_nan=False).encode(), sound, picture))
+        self._last, self._head = view, head

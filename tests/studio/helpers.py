@@ -80,9 +80,9 @@ class Client:
             )
         )
         self.latest: dict[str, dict[str, Any]] = {}
-        self.pictures = 0
+        self.pictures = self.bytes = 0
         self.sound = 0
-        self._number = 0
+        self.number = 0
         if greets:
             self.say(type="hello", seat=seat)
             self.until(lambda latest: "role" in latest and "frame" in latest)
@@ -99,8 +99,8 @@ class Client:
         self.socket.send(json.dumps(message))
 
     def keys(self, *held: str, tapped: tuple[str, ...] = ()) -> None:
-        self._number += 1
-        self.say(type="keys", held=held, tapped=tapped, number=self._number)
+        self.number += 1
+        self.say(type="keys", held=held, tapped=tapped, number=self.number)
 
     def until(self, condition: Any, seconds: float = PATIENCE) -> None:
         """Listen until something holds of the latest messages by type."""
@@ -112,6 +112,7 @@ class Client:
     def listen(self, seconds: float = PATIENCE) -> None:
         """Take one message."""
         data = self.socket.recv(timeout=seconds)
+        self.bytes += len(data)
         if isinstance(data, str):
             message = json.loads(data)
             self.latest[message["type"]] = message

@@ -46,7 +46,8 @@ def test_playing_going_back_and_branching(desk):
     assert desk.run == 1
     status = clock.run(press("left", number=4), ticks=5)
     assert (status.step, status.ahead, desk.run) == (17, 0, 2)
-    assert desk.describe_view(desk.tick(clock.now))["number"] == 4
+    assert desk.number == 4
+    assert desk.describe_view(desk.tick(clock.now), 4)["held"] == ("left",)
     run = desk.describe_run()
     assert (run["length"], run["number"]) == (len(desk.session.recording), 2)
     assert run["takes"] == [

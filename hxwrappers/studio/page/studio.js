@@ -13,6 +13,7 @@ const MODES = {
   waiting: "waiting for a key", playing: "recording", paused: "paused", rewinding: "back in time",
   ended: "episode over", leaving: "ending",
 };
+const SPEEDS = { 1: "1×", 0.5: "½×", 0.25: "¼×" };
 const SMOOTHED = 9;
 
 const screen = new Screen($("screen"));
@@ -35,7 +36,7 @@ const link = new Link({
   lost: (title, text) => { keys.releaseAll(); veil(title, text); },
 });
 const keys = new Keys((message, isPress) => {
-  if (isPress) sentAt.set(message.number, performance.now());
+  if (isPress && status?.mode === "playing") sentAt.set(message.number, performance.now());
   link.send(message);
 });
 const command = (word) => link.send({ type: "command", word });
@@ -96,8 +97,8 @@ function buildSpeeds() {
     const label = document.createElement("label");
     const input = Object.assign(document.createElement("input"), { type: "radio", name: "speed", value: index });
     input.addEventListener("change", () => link.send({ type: "speed", index }));
-    label.append(input, speed === 1 ? "1×" : `1/${1 / speed}×`);
-    label.setAttribute("aria-label", speed === 1 ? "full speed" : `one ${1 / speed}th of the speed`);
+    label.append(input, SPEEDS[speed] ?? `${speed}×`);
+    input.setAttribute("aria-label", speed === 1 ? "full speed" : `${speed} of full speed`);
     return label;
   });
   $("speeds").append(...labels);
@@ -156,7 +157,7 @@ function showFrame(frame) {
 function showState() {
   const isBehind = status.ahead > 0;
   const all = status.step + status.ahead;
-  $("badge").textContent = `${MODES[status.mode]}${status.speed === 1 ? "" : `, speed 1/${1 / status.speed}`}`;
+  $("badge").textContent = `${MODES[status.mode]}${status.speed === 1 ? "" : `, ${SPEEDS[status.speed]}`}`;
   $("badge").dataset.mode = status.mode;
   const hint = isBehind && status.mode === "waiting"
     ? `step ${status.step} of ${all}; a key of the game plays on from here, as a new take`
