@@ -175,7 +175,7 @@ class Studio:
                 delivery.cancel()
         except StudioMessageError as error:
             await connection.close(_MISUSED, f"not understood: {error}"[:120])
-        except (ConnectionClosed, TimeoutError):
+        except (ConnectionClosed, asyncio.TimeoutError):
             pass
         finally:
             if client is not None and self._clients.get(client.seat) is client:
