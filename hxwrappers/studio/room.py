@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Room", "View"]
+__all__ = ["Role", "Room"]
 
 
 @dataclass(frozen=True)
-class View:
+class Role:
     """What one client is told of who controls.
 
     Attributes:
@@ -81,8 +81,8 @@ class Room:
             self.controller = self._asking.pop(0) if self._asking else None
             self._former = None
 
-    def view(self, seat: str) -> View:
+    def view(self, seat: str) -> Role:
         """What a client is told."""
         controls = seat == self.controller
         asked = bool(self._asking) if controls else seat in self._asking
-        return View(controls, self.controller is None, len(self._seats) - 1, asked)
+        return Role(controls, self.controller is None, len(self._seats) - 1, asked)

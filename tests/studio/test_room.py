@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from hxwrappers.studio.room import Room, View
+from hxwrappers.studio.room import Room, Role
 
 SEATS = st.sampled_from(["ann", "bob", "cy"])
 
@@ -12,8 +12,8 @@ def test_the_first_controls_and_the_others_watch():
     room = Room()
     room.enter("ann")
     room.enter("bob")
-    assert room.view("ann") == View(controls=True, free=False, others=1, asked=False)
-    assert room.view("bob") == View(controls=False, free=False, others=1, asked=False)
+    assert room.view("ann") == Role(controls=True, free=False, others=1, asked=False)
+    assert room.view("bob") == Role(controls=False, free=False, others=1, asked=False)
 
 
 def test_asking_and_handing_over_in_turn():
