@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from hxwrappers.studio.room import Room, Role
+from hxwrappers.studio.room import Role, Room
 
 SEATS = st.sampled_from(["ann", "bob", "cy"])
 
