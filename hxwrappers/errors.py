@@ -134,3 +134,7 @@ class EnvironmentRecipeError(HxWrappersError, ValueError):
 
 class EvaluationError(HxWrappersError, ValueError):
     """A policy that cannot be evaluated as asked, or an episode that does not repeat."""
+
+
+class StudioMessageError(HxWrappersError, ValueError):
+    """A message of a page, in `hxw demo studio`, that no page of this version sends."""

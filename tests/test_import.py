@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 HEAVY = {"stable_baselines3", "sb3_contrib", "ray", "av", "matplotlib", "sklearn", "minari", "cv2"}
+HEAVY |= {"pygame", "websockets"}
 
 
 def test_no_optional_package_is_imported_with_the_package():

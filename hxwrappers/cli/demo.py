@@ -13,6 +13,7 @@ from tqdm import tqdm
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
 from hxwrappers.cli.demo_record import record
 from hxwrappers.cli.demo_search import search
+from hxwrappers.cli.demo_studio import studio
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.environment import make_environment
@@ -270,4 +271,5 @@ COMMANDS = {
     "plot": plot,
     "search": search,
     "record": record,
+    "studio": studio,
 }

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import gymnasium as gym
 import tyro
 
-from hxwrappers.cli.arguments import environment_arguments
+from hxwrappers.cli.demo_sitting import Wish, sit_down
 from hxwrappers.cli.play_window import PlayWindow
-from hxwrappers.demos import Demo, DemoRecording, JournalWriter, make_environment
-from hxwrappers.demos.environment import frame_by_frame, import_plugin, is_atari
-from hxwrappers.demos.play import KeyMap, PlaySession, find_keys, parse_bindings
-from hxwrappers.errors import DemoFileError, DemoMismatchError, InvalidArgumentError
 
 __all__ = ["record"]
-
-_FRAMES_PER_SECOND = 60.0
-_TURNS_PER_SECOND = 8.0
-_OTHERWISE = 30.0
-_ENDING = ".npz"
 
 
 def record(
@@ -62,98 +50,10 @@ def record(
             frame and without sticky actions unless it has others here.
         snapshot_every: Steps between two snapshots of the demonstration.
     """
-    demo = None if continue_ is None else Demo.load(continue_)
-    if demo is not None and out is None and (env or "").endswith(_ENDING):
-        out, env = Path(str(env)), None
-    env_id = _which(env, demo)
-    out = _new_file(env_id) if out is None else out
-    journal = out.with_suffix(".journal")
-    _check_free(out, journal)
-    game = _make(env_id, env_args, demo)
-    mapping = find_keys(game) if not keys else KeyMap(parse_bindings(keys), idle)
-    writer = JournalWriter(journal)
-    recording = DemoRecording(
-        game,
-        snapshot_every=snapshot_every,
-        made_by={"tool": "hxw demo record", "command": shlex.join(["hxw", *sys.argv[1:]])},
-        journal=writer,
-    )
-    discarded = False
-    try:
-        speed = _speed(game, env_id, mapping) if fps is None else fps
-        session = PlaySession(recording, mapping, out, steps_per_second=speed)
-        if demo is None:
-            session.reset(seed)
-        else:
-            session.resume(demo, at)
-        PlayWindow(session, f"{env_id} - hxw demo record", scale).run()
-        discarded = session.discarded
-        return _report(recording, out)
-    finally:
-        writer.close()
-        if discarded or recording.saved or not len(recording):
-            journal.unlink()
-        else:
-            print(f"hxw: what was recorded is kept in {journal}", file=sys.stderr)
-        game.close()
-
-
-def _report(recording: DemoRecording, out: Path) -> int:
-    if not recording.saved:
-        print("nothing was saved")
-        return 0
-    demo = recording.demo()
-    check = demo.verify(recording.env)
-    said = f"{out}: {len(demo)} steps, score {demo.score:g}"
-    if not check.ok:
-        print(f"hxw: {said}, but its replay differs at {check.first_difference}", file=sys.stderr)
-        return 1
-    print(f"{said}, verified")
-    return 0
-
-
-def _which(env_id: str | None, demo: Demo | None) -> str:
-    recorded = None if demo is None else str(demo.metadata.env.get("id"))
-    if env_id is not None and recorded is not None and env_id.rpartition(":")[2] != recorded:
-        raise DemoMismatchError(f"The demonstration is of {recorded}, not of {env_id}.")
-    chosen = env_id or recorded
-    if chosen is None:
-        raise InvalidArgumentError("Give an environment to play, or --continue with a demo.")
-    return chosen
-
-
-def _make(env_id: str, env_args: tuple[str, ...], demo: Demo | None) -> gym.Env[Any, Any]:
-    if demo is not None:
-        return make_environment(demo, render_mode="rgb_array", **environment_arguments(env_args))
-    import_plugin(env_id)
-    arguments = frame_by_frame(env_id, environment_arguments(env_args))
-    try:
-        return gym.make(env_id, render_mode="rgb_array", **arguments)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"The environment {env_id!r} cannot be made: {error}") from error
-
-
-def _speed(game: gym.Env[Any, Any], env_id: str, keys: KeyMap) -> float:
-    if keys.idle is None:
-        return _TURNS_PER_SECOND
-    if is_atari(env_id):
-        skip = getattr(game.unwrapped, "_frameskip", 1)
-        return _FRAMES_PER_SECOND / (skip if isinstance(skip, int) else sum(skip) / 2)
-    return float(game.metadata.get("render_fps") or _OTHERWISE)
-
-
-def _new_file(env_id: str) -> Path:
-    name = env_id.rpartition(":")[2].rpartition("/")[2]
-    return Path(f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{_ENDING}")
-
-
-def _check_free(out: Path, journal: Path) -> None:
-    if out.exists():
-        raise DemoFileError(
-            f"{out} exists already. Give another name, or go on from it: --continue {out}."
-        )
-    if journal.exists():
-        raise DemoFileError(
-            f"{journal} is the journal of a recording that was not saved. Bring it back with "
-            f"`hxw demo import {journal} FOLDER`, or delete it."
-        )
+    wish = Wish(env, out, continue_, at, keys, idle, fps, seed, env_args, snapshot_every)
+    with sit_down(wish, "hxw demo record") as sitting:
+        session = sitting.begin()
+        PlayWindow(session, f"{sitting.env_id} - hxw demo record", scale).run()
+        is_well, said = sitting.report()
+        print(said if is_well else f"hxw: {said}", file=sys.stdout if is_well else sys.stderr)
+        return 0 if is_well else 1

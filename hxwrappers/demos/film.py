@@ -9,15 +9,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers.demos.ale_frames import ALE_FRAMES_PER_SECOND, ALE_SAMPLE_RATE, SILENCE, tap_frames
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.snapshots.ale import AleSnapshotter
 from hxwrappers.errors import InvalidArgumentError
 
 __all__ = ["ALE_FRAMES_PER_SECOND", "ALE_SAMPLE_RATE", "Shot", "film_demo", "film_rates"]
-
-ALE_FRAMES_PER_SECOND = 60.0
-ALE_SAMPLE_RATE = 30_720
-_SILENCE = 128
 
 
 class Shot(NamedTuple):
@@ -97,40 +94,20 @@ def _film_rendered(
 
 
 def _film_ale(demo: Demo, env: gym.Env[Any, Any], start: int, stop: int | None) -> Iterator[Shot]:
-    base: Any = env.unwrapped
-    # The emulator looks at this setting only while it loads the game.
-    base.ale.setBool("sound_obs", True)
-    base.load_game()
-    camera = base.ale = _Camera(base.ale)
+    film: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]] = []
     shown: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]] = []
+    tap_frames(env, lambda ale: film.append((ale.getScreenRGB(), ale.getAudio())))
     step = env.step
 
     def filmed_step(action: Any) -> Any:
-        camera.film.clear()
+        film.clear()
         result = step(action)
-        shown[:] = camera.film
+        shown[:] = film
         return result
 
     # Only what happens in a step is part of the film, not what a restore does to the emulator.
     vars(env)["step"] = filmed_step
     for transition in demo.replay(env, start, stop):
         for frame, sound in shown:
-            heard = np.multiply(sound.astype(np.float32) - _SILENCE, 1 / _SILENCE, dtype=np.float32)
+            heard = np.multiply(sound.astype(np.float32) - SILENCE, 1 / SILENCE, dtype=np.float32)
             yield Shot(transition.step, frame, heard)
-
-
-class _Camera:
-    """Stands in for the emulator's interface and keeps the screen and sound of every frame."""
-
-    def __init__(self, ale: Any) -> None:
-        self._ale = ale
-        self.film: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ale, name)
-
-    def act(self, *arguments: Any) -> int:
-        """Play a frame."""
-        reward = self._ale.act(*arguments)
-        self.film.append((self._ale.getScreenRGB(), self._ale.getAudio()))
-        return int(reward)

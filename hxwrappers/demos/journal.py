@@ -3,9 +3,9 @@
 A journal is a header (`hxwjrnl1`) and records that are only ever appended: kind (1 byte), length
 (`uint32`), CRC-32 of the content (`uint32`), CRC-32 of these 9 bytes (`uint32`), content. The
 kinds: `B` a run begins (metadata as JSON), `P` steps taken over from an earlier demonstration, `A`
-a step (action, reward, ends), `S` a snapshot, `R` a rewind. Contents other than `B` are in the
-encoding of `hxwrappers.demos.codec`. A last record that was cut off by the end of the process is
-dropped.
+a step (action, reward, ends), `S` a snapshot, `R` a rewind, `F` a fork: the run ends here, and
+another one begins with its first steps. Contents other than `B` are in the encoding of
+`hxwrappers.demos.codec`. A last record that was cut off by the end of the process is dropped.
 """
 
 from __future__ import annotations
@@ -95,6 +95,10 @@ class JournalWriter:
         """The run went back to a step."""
         self._write(b"R", encode(step))
 
+    def fork(self, step: int) -> None:
+        """The run is kept as it is, and another one goes on from a step of it."""
+        self._write(b"F", encode(step))
+
     def close(self) -> None:
         """Close the file; nothing is lost without it."""
         self._file.close()
@@ -146,6 +150,13 @@ class _Run:
         )
         self.metadata = self.metadata.with_seams(tuple(part["seams"]))
 
+    def forked(self, step: int) -> _Run:
+        twin = _Run(self.metadata)
+        twin.actions, twin.rewards = list(self.actions), list(self.rewards)
+        twin.ends, twin.log = list(self.ends), self.log.copy()
+        twin.cut(step)
+        return twin
+
     def cut(self, step: int) -> None:
         del self.actions[step:], self.rewards[step:], self.ends[step:]
         self.log.cut(step)
@@ -186,6 +197,8 @@ def _replay_record(runs: list[_Run], kind: bytes, content: bytes) -> None:
             run.log.append(step, _inflate(packed))
         case b"R", int(step):
             run.cut(step)
+        case b"F", int(step):
+            runs.append(run.forked(step))
         case b"P", dict(part):
             run.adopt(part)
         case _:

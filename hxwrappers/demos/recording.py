@@ -163,12 +163,51 @@ class DemoRecording:
         if steps < 0:
             raise InvalidArgumentError(f"Cannot rewind by {steps} steps; give 0 or more.")
         target = max(0, len(self) - steps)
-        player = DemoPlayer(self.demo(), self.env, self.snapshotter, remembered=self._live)
-        observation = player.restore(target)
+        observation = self.player().restore(target)
         self._cut(target)
         if self._journal is not None:
             self._journal.rewind(target)
         return observation
+
+    def fork(self, step: int) -> Demo:
+        """Go back to a step and record another run from there; the journal keeps both.
+
+        Args:
+            step: The step to go back to, 0 to `len(recording)`.
+
+        Returns:
+            The run up to now, whole.
+
+        Raises:
+            InvalidArgumentError: The step is out of range.
+            SnapshotError: There is neither a snapshot nor a seed to go back to.
+
+        Example:
+            >>> import gymnasium as gym
+            >>> recording = DemoRecording(gym.make("CliffWalking-v1"))
+            >>> _ = recording.reset(seed=0)
+            >>> for action in (0, 1, 1, 1):
+            ...     _ = recording.step(action)
+            >>> len(recording.fork(1)), len(recording)
+            (4, 1)
+        """
+        if not 0 <= step <= len(self):
+            raise InvalidArgumentError(
+                f"Step {step} is out of range; the run has steps 0 to {len(self)}."
+            )
+        player = self.player()
+        player.restore(step)
+        self._cut(step)
+        if self._journal is not None:
+            self._journal.fork(step)
+        return player.demo
+
+    def player(self) -> DemoPlayer:
+        """What goes to any step of the run up to now, in the recording's own environment.
+
+        The run stays as it is: before the next `step` or `rewind`, go to its end again, or `fork`.
+        """
+        return DemoPlayer(self.demo(), self.env, self.snapshotter, remembered=self._live)
 
     def resume(self, demo: Demo, step: int | None = None) -> Any:
         """Go on from a demonstration, as if it had been recorded here up to a step.

@@ -152,6 +152,13 @@ class SnapshotLog:
         self._steps.append(step)
         self._parts.append(deflater.compress(encoded) + deflater.flush())
 
+    def copy(self) -> SnapshotLog:
+        """Another log of the same snapshots."""
+        twin = SnapshotLog()
+        twin._dictionary, twin._steps = self._dictionary, list(self._steps)
+        twin._parts = list(self._parts)
+        return twin
+
     def cut(self, step: int) -> None:
         """Forget the snapshots after a step."""
         count = bisect.bisect_right(self._steps, step)

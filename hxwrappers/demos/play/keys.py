@@ -77,6 +77,17 @@ class KeyMap:
             >>> KeyMap({frozenset({"w"}): 2}, aliases={"up": "w"}).lines({2: "UP"})
             ['w, up: UP']
         """
+        return [f"{', '.join(names)}: {meaning}" for names, meaning in self.alone(meanings)]
+
+    def alone(self, meanings: Mapping[int, str]) -> list[tuple[list[str], str]]:
+        """The keys that do something alone, grouped by what they do.
+
+        Args:
+            meanings: Names of the actions.
+
+        Returns:
+            Names of keys, and the name of their action.
+        """
         also = {key: [key] for keys in self.bindings if len(keys) == 1 for key in keys}
         for alias, key in self.aliases.items():
             also.setdefault(key, [key]).append(alias)
@@ -84,8 +95,7 @@ class KeyMap:
         for key, names in also.items():
             by_action.setdefault(self.bindings[frozenset({key})], []).extend(names)
         return [
-            f"{', '.join(names)}: {meanings.get(action, f'action {action}')}"
-            for action, names in by_action.items()
+            (names, meanings.get(action, f"action {action}")) for action, names in by_action.items()
         ]
 
     def check(self, space: gym.Space[int], reserved: Iterable[str] = ()) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from hxwrappers.demos.demo import Demo
+from hxwrappers.demos.play.branches import BranchingTimeline
 from hxwrappers.demos.play.controls import Controls
 from hxwrappers.demos.play.keys import KeyMap
 from hxwrappers.demos.play.known_keys import action_meanings
 from hxwrappers.demos.play.pace import Pace
+from hxwrappers.demos.play.timeline import Timeline
 from hxwrappers.demos.play.view import Mode, Status, View
 from hxwrappers.demos.recording import DemoRecording
 from hxwrappers.errors import InvalidArgumentError
@@ -40,9 +39,13 @@ class PlaySession:
         out: The file to save to.
         steps_per_second: The game's own speed.
         controls: The keys that control the recording.
+        branching: Whether going back in time keeps what came after: then going back is looking,
+            and a key of the game plays on from there; see `BranchingTimeline`.
+        sound: Whether to listen to the game, where it can be heard.
 
     Attributes:
         recording: What records.
+        timeline: Where in the run the player is.
         finished: Whether the player has ended it.
         discarded: Whether the player wants nothing of it.
 
@@ -75,6 +78,8 @@ class PlaySession:
         *,
         steps_per_second: float = 60.0,
         controls: Controls | None = None,
+        branching: bool = False,
+        sound: bool = False,
     ) -> None:
         self.recording = recording
         self.finished = self.discarded = False
@@ -98,9 +103,9 @@ class PlaySession:
         self._leaving = self._help = False
         self._slower = 0
         self._rewinding_since = 0.0
-        self._lives: list[int | None] = []
         self._message, self._message_until = "", 0.0
-        self._first_frame = self._frame = np.zeros((1, 1, 3), np.uint8)
+        kind = BranchingTimeline if branching else Timeline
+        self.timeline: Timeline = kind(recording, sound=sound)
 
     def reset(self, seed: int) -> None:
         """Begin a new recording.
@@ -108,8 +113,8 @@ class PlaySession:
         Args:
             seed: Seed of the reset, so that the demonstration can be replayed from it.
         """
-        _, info = self.recording.reset(seed=seed)
-        self._begin(info)
+        self.timeline.reset(seed)
+        self._mode = "waiting"
 
     def resume(self, demo: Demo, step: int | None = None) -> None:
         """Go on from a demonstration.
@@ -122,17 +127,8 @@ class PlaySession:
             DemoMismatchError: The environment is of another kind than the demonstration's.
             InvalidArgumentError: The step is out of range.
         """
-        _, info = self.recording.env.reset(seed=demo.metadata.seed, options=demo.metadata.options)
-        self._begin(info)
-        self.recording.resume(demo, step)
-        self._lives = [None] * (len(self.recording) + 1)
-        self._show()
-
-    def _begin(self, info: dict[str, Any]) -> None:
-        self._first_frame = self._rendered()
-        self._lives = [info.get("lives")]
+        self.timeline.resume(demo, step)
         self._mode = "waiting"
-        self._show()
 
     def advance(self, held: Sequence[str], tapped: Sequence[str], now: float) -> View:
         """Do what is due.
@@ -152,24 +148,26 @@ class PlaySession:
                 self._control(key, now)
         if not self._leaving:
             self._move(held, tapped, now)
-        return self.view(now)
+        return replace(self.view(now), sound=self.timeline.take_sound())
 
     def view(self, now: float) -> View:
         """What to show now."""
         is_news = now < self._message_until and not self._leaving
         message = self._message if is_news else self._hint()
-        recording = self.recording
+        timeline = self.timeline
+        at = timeline.position
         status = Status(
             "leaving" if self._leaving else self._mode,
-            len(recording),
-            recording.score,
-            self._lives[-1],
+            at,
+            timeline.returns[at],
+            timeline.lives[at],
             SPEEDS[self._slower],
             self._pace.measured(now) if self._mode == "playing" else 0.0,
-            recording.saved,
+            timeline.saved,
             message,
+            timeline.length - at,
         )
-        return View(self._frame, status, self._help_lines if self._help else ())
+        return View(timeline.frame, status, self._help_lines if self._help else ())
 
     def seconds_to_next(self, now: float) -> float:
         """How long nothing is due unless a key is pressed; a tenth of a second at most."""
@@ -181,29 +179,82 @@ class PlaySession:
         if self._mode == "playing":
             self._mode = "paused"
 
+    def wait(self) -> None:
+        """Have a game that goes on wait for the next of its keys."""
+        if self._mode in ("playing", "rewinding"):
+            self.rest()
+
+    def toggle_pause(self) -> None:
+        """Pause the game, or let it go on."""
+        if self._mode == "playing":
+            self._mode = "paused"
+        elif self._mode == "paused":
+            self._mode = "playing"
+            self._pace.restart()
+
+    def single_steps(self, held: Sequence[str], count: int = 1) -> None:
+        """Take steps of a game that is paused or waits.
+
+        Args:
+            held: The keys that are down.
+            count: How many steps.
+        """
+        if self._mode in ("paused", "waiting"):
+            self._mode = "paused"
+            for _ in range(count):
+                self._step(self._keys.action(held))
+
+    def set_speed(self, index: int) -> None:
+        """Play at one of `SPEEDS`, by its index."""
+        self._slower = index % len(SPEEDS)
+        self._pace.restart()
+
+    def go_to(self, step: int) -> None:
+        """Go to a step of the run, as far as the timeline goes."""
+        self.timeline.go_to(step)
+        self.rest()
+
+    def rest(self) -> None:
+        """Stop until a key of the game is pressed."""
+        self._mode = "ended" if self.timeline.ended else "waiting"
+
+    def end(self, *, save: bool) -> None:
+        """End the session.
+
+        Args:
+            save: Whether to save first; otherwise the player wants nothing of it.
+        """
+        if save:
+            self.save()
+        self.finished, self.discarded = True, not save
+
     def save(self) -> Path | None:
-        """Save all that was recorded, unless that is nothing or saved already.
+        """Save the run up to here, unless that is nothing or saved already.
 
         Returns:
             The file, or None where nothing was recorded.
         """
-        if not len(self.recording):
+        if not self.timeline.position:
             return None
+        self.timeline.settle()
         if not self.recording.saved:
             self.recording.demo().save(self._out)
             self.recording.saved = True
         return self._out
 
+    def say(self, message: str, now: float) -> None:
+        """Show a message for three seconds."""
+        self._message, self._message_until = message, now + _SECONDS_OF_MESSAGE
+
     def _control(self, key: str, now: float) -> None:
         controls = self._controls
         if key == controls.pause:
-            self._toggle_pause()
+            self.toggle_pause()
         elif key == controls.slower:
-            self._slower = (self._slower + 1) % len(SPEEDS)
-            self._pace.restart()
+            self.set_speed(self._slower + 1)
         elif key == controls.save:
             path = self.save()
-            self._say("nothing to save yet" if path is None else f"saved {path.name}", now)
+            self.say("nothing to save yet" if path is None else f"saved {path.name}", now)
         elif key == controls.help:
             self._help = not self._help
         elif key == controls.leave:
@@ -211,10 +262,8 @@ class PlaySession:
             self.finished = self.recording.saved or not len(self.recording)
 
     def _answer(self, key: str) -> None:
-        if key in ("y", "return"):
-            self.save()
         if key in ("y", "return", "n"):
-            self.finished, self.discarded = True, key == "n"
+            self.end(save=key != "n")
         elif key == self._controls.leave:
             self._leaving = False
             self.pause()
@@ -225,13 +274,11 @@ class PlaySession:
             self._rewind(tapped.count(controls.rewind), now)
             return
         if self._mode == "rewinding":
-            self._mode = "waiting"
+            self.rest()
         # A key that was tapped between two calls is as good as held.
         down = [*held, *(key for key in tapped if key not in held)]
-        if controls.single in tapped and self._mode in ("paused", "waiting"):
-            self._mode = "paused"
-            for _ in range(tapped.count(controls.single)):
-                self._step(self._keys.action(down))
+        if controls.single in tapped:
+            self.single_steps(down, tapped.count(controls.single))
         elif self._mode == "waiting" and self._keys.names & set(down):
             self._mode = "playing"
             self._pace.restart()
@@ -263,37 +310,15 @@ class PlaySession:
             steps = taps if at_rest else 0
         faster = _REWIND_FASTER * 2 ** int(now - self._rewinding_since)
         rate = self._rate * SPEEDS[self._slower] * min(faster, _REWIND_FASTEST)
-        steps = min(steps + self._pace.due(now, rate), len(self.recording))
+        steps += self._pace.due(now, rate)
         if steps:
-            self.recording.rewind(steps)
-            del self._lives[len(self.recording) + 1 :]
-            self._show()
+            self.timeline.go_to(max(0, self.timeline.position - steps))
 
     def _step(self, action: int | None) -> None:
-        if action is None or self.recording.ended:
-            return
-        _, _, terminated, truncated, info = self.recording.step(action)
-        self._lives.append(info.get("lives"))
-        if terminated or truncated:
-            self._mode = "ended"
-        self._show()
-
-    def _toggle_pause(self) -> None:
-        if self._mode == "playing":
-            self._mode = "paused"
-        elif self._mode == "paused":
-            self._mode = "playing"
-            self._pace.restart()
-
-    def _show(self) -> None:
-        # A restored emulator shows its former screen until its next step.
-        self._frame = self._rendered() if len(self.recording) else self._first_frame
-
-    def _rendered(self) -> npt.NDArray[np.uint8]:
-        return np.array(self.recording.env.render(), np.uint8)
-
-    def _say(self, message: str, now: float) -> None:
-        self._message, self._message_until = message, now + _SECONDS_OF_MESSAGE
+        if action is not None:
+            self.timeline.step(action)
+            if self.timeline.ended:
+                self._mode = "ended"
 
     def _hint(self) -> str:
         controls = self._controls

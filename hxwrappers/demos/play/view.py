@@ -20,13 +20,14 @@ class Status:
     Attributes:
         mode: `"waiting"` for the first key, `"playing"`, `"paused"`, `"rewinding"`, `"ended"` (the
             episode), or `"leaving"` (asking whether to save).
-        step: Steps recorded.
+        step: Steps of the run up to here.
         score: Their return.
         lives: The lives left, or None where the environment has none.
         speed: 1 for the game's own, less for slow motion.
         measured: Steps per second that were really taken in the last second; 0 where none were.
         saved: Whether all that was recorded is saved.
         message: What happened last, or what is asked; may be empty.
+        ahead: Steps of the run that lie ahead, where the player looks at an earlier one.
     """
 
     mode: Mode
@@ -37,6 +38,7 @@ class Status:
     measured: float
     saved: bool
     message: str
+    ahead: int = 0
 
     def line(self) -> str:
         """The status in one line.
@@ -60,8 +62,11 @@ class View:
         frame: The picture, `(height, width, 3)`, `uint8`.
         status: The status line.
         help: Lines that say what the keys do; none while they are not asked for.
+        sound: What was heard since the last view, mono samples at 30,720 a second, `uint8`, or
+            None for nothing.
     """
 
     frame: npt.NDArray[np.uint8]
     status: Status
-    help: tuple[str, ...]
+    help: tuple[str, ...] = ()
+    sound: npt.NDArray[np.uint8] | None = None

@@ -1,0 +1,225 @@
+"""What the commands that record by hand have in common: the game, its journal, the end."""
+
+from __future__ import annotations
+
+import fcntl
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from hxwrappers.cli.arguments import environment_arguments
+from hxwrappers.demos import (
+    Demo,
+    DemoRecording,
+    JournalWriter,
+    make_environment,
+    recover_demos,
+)
+from hxwrappers.demos.environment import frame_by_frame, import_plugin, is_atari
+from hxwrappers.demos.play import KeyMap, PlaySession, find_keys, parse_bindings
+from hxwrappers.errors import DemoFileError, DemoMismatchError, InvalidArgumentError, JournalError
+
+__all__ = ["Sitting", "Wish", "sit_down"]
+
+_FRAMES_PER_SECOND = 60.0
+_TURNS_PER_SECOND = 8.0
+_OTHERWISE = 30.0
+_ENDING, _JOURNAL = ".npz", ".journal"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What shall be played and recorded; see the arguments of `hxw demo record`."""
+
+    env: str | None
+    out: Path | None
+    continue_: Path | None
+    at: int | None
+    keys: tuple[str, ...]
+    idle: int | None
+    fps: float | None
+    seed: int
+    env_args: tuple[str, ...]
+    snapshot_every: int
+
+
+@dataclass
+class Sitting:
+    """A game that is played and recorded.
+
+    Attributes:
+        env_id: The environment's id.
+        out: The demonstration to write.
+        keys: The keys.
+        recording: What records.
+        runs: The runs that were recorded before; the last one is gone on with.
+        session: What is played, once it has begun.
+    """
+
+    env_id: str
+    out: Path
+    keys: KeyMap
+    recording: DemoRecording
+    runs: Sequence[Demo]
+    wish: Wish
+    session: PlaySession | None = None
+
+    def begin(self, **options: Any) -> PlaySession:
+        """Begin to play.
+
+        Args:
+            **options: For `PlaySession`.
+        """
+        speed = self.wish.fps
+        if speed is None:
+            speed = _speed(self.recording.env, self.env_id, self.keys)
+        session = PlaySession(
+            self.recording, self.keys, self.out, steps_per_second=speed, **options
+        )
+        if self.runs:
+            session.resume(self.runs[-1], self.wish.at)
+        else:
+            session.reset(self.wish.seed)
+        self.session = session
+        return session
+
+    def report(self) -> tuple[bool, str]:
+        """Verify what was saved.
+
+        Returns:
+            Whether all is well, and a sentence about it.
+        """
+        recording, out = self.recording, self.out
+        if not recording.saved:
+            kept = f"; {out} is as it was saved before" if out.exists() else ""
+            return True, f"nothing was saved{kept}"
+        demo = recording.demo()
+        check = demo.verify(recording.env)
+        said = f"{out}: {len(demo)} steps, score {demo.score:g}"
+        if not check.ok:
+            return False, f"{said}, but its replay differs at {check.first_difference}"
+        return True, f"{said}, verified"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the journal holds something that is saved nowhere and not thrown away."""
+        if self.session is None or self.session.discarded or self.recording.saved:
+            return False
+        return self.session.timeline.length > 0
+
+
+@contextmanager
+def sit_down(wish: Wish, tool: str, *, recovers: bool = False) -> Iterator[Sitting]:
+    """Make the game and its journal; at the end the journal is deleted unless it is needed.
+
+    Args:
+        wish: What shall be played.
+        tool: The command, for the demonstration's metadata.
+        recovers: Whether to go on with a journal that was left; otherwise it is in the way.
+
+    Raises:
+        HxWrappersError: It cannot be played as wished.
+    """
+    demo = None if wish.continue_ is None else Demo.load(wish.continue_)
+    env, out = wish.env, wish.out
+    if demo is not None and out is None and (env or "").endswith(_ENDING):
+        out, env = Path(str(env)), None
+    if out is None:
+        out = _new_file(_which(env, demo), recovers=recovers)
+    journal = out.with_suffix(_JOURNAL)
+    was_left = recovers and journal.exists() and journal.stat().st_size > 0
+    if not was_left:
+        _check_free(out, journal)
+    game: gym.Env[Any, Any] | None = None
+    sitting: Sitting | None = None
+    with _alone(journal):
+        try:
+            runs = recover_demos(journal) if was_left else [] if demo is None else [demo]
+            last = runs[-1] if runs else None
+            env_id = _which(env, last)
+            game = _make(env_id, wish.env_args, last)
+            keys = KeyMap(parse_bindings(wish.keys), wish.idle) if wish.keys else find_keys(game)
+            made_by = {"tool": tool, "command": shlex.join(["hxw", *sys.argv[1:]])}
+            with closing(JournalWriter(journal)) as writer:
+                recording = DemoRecording(
+                    game, snapshot_every=wish.snapshot_every, made_by=made_by, journal=writer
+                )
+                sitting = Sitting(env_id, out, keys, recording, runs, wish)
+                yield sitting
+        finally:
+            if sitting is not None and sitting.is_kept:
+                print(f"hxw: what was recorded is kept in {journal}", file=sys.stderr)
+            elif not was_left or (sitting is not None and sitting.session is not None):
+                journal.unlink()
+            if game is not None:
+                game.close()
+
+
+@contextmanager
+def _alone(journal: Path) -> Iterator[None]:
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with journal.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise JournalError(
+                f"{journal} is being written by another process; give another name."
+            ) from error
+        yield
+
+
+def _which(env_id: str | None, demo: Demo | None) -> str:
+    recorded = None if demo is None else str(demo.metadata.env.get("id"))
+    if env_id is not None and recorded is not None and env_id.rpartition(":")[2] != recorded:
+        raise DemoMismatchError(f"The demonstration is of {recorded}, not of {env_id}.")
+    chosen = env_id or recorded
+    if chosen is None:
+        raise InvalidArgumentError("Give an environment to play, or --continue with a demo.")
+    return chosen
+
+
+def _make(env_id: str, env_args: tuple[str, ...], demo: Demo | None) -> gym.Env[Any, Any]:
+    if demo is not None:
+        return make_environment(demo, render_mode="rgb_array", **environment_arguments(env_args))
+    import_plugin(env_id)
+    arguments = frame_by_frame(env_id, environment_arguments(env_args))
+    try:
+        return gym.make(env_id, render_mode="rgb_array", **arguments)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"The environment {env_id!r} cannot be made: {error}") from error
+
+
+def _speed(game: gym.Env[Any, Any], env_id: str, keys: KeyMap) -> float:
+    if keys.idle is None:
+        return _TURNS_PER_SECOND
+    if is_atari(env_id):
+        skip = getattr(game.unwrapped, "_frameskip", 1)
+        return _FRAMES_PER_SECOND / (skip if isinstance(skip, int) else sum(skip) / 2)
+    return float(game.metadata.get("render_fps") or _OTHERWISE)
+
+
+def _new_file(env_id: str, *, recovers: bool) -> Path:
+    name = env_id.rpartition(":")[2].rpartition("/")[2]
+    left = sorted(Path().glob(f"{name}-????????-??????{_JOURNAL}")) if recovers else []
+    if left:
+        return left[-1].with_suffix(_ENDING)
+    return Path(f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{_ENDING}")
+
+
+def _check_free(out: Path, journal: Path) -> None:
+    if out.exists():
+        raise DemoFileError(
+            f"{out} exists already. Give another name, or go on from it: --continue {out}."
+        )
+    if journal.exists():
+        raise DemoFileError(
+            f"{journal} is the journal of a recording that was not saved. Bring it back with "
+            f"`hxw demo import {journal} FOLDER`, or delete it."
+        )
