@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 from pathlib import Path
 
 import gymnasium as gym
 from gymnasium import spaces
-from gymnasium.vector import SyncVectorEnv, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from hxwrappers.impala import Impala, ImpalaSettings
 from hxwrappers.impala.files import checkpoints
@@ -19,7 +20,15 @@ def make_corridors() -> VectorEnv:
     return SyncVectorEnv([Corridor, Corridor])
 
 
+def make_in_processes() -> VectorEnv:
+    return AsyncVectorEnv([Corridor, Corridor], context="forkserver")
+
+
 def in_an_actor() -> bool:
+    """Whether this is a process of an actor, be it one of this library or one of Ray."""
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        worker = sys.modules["ray"].get_runtime_context().get_actor_id()
+        return worker is not None
     return multiprocessing.current_process().name.startswith("actor")
 
 

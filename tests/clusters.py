@@ -1,0 +1,72 @@
+"""A real Ray cluster of several nodes on this machine, for tests."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray.cluster_utils import Cluster
+
+AGENT_PORTS = (
+    "metrics_agent_port",
+    "metrics_export_port",
+    "dashboard_agent_listen_port",
+    "runtime_env_agent_port",
+)
+
+
+def small() -> dict[str, Any]:
+    """Settings of a node that takes little memory and starts on a busy machine.
+
+    A node gives up if it is not told the ports of its agents within 15 seconds
+    (https://github.com/ray-project/ray/issues/65983), unless it knows them beforehand.
+    """
+    listeners = [socket.create_server(("", 0)) for _ in AGENT_PORTS]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    known = dict(zip(AGENT_PORTS, ports, strict=True))
+    return {"object_store_memory": 80 * 2**20, "include_dashboard": False, **known}
+
+
+class LocalCluster:
+    """A cluster whose nodes are processes of this machine, with little memory and few workers.
+
+    The head, where the test runs, has no processors: whatever is scheduled goes to another node.
+    """
+
+    def __init__(self) -> None:
+        head = {"num_cpus": 0, "include_log_monitor": False, **small()}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        ray.init(address=self._cluster.address, log_to_driver=False)
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def add(self) -> Any:
+        """Add a node that one actor fits on, with one worker started beforehand."""
+        return self._cluster.add_node(num_cpus=1, **small())
+
+    def remove(self, node: Any) -> None:
+        """Kill a node and all that runs on it."""
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def close(self) -> None:
+        ray.shutdown()
+        self._cluster.shutdown()
+
+
+@contextmanager
+def local_cluster() -> Iterator[LocalCluster]:
+    # Workers are nice otherwise, and starve beside whatever else runs here.
+    os.environ |= {"RAY_worker_niceness": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    cluster = LocalCluster()
+    try:
+        yield cluster
+    finally:
+        cluster.close()
