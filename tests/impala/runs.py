@@ -6,13 +6,17 @@ import json
 import multiprocessing
 import sys
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
+from hxwrappers import DemoResetCurriculum
+from hxwrappers.demos import SuccessTracker
 from hxwrappers.impala import Impala, ImpalaSettings
 from hxwrappers.impala.files import checkpoints
+from tests.demos.samples import lake_env
 from tests.envs_for_tests import Corridor
 
 
@@ -21,7 +25,17 @@ def make_corridors() -> VectorEnv:
 
 
 def make_in_processes() -> VectorEnv:
-    return AsyncVectorEnv([Corridor, Corridor], context="forkserver")
+    return AsyncVectorEnv([Corridor, Corridor])
+
+
+def make_lakes(tracker: SuccessTracker) -> VectorEnv:
+    """A curriculum on the frozen lake, of which one of sixteen cells is observed."""
+
+    def make() -> gym.Env[Any, Any]:
+        env = DemoResetCurriculum(lake_env(), tracker.demos, tracker)
+        return gym.wrappers.FlattenObservation(env)
+
+    return SyncVectorEnv([make, make])
 
 
 def in_an_actor() -> bool:
@@ -37,6 +51,12 @@ def make_wider_in_actors() -> VectorEnv:
     if in_an_actor():
         env.single_action_space = spaces.Discrete(7)
     return env
+
+
+def make_taller_in_actors() -> VectorEnv:
+    if not in_an_actor():
+        return make_corridors()
+    return SyncVectorEnv([lambda: gym.wrappers.FlattenObservation(gym.wrappers.FrameStackObservation(Corridor(), 2))] * 2)
 
 
 def fail_in_actors() -> VectorEnv:

@@ -3,15 +3,18 @@
 import os
 import signal
 import threading
+from functools import partial
 
 import pytest
 
+from hxwrappers.demos import FrontierSettings, LocalStore, RayStore, SuccessTracker
 from hxwrappers.errors import ActorError, InvalidSpaceError
 from hxwrappers.impala import Impala
+from tests.demos.samples import lake_demo
 from tests.impala import runs
 from tests.impala.test_faults import ENDLESS, wait_for
 
-pytest.importorskip("ray")
+ray = pytest.importorskip("ray")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),  # seconds on an idle machine
@@ -91,6 +94,26 @@ def test_an_actor_that_fails_shows_why(nodes, make_env, error, messages):
         run.train(ENDLESS, progress=False)
     for message in messages:
         assert message in str(caught.value)
+
+
+def test_a_curriculum_moves_with_actors_on_two_nodes(nodes, tmp_path):
+    rules = FrontierSettings(window=2, update_every=8, memory=50)
+    tracker = SuccessTracker(lake_demo(), rules, RayStore(refresh=0.2))
+    options = {"optimizer": "adam", "learning_rate": 3e-3, "features": 32}
+    saved = {"curriculum": tracker}
+    run = Impala(partial(runs.make_lakes, tracker), settings(**options), tmp_path, also_save=saved)
+
+    def watch() -> None:
+        wait_for("both nodes to be taken", lambda: not ray.available_resources().get("CPU"))
+        wait_for("the frontier to move", lambda: tracker.frontiers[0] < 3)
+
+    train_while(run, watch)
+    assert tracker.episodes >= run.log.episodes
+    fresh = SuccessTracker(lake_demo(), rules, LocalStore())
+    again = Impala(partial(runs.make_lakes, fresh), settings(**options), tmp_path,
+                   also_save={"curriculum": fresh})
+    again.resume()
+    assert fresh.frontiers[0] < 3
 
 
 def test_environments_in_processes_of_their_own(nodes):
