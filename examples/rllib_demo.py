@@ -59,7 +59,7 @@ def record() -> Demo:
     return recording.demo()
 
 
-def make_env(tracker: SuccessTracker | None, config: dict[str, Any]) -> gym.Env[Any, Any]:
+def make_env(tracker: SuccessTracker | None, _: dict[str, Any]) -> gym.Env[Any, Any]:
     """What RLlib's workers step."""
     env = make_lake()
     if tracker is not None:
@@ -87,6 +87,7 @@ def play(algorithm: Algorithm, episodes: int) -> float:
 
 
 def main() -> None:
+    """Train, and say where the frontier is."""
     options = tyro.cli(Options)
     ray.init(options.address, log_to_driver=False)
     tracker = None

@@ -213,9 +213,7 @@ class RayStore:
     def _ask(self, method: str, *arguments: Any) -> Any:
         ray = import_ray()
         try:
-            return ray.get(
-                getattr(self._found(), method).remote(*arguments), timeout=_PATIENCE
-            )
+            return ray.get(getattr(self._found(), method).remote(*arguments), timeout=_PATIENCE)
         except ray.exceptions.GetTimeoutError as error:
             raise TrackerError(
                 f"The Ray actor {self.name!r}, which holds the success table, has not answered "

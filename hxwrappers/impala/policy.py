@@ -63,7 +63,7 @@ class Policy:
 
     @property
     def temperature(self) -> float:
-        """The number that divides the logits, 1 unless set; the smaller, the likelier the likely."""
+        """The number that divides the logits, 1 unless it is set."""
         return self.acting.temperature
 
     @temperature.setter

@@ -54,8 +54,8 @@ class EnvSpec(NamedTuple):
         """
         if not isinstance(actions, spaces.Discrete):
             raise InvalidSpaceError(
-                f"The action space is {actions}, but IMPALA chooses among discrete actions. Wrap the "
-                "environment so that it has a Discrete action space."
+                f"The action space is {actions}, but IMPALA chooses among discrete actions. Wrap "
+                "the environment so that it has a Discrete action space."
             )
         return cls(Layout.of(observations), int(actions.n), int(actions.start), num_envs)
 

@@ -12,6 +12,7 @@ the writer of its log, which reads its steps. Without `--torchbeast` the rest is
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -72,14 +73,11 @@ class OldInterface:
 
 def processes_of(group: int) -> list[int]:
     """The ids of the processes of a group."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(path.name)) == group:
-                found.append(int(path.name))
-        except OSError:
-            continue
-    return found
+    stats = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            stats[int(path.parent.name)] = path.read_text().rpartition(")")[2].split()
+    return [process for process, fields in stats.items() if int(fields[2]) == group]
 
 
 def report(speed: Speed) -> None:

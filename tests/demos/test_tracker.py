@@ -24,7 +24,6 @@ from tests.demos.samples import lake_demo
 from tests.demos.store_contract import CHECKS, RULES, train, with_frontier
 
 
-
 @pytest.fixture
 def demo():
     return lake_demo()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def make_wider_in_actors() -> VectorEnv:
 def make_taller_in_actors() -> VectorEnv:
     if not in_an_actor():
         return make_corridors()
-    return SyncVectorEnv([lambda: gym.wrappers.FlattenObservation(gym.wrappers.FrameStackObservation(Corridor(), 2))] * 2)
+    stacked = [gym.wrappers.FrameStackObservation(Corridor(), 2) for _ in range(2)]
+    return SyncVectorEnv([partial(gym.wrappers.FlattenObservation, env) for env in stacked])
 
 
 def fail_in_actors() -> VectorEnv:

@@ -45,7 +45,7 @@ def train_while(run, action):
     def act() -> None:
         try:
             action()
-        except BaseException as error:  # noqa: BLE001 - it is raised below
+        except BaseException as error:
             errors.append(error)
         finally:
             os.kill(os.getpid(), signal.SIGINT)
@@ -110,8 +110,12 @@ def test_a_curriculum_moves_with_actors_on_two_nodes(nodes, tmp_path):
     train_while(run, watch)
     assert tracker.episodes >= run.log.episodes
     fresh = SuccessTracker(lake_demo(), rules, LocalStore())
-    again = Impala(partial(runs.make_lakes, fresh), settings(**options), tmp_path,
-                   also_save={"curriculum": fresh})
+    again = Impala(
+        partial(runs.make_lakes, fresh),
+        settings(**options),
+        tmp_path,
+        also_save={"curriculum": fresh},
+    )
     again.resume()
     assert fresh.frontiers[0] < 3
 
