@@ -36,25 +36,30 @@ def small() -> dict[str, Any]:
 class LocalCluster:
     """A cluster whose nodes are processes of this machine, with little memory and few workers.
 
-    The head, where the test runs, has no processors: whatever is scheduled goes to another node.
+    The head, where the test runs, has no processors: whatever is scheduled goes to one of the two
+    others, on which one actor fits each.
     """
 
     def __init__(self) -> None:
         head = {"num_cpus": 0, "include_log_monitor": False, **small()}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         ray.init(address=self._cluster.address, log_to_driver=False)
+        self._nodes = [self._new_node() for _ in range(2)]
 
     @property
     def address(self) -> str:
         return str(self._cluster.address)
 
-    def add(self) -> Any:
-        """Add a node that one actor fits on, with one worker started beforehand."""
-        return self._cluster.add_node(num_cpus=1, **small())
-
-    def remove(self, node: Any) -> None:
+    def lose_a_node(self) -> None:
         """Kill a node and all that runs on it."""
-        self._cluster.remove_node(node, allow_graceful=False)
+        self._cluster.remove_node(self._nodes.pop(0), allow_graceful=False)
+
+    def add_a_node(self) -> None:
+        """Put another one in its place."""
+        self._nodes.append(self._new_node())
+
+    def _new_node(self) -> Any:
+        return self._cluster.add_node(num_cpus=1, **small())
 
     def close(self) -> None:
         ray.shutdown()

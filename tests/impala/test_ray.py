@@ -29,15 +29,6 @@ def settings(**options):
     return runs.settings(backend="ray", **({"num_actors": 2, "cpus_per_actor": 1.0} | options))
 
 
-@pytest.fixture
-def nodes(ray_cluster):
-    """Two nodes that an actor fits on each; they are gone after the test."""
-    nodes = [ray_cluster.add() for _ in range(2)]
-    yield nodes
-    for node in nodes:
-        ray_cluster.remove(node)
-
-
 def train_while(run, action):
     """Train until an action in another thread is over; it tells whether it came to its end."""
     errors = []
@@ -58,16 +49,16 @@ def train_while(run, action):
         raise errors[0]
 
 
-def test_training_goes_on_when_a_node_is_removed(ray_cluster, nodes, tmp_path):
+def test_training_goes_on_when_a_node_is_removed(ray_cluster, tmp_path):
     run = Impala(runs.make_corridors, settings(), tmp_path)
 
     def remove() -> None:
         wait_for("training", lambda: run.updates > 5)
-        ray_cluster.remove(nodes.pop(0))
+        ray_cluster.lose_a_node()
         wait_for("the loss to be seen", lambda: run.log.rows[-1]["actors/restarts"] > 0)
         before = run.updates
         wait_for("training to go on with one actor", lambda: run.updates > before + 5)
-        nodes.append(ray_cluster.add())
+        ray_cluster.add_a_node()
         ready = run.log.rows[-1]["actors/restarts"]
         before = run.updates
         wait_for("training to go on with two", lambda: run.updates > before + 5)
@@ -88,7 +79,7 @@ def test_training_goes_on_when_a_node_is_removed(ray_cluster, nodes, tmp_path):
         (runs.crash_in_actors, ActorError, ["2 times in a row", "the thirtieth step"]),
     ],
 )
-def test_an_actor_that_fails_shows_why(nodes, make_env, error, messages):
+def test_an_actor_that_fails_shows_why(ray_cluster, make_env, error, messages):
     run = Impala(make_env, settings(unroll_length=100, max_failures=2))
     with pytest.raises(error) as caught:
         run.train(ENDLESS, progress=False)
@@ -96,7 +87,7 @@ def test_an_actor_that_fails_shows_why(nodes, make_env, error, messages):
         assert message in str(caught.value)
 
 
-def test_a_curriculum_moves_with_actors_on_two_nodes(nodes, tmp_path):
+def test_a_curriculum_moves_with_actors_on_two_nodes(ray_cluster, tmp_path):
     rules = FrontierSettings(window=2, update_every=8, memory=50)
     tracker = SuccessTracker(lake_demo(), rules, RayStore(refresh=0.2))
     options = {"optimizer": "adam", "learning_rate": 3e-3, "features": 32}
@@ -120,13 +111,13 @@ def test_a_curriculum_moves_with_actors_on_two_nodes(nodes, tmp_path):
     assert fresh.frontiers[0] < 3
 
 
-def test_environments_in_processes_of_their_own(nodes):
+def test_environments_in_processes_of_their_own(ray_cluster):
     run = Impala(runs.make_in_processes, settings(num_actors=1))
     run.train(200, progress=False)
     assert run.num_timesteps >= 200
 
 
-def test_a_silent_actor_is_replaced_and_reported(nodes):
+def test_a_silent_actor_is_replaced_and_reported(ray_cluster):
     options = {"unroll_length": 100, "actor_timeout": 20.0, "max_failures": 1, "num_actors": 1}
     run = Impala(runs.get_stuck, settings(**options))
     with pytest.raises(ActorError, match="20 s while waiting for an unroll"):
@@ -134,6 +125,6 @@ def test_a_silent_actor_is_replaced_and_reported(nodes):
 
 
 def test_without_room_it_says_so(ray_cluster):
-    hopeless = Impala(runs.make_corridors, settings(actor_timeout=5.0))
-    with pytest.raises(ActorError, match="each actor needs 1 CPU"):
+    hopeless = Impala(runs.make_corridors, settings(actor_timeout=5.0, cpus_per_actor=2.0))
+    with pytest.raises(ActorError, match="has 2 CPU free, and each actor needs 2 CPU"):
         hopeless.train(ENDLESS, progress=False)
