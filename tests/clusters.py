@@ -6,9 +6,12 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import ray
+import ray._private.services as ray_services
 from ray.cluster_utils import Cluster
 
 AGENT_PORTS = (
@@ -19,12 +22,30 @@ AGENT_PORTS = (
 )
 
 
-def small() -> dict[str, Any]:
-    """Settings of a node that takes little memory and starts on a busy machine.
+def start_raylet(*arguments: Any, **options: Any) -> Any:
+    """Start a node's main process, which finds its agents' ports without waiting for them.
 
-    A node gives up if it is not told the ports of its agents within 15 seconds
-    (https://github.com/ray-project/ray/issues/65983), unless it knows them beforehand.
+    It gives up if the agents do not tell them within 15 seconds, which is short on a busy machine
+    (https://github.com/ray-project/ray/issues/65983). Those that are given it does not wait for,
+    but for one, which it reads from a file.
     """
+    node, folder = arguments[2], Path(arguments[11])
+    port = options["dashboard_agent_listen_port"]
+    (folder / f"dashboard_agent_listen_port_{node}").write_text(str(port))
+    return STARTED(*arguments, **options)
+
+
+PATIENT = {
+    "RAY_worker_niceness": "0",  # workers are nice otherwise, and starve on a busy machine
+    "RAY_worker_register_timeout_seconds": "300",
+    "RAY_health_check_timeout_ms": "30000",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+STARTED = ray_services.start_raylet
+
+
+def small() -> dict[str, Any]:
+    """Settings of a node that takes little memory and knows its agents' ports."""
     listeners = [socket.create_server(("", 0)) for _ in AGENT_PORTS]
     ports = [listener.getsockname()[1] for listener in listeners]
     for listener in listeners:
@@ -68,10 +89,10 @@ class LocalCluster:
 
 @contextmanager
 def local_cluster() -> Iterator[LocalCluster]:
-    # Workers are nice otherwise, and starve beside whatever else runs here.
-    os.environ |= {"RAY_worker_niceness": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    cluster = LocalCluster()
-    try:
-        yield cluster
-    finally:
-        cluster.close()
+    os.environ |= PATIENT
+    with mock.patch.object(ray_services, "start_raylet", start_raylet):
+        cluster = LocalCluster()
+        try:
+            yield cluster
+        finally:
+            cluster.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -128,6 +129,7 @@ class RayStore:
         self._actor: Any = None
         self._table: SuccessTable | None = None
         self._life, self._changes, self._read_at = "", 0, -np.inf
+        self._threads = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self.name, "address": self._address, "refresh": self._refresh}
@@ -172,14 +174,16 @@ class RayStore:
         Raises:
             TrackerError: The actor is gone, or has been silent for a minute.
         """
-        if time.monotonic() - self._read_at >= self._refresh:
-            self._catch_up()
+        with self._threads:
+            if time.monotonic() - self._read_at >= self._refresh:
+                self._catch_up()
         return read(self._attached())
 
     def replace(self, words: npt.NDArray[np.uint64]) -> None:
         """Put another table's words in the place of these."""
-        self._ask("replace", words)
-        self._catch_up()
+        with self._threads:
+            self._ask("replace", words)
+            self._catch_up()
 
     def close(self) -> None:
         """End the actor; the table is gone for all workers."""

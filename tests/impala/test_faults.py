@@ -24,10 +24,10 @@ ENDLESS = 10**9
 PATIENCE = 250.0
 
 
-def wait_for(what, condition) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_for(what, condition, patience=PATIENCE) -> None:
+    deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        assert time.monotonic() < deadline, f"waited {patience} s for {what}"
         time.sleep(0.05)
 
 

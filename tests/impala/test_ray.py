@@ -17,12 +17,15 @@ from tests.impala.test_faults import ENDLESS, wait_for
 ray = pytest.importorskip("ray")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(900),  # seconds on an idle machine
+    pytest.mark.timeout(3600),  # seconds; a minute on an idle machine
     # Ray leaves files and sockets of its own open, which Python tells of whenever it collects them.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore:.*:FutureWarning:ray"),
 ]
+
+
+eventually = partial(wait_for, patience=1500.0)
 
 
 def settings(**options):
@@ -31,7 +34,7 @@ def settings(**options):
 
 def train_while(run, action):
     """Train until an action in another thread is over; it tells whether it came to its end."""
-    errors = []
+    errors, over = [], threading.Event()
 
     def act() -> None:
         try:
@@ -39,11 +42,15 @@ def train_while(run, action):
         except BaseException as error:
             errors.append(error)
         finally:
-            os.kill(os.getpid(), signal.SIGINT)
+            if not over.is_set():
+                os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=act, daemon=True)
     thread.start()
-    run.train(ENDLESS, progress=False)
+    try:
+        run.train(ENDLESS, progress=False)
+    finally:
+        over.set()
     thread.join(10)
     if errors:
         raise errors[0]
@@ -53,15 +60,15 @@ def test_training_goes_on_when_a_node_is_removed(ray_cluster, tmp_path):
     run = Impala(runs.make_corridors, settings(), tmp_path)
 
     def remove() -> None:
-        wait_for("training", lambda: run.updates > 5)
+        eventually("training", lambda: run.updates > 5)
         ray_cluster.lose_a_node()
-        wait_for("the loss to be seen", lambda: run.log.rows[-1]["actors/restarts"] > 0)
+        eventually("the loss to be seen", lambda: run.log.rows[-1]["actors/restarts"] > 0)
         before = run.updates
-        wait_for("training to go on with one actor", lambda: run.updates > before + 5)
+        eventually("training to go on with one actor", lambda: run.updates > before + 5)
         ray_cluster.add_a_node()
         ready = run.log.rows[-1]["actors/restarts"]
         before = run.updates
-        wait_for("training to go on with two", lambda: run.updates > before + 5)
+        eventually("training to go on with two", lambda: run.updates > before + 5)
         assert run.log.rows[-1]["actors/restarts"] == ready
 
     train_while(run, remove)
@@ -95,8 +102,8 @@ def test_a_curriculum_moves_with_actors_on_two_nodes(ray_cluster, tmp_path):
     run = Impala(partial(runs.make_lakes, tracker), settings(**options), tmp_path, also_save=saved)
 
     def watch() -> None:
-        wait_for("both nodes to be taken", lambda: not ray.available_resources().get("CPU"))
-        wait_for("the frontier to move", lambda: tracker.frontiers[0] < 3)
+        eventually("both nodes to be taken", lambda: not ray.available_resources().get("CPU"))
+        eventually("the frontier to move", lambda: tracker.frontiers[0] < 3)
 
     train_while(run, watch)
     assert tracker.episodes >= run.log.episodes
