@@ -12,6 +12,7 @@ from unittest import mock
 
 import ray
 import ray._private.services as ray_services
+from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
 AGENT_PORTS = (
@@ -76,8 +77,10 @@ class LocalCluster:
         self._cluster.remove_node(self._nodes.pop(0), allow_graceful=False)
 
     def add_a_node(self) -> None:
-        """Put another one in its place."""
-        self._nodes.append(self._new_node())
+        """Put another one in its place, from any thread."""
+        # Handlers of signals, which only the main thread may set, are there already.
+        with mock.patch.object(Node, "_register_shutdown_hooks"):
+            self._nodes.append(self._new_node())
 
     def _new_node(self) -> Any:
         return self._cluster.add_node(num_cpus=1, **small())

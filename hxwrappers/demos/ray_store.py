@@ -22,7 +22,7 @@ from hxwrappers.errors import TrackerError
 __all__ = ["RayStore"]
 
 _NAMESPACE = "hxwrappers"
-_PATIENCE = 60.0  # seconds; an actor that lost its machine needs some to come back
+_PATIENCE = 240.0  # seconds; on a busy machine an actor needs that to come back
 _Result = TypeVar("_Result")
 _Words = npt.NDArray[np.uint64]
 
@@ -172,7 +172,7 @@ class RayStore:
         """Read something from the table as it was at most `refresh` seconds ago.
 
         Raises:
-            TrackerError: The actor is gone, or has been silent for a minute.
+            TrackerError: The actor is gone, or has been silent for four minutes.
         """
         with self._threads:
             if time.monotonic() - self._read_at >= self._refresh:
