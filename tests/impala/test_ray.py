@@ -87,7 +87,7 @@ def test_training_goes_on_when_a_node_is_removed(ray_cluster, tmp_path):
     ],
 )
 def test_an_actor_that_fails_shows_why(ray_cluster, make_env, error, messages):
-    run = Impala(make_env, settings(unroll_length=100, max_failures=2))
+    run = Impala(make_env, settings(num_actors=1, unroll_length=100, max_failures=2))
     with pytest.raises(error) as caught:
         run.train(ENDLESS, progress=False)
     for message in messages:
