@@ -30,8 +30,8 @@ def connect(address: str | None) -> bool:
     """Connect this process to a Ray cluster, unless it is connected already.
 
     Args:
-        address: Of the cluster, or "auto" for the one of this machine; None takes that which the
-            variable RAY_ADDRESS names, and starts one here where it names none.
+        address: Of the cluster, or "auto" for the one of this machine; None takes the one that the
+            variable RAY_ADDRESS names or that runs on this machine, and otherwise starts one.
 
     Returns:
         Whether it was not connected before.

@@ -100,8 +100,8 @@ class RayStore:
             end, so that a later run goes on with it. None takes a new name, for a table that goes
             away with the process that made it.
         address: The cluster's, or "auto" for the one of this machine. None takes the one that this
-            process is connected to or that the variable RAY_ADDRESS names, and otherwise starts
-            one of this process alone.
+            process is connected to, that the variable RAY_ADDRESS names, or that runs on this
+            machine, and otherwise starts one of this process alone.
         refresh: Seconds for which a process may go on with what it has read; 0 reads every time.
 
     Attributes:
@@ -146,18 +146,19 @@ class RayStore:
             RayError: There is no cluster.
             TrackerError: The table is of other demonstrations or settings, or cannot be reached.
         """
-        self._connect()
-        options = {
-            "name": self.name,
-            "namespace": _NAMESPACE,
-            "get_if_exists": True,
-            "lifetime": self._lifetime,
-            "max_restarts": -1,
-            "max_task_retries": -1,
-            "num_cpus": 0,
-        }
-        kind = import_ray().remote(_TableActor).options(**options)
-        self._actor = kind.remote(list(latest), list(digests), settings or FrontierSettings())
+        if self._actor is None:
+            self._connect()
+            options = {
+                "name": self.name,
+                "namespace": _NAMESPACE,
+                "get_if_exists": True,
+                "lifetime": self._lifetime,
+                "max_restarts": -1,
+                "max_task_retries": -1,
+                "num_cpus": 0,
+            }
+            kind = import_ray().remote(_TableActor).options(**options)
+            self._actor = kind.remote(list(latest), list(digests), settings or FrontierSettings())
         _, found, known = self._ask("form")
         check_fit(f"The Ray actor {self.name!r}", found, digests, known, settings)
         self._table, self._life, self._changes = None, "", 0
