@@ -98,7 +98,11 @@ def main() -> None:
     config = (
         PPOConfig()
         .environment("lake")
-        .env_runners(num_env_runners=options.workers, num_envs_per_env_runner=8)
+        .env_runners(
+            num_env_runners=options.workers,
+            num_envs_per_env_runner=8,
+            sample_timeout_s=600,  # the default of 60 is short on a busy machine
+        )
         .training(train_batch_size_per_learner=1024, minibatch_size=128, num_epochs=4, lr=1e-3)
         .debugging(seed=options.seed, log_level="ERROR")
     )
