@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import ray
 import torch
 import tyro
@@ -64,7 +65,7 @@ def make_env(tracker: SuccessTracker | None, _: dict[str, Any]) -> gym.Env[Any, 
     env = make_lake()
     if tracker is not None:
         env = DemoResetCurriculum(env, tracker.demos, tracker)
-    return gym.wrappers.FlattenObservation(env)
+    return gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
 
 
 def play(algorithm: Algorithm, episodes: int) -> float:
