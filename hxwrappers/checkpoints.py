@@ -17,7 +17,7 @@ import torch
 
 from hxwrappers.errors import CheckpointError
 
-__all__ = ["atomic_write", "is_plain", "load_checkpoint", "save_checkpoint"]
+__all__ = ["atomic_write", "checkpoint_kind", "is_plain", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = "hxwrappers-checkpoint-1"
 
@@ -106,6 +106,20 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds no state.")
     return state
+
+
+def checkpoint_kind(path: str | os.PathLike[str]) -> str | None:
+    """What a checkpoint belongs to; None if the file is none, or cannot be read.
+
+    Args:
+        path: The file to read.
+    """
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:  # torch raises many kinds for a file that is something else
+        return None
+    kind = document.get("kind") if isinstance(document, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def is_plain(value: object) -> bool:

@@ -120,6 +120,10 @@ class ActorError(HxWrappersError, RuntimeError):
     """An actor of a training run that failed, or died again and again."""
 
 
+class RayError(HxWrappersError, RuntimeError):
+    """A Ray cluster that cannot be reached."""
+
+
 class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
 

@@ -1,5 +1,9 @@
 """Settings for all tests."""
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 import torch
 from hypothesis import settings
 
@@ -8,3 +12,13 @@ torch.set_num_threads(1)
 
 settings.register_profile("default", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Any]:
+    """A Ray cluster of several nodes on this machine; it takes some ten seconds to start."""
+    pytest.importorskip("ray")
+    from tests.clusters import local_cluster  # noqa: PLC0415 - an optional extra
+
+    with local_cluster() as cluster:
+        yield cluster

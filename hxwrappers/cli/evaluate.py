@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import tyro
 from tqdm import tqdm
 
+from hxwrappers.checkpoints import checkpoint_kind
 from hxwrappers.demos.render import write_video
+from hxwrappers.envs.named import own_function, recipe_of
 from hxwrappers.envs.recipes import (
     EPSILON,
     NOOP_MAX,
@@ -22,12 +24,14 @@ from hxwrappers.envs.recipes import (
     frames_per_second,
     knows_noop,
     make_from_recipe,
+    name_of,
 )
 from hxwrappers.errors import EvaluationError
+from hxwrappers.evaluation import Evaluation, episode_frames
+from hxwrappers.evaluation import evaluate as play
+from hxwrappers.impala import load_policy as load_impala_policy
+from hxwrappers.impala.files import KIND as IMPALA
 from hxwrappers.statistics import Estimate, Summary
-
-if TYPE_CHECKING:
-    from hxwrappers.sb3.evaluation import Evaluation
 
 __all__ = ["COMMANDS", "evaluate", "table"]
 
@@ -71,8 +75,9 @@ def evaluate(
     neither clipped nor discounted.
 
     Args:
-        model: A policy file of this library, or a zip of Stable-Baselines3 (then give --env,
-            --algo and --policy as well; nothing in the zip but the weights is read).
+        model: A policy file of this library; a checkpoint of `hxw train impala`, or the folder of
+            its run, whose newest is taken; or a zip of Stable-Baselines3 (then give --env, --algo
+            and --policy as well; nothing in the zip but the weights is read).
         starts: The conditions: plain, noop (up to 30 idle frames at the start), sticky (actions
             repeated with probability 0.25), epsilon (one random action in 100). All that the
             environment allows unless given.
@@ -83,40 +88,26 @@ def evaluate(
         deterministic: Take the likeliest actions, rather than sample them.
         temperature: Divides the logits of discrete actions; 0.5 as published for demonstration
             resets.
-        env: For a zip: the environment it was trained in: ALE/..., MiniGrid-..., procgen/..., or
-            any id registered with Gymnasium. For a policy file: another one than the file names.
+        env: For a zip: the environment it was trained in: ALE/..., MiniGrid-..., procgen/..., any
+            id registered with Gymnasium, or a function of your own as module:function. For other
+            files: another one than the file names.
         env_settings: Its settings, as a JSON object; see hxwrappers.envs.make_from_recipe.
         algo: For a zip: what trained it.
         policy: For a zip: the name of its policy, such as CnnPolicy.
         policy_kwargs: For a zip: its policy_kwargs, as a JSON object with names for classes.
-        device: Where to run the policy: auto, cpu, cuda.
+        device: Where to run the policy: auto, cpu, cuda; IMPALA's play on the CPU.
         video: Write the best episode of all to this file (mp4).
         as_json: Print one JSON document instead, with every episode.
     """
-    from hxwrappers.sb3.evaluation import episode_frames  # noqa: PLC0415 - needs an extra
-    from hxwrappers.sb3.evaluation import evaluate as play  # noqa: PLC0415
-    from hxwrappers.sb3.policy_file import load_policy  # noqa: PLC0415
-    from hxwrappers.sb3.zip_file import is_sb3_zip, load_sb3_zip  # noqa: PLC0415
-
     recipe = None if env is None else _recipe(env, _object("--env-settings", env_settings))
-    if is_sb3_zip(model):
-        if recipe is None:
-            raise EvaluationError(
-                f"{model} is a zip of Stable-Baselines3, which does not say safely what it was "
-                "trained in. Give --env, --algo and --policy."
-            )
-        kwargs = _object("--policy-kwargs", policy_kwargs)
-        playable = load_sb3_zip(
-            model,
-            recipe,
-            algorithm=_ALGORITHMS[algo],
-            policy=policy,
-            policy_kwargs=kwargs,
-            device=device,
-        )
+    playable: Any
+    if model.is_dir() or checkpoint_kind(model) == IMPALA:
+        playable = _impala(model, device, recipe)
     else:
-        playable = load_policy(model, device)
-        playable.environment = playable.environment if recipe is None else recipe
+        kwargs = _object("--policy-kwargs", policy_kwargs)
+        playable = _sb3(model, recipe, _ALGORITHMS[algo], policy, kwargs, device)
+    if recipe is not None:
+        playable.environment = recipe
     playable.temperature = temperature
     chosen = starts or _possible(playable.environment)
     with tqdm(total=len(chosen) * episodes, unit="episode", disable=None, leave=False) as bar:
@@ -146,7 +137,7 @@ def evaluate(
         document = {
             "model": str(model),
             "algorithm": playable.algorithm,
-            "environment": playable.environment,
+            "environment": _plain(playable.environment),
             "deterministic": deterministic,
             "temperature": temperature,
             "seed": seed,
@@ -156,7 +147,7 @@ def evaluate(
         print(json.dumps(document))
         return
     acting = "likeliest actions" if deterministic else "sampled actions"
-    print(f"{model}: {playable.algorithm} on {_name(playable.environment)}, {acting}")
+    print(f"{model}: {playable.algorithm} on {name_of(playable.environment)}, {acting}")
     print(table({_ROWS[start]: summary for start, summary in summaries.items()}))
     if any(evaluation.repeats for evaluation in evaluations):
         print(
@@ -236,18 +227,54 @@ def _fps(environment: Mapping[str, Any]) -> float:
     return frames_per_second(environment, env)
 
 
+def _plain(environment: Mapping[str, Any]) -> dict[str, Any]:
+    if environment["maker"] != "function":
+        return dict(environment)
+    return {**environment, "function": name_of(environment)}
+
+
+def _impala(model: Path, device: str, recipe: dict[str, Any] | None) -> Any:
+    if device not in {"auto", "cpu"}:
+        raise EvaluationError(f"--device is {device}, but policies of IMPALA play on the CPU.")
+    policy = load_impala_policy(model, seed=None)
+    if not policy.environment and recipe is None:
+        raise EvaluationError(f"{model} does not say what it was trained in. Give --env.")
+    return policy
+
+
+def _sb3(
+    model: Path,
+    recipe: dict[str, Any] | None,
+    algorithm: str,
+    policy: str,
+    policy_kwargs: dict[str, Any],
+    device: str,
+) -> Any:
+    from hxwrappers.sb3.policy_file import load_policy  # noqa: PLC0415 - needs an extra
+    from hxwrappers.sb3.zip_file import is_sb3_zip, load_sb3_zip  # noqa: PLC0415
+
+    if not is_sb3_zip(model):
+        return load_policy(model, device)
+    if recipe is None:
+        raise EvaluationError(
+            f"{model} is a zip of Stable-Baselines3, which does not say safely what it was "
+            "trained in. Give --env, --algo and --policy."
+        )
+    return load_sb3_zip(
+        model,
+        recipe,
+        algorithm=algorithm,
+        policy=policy,
+        policy_kwargs=policy_kwargs,
+        device=device,
+    )
+
+
 def _recipe(env: str, settings: dict[str, Any]) -> dict[str, Any]:
-    if env.startswith("ALE/"):
-        return {"maker": "atari", "game": env, "settings": settings}
-    if env.startswith(("MiniGrid-", "BabyAI-")):
-        return {"maker": "minigrid", "game": env, "settings": settings}
-    if env.startswith("procgen/"):
-        return {"maker": "procgen", "game": env.removeprefix("procgen/"), "settings": settings}
-    return {"maker": "gymnasium", "id": env, "kwargs": settings}
-
-
-def _name(environment: Mapping[str, Any]) -> str:
-    return str(environment.get("game") or environment.get("id"))
+    recipe = recipe_of(env, settings)
+    if recipe["maker"] == "function":
+        recipe["function"] = own_function(env)
+    return recipe
 
 
 def _object(option: str, text: str) -> dict[str, Any]:

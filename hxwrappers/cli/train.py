@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import tyro
 from hxwrappers.cli.app import CommandGroup
 from hxwrappers.cli.arguments import environment_arguments
 from hxwrappers.envs import make_vector
+from hxwrappers.envs.named import recipe_of
 from hxwrappers.impala import Impala, ImpalaSettings
 
 __all__ = ["COMMANDS"]
@@ -46,8 +46,8 @@ def impala(
     arguments = environment_arguments(env_args)
     make_env = partial(make_vector, env, settings.envs_per_actor, **arguments)
     folder = folder or Path("runs/impala") / env.replace("/", "-").replace(":", "-")
-    environment = {"name": env, "arguments": json.dumps(arguments)}
-    run = Impala(make_env, settings, folder, environment=environment)
+    preset = {"preset": "impala"} if env.startswith("ALE/") else {}
+    run = Impala(make_env, settings, folder, environment=recipe_of(env, preset | arguments))
     if resume:
         print(f"resuming at step {run.resume():,}")
     log = run.train(total_timesteps)

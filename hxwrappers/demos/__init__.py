@@ -7,6 +7,7 @@ from hxwrappers.demos.frontier import FrontierSettings, next_frontier
 from hxwrappers.demos.journal import JournalWriter, recover_demos
 from hxwrappers.demos.metadata import DemoMetadata
 from hxwrappers.demos.player import DemoPlayer, Difference, Transition, Verification
+from hxwrappers.demos.ray_store import RayStore
 from hxwrappers.demos.recording import DemoRecording
 from hxwrappers.demos.shipped import shipped, shipped_names
 from hxwrappers.demos.snapshots import (
@@ -32,6 +33,7 @@ __all__ = [
     "FrontierSettings",
     "JournalWriter",
     "LocalStore",
+    "RayStore",
     "Snapshot",
     "Snapshotter",
     "StartingPoint",

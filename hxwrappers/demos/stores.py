@@ -1,4 +1,7 @@
-"""Where a success table lives: in one process, or in a file that several processes map."""
+"""Where a success table lives: in one process, or in a file that several processes map.
+
+Between machines it lives in a Ray actor: see `hxwrappers.demos.ray_store`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from hxwrappers.demos.frontier import FrontierSettings
 from hxwrappers.demos.success_table import StartingPoint, SuccessTable
 from hxwrappers.errors import TrackerError
 
-__all__ = ["FileStore", "LocalStore", "TrackerStore"]
+__all__ = ["FileStore", "LocalStore", "TrackerStore", "check_fit"]
 
 _MAGIC = b"hxwrappers-tracker-1\n"
 _HEADER_BYTES = 4096
@@ -63,7 +66,7 @@ class LocalStore:
             self._table = SuccessTable(words, latest, settings or FrontierSettings())
             self._table.start()
             self._digests = list(digests)
-        _check_fit("The store", self._digests, digests, self._table.settings, settings)
+        check_fit("The store", self._digests, digests, self._table.settings, settings)
         return self._table.settings
 
     def count(self, start: StartingPoint, *, success: bool) -> None:
@@ -121,7 +124,7 @@ class FileStore:
         if not self.path.exists():
             self._create(latest, digests, settings or FrontierSettings())
         header, table = self._open()
-        _check_fit(str(self.path), header["digests"], digests, table.settings, settings)
+        check_fit(str(self.path), header["digests"], digests, table.settings, settings)
         return table.settings
 
     def count(self, start: StartingPoint, *, success: bool) -> None:
@@ -234,13 +237,18 @@ def _try_to_lock(file: int) -> bool:
     return True
 
 
-def _check_fit(
+def check_fit(
     what: str,
     found: Sequence[str],
     digests: Sequence[str],
     settings: FrontierSettings,
     given: FrontierSettings | None,
 ) -> None:
+    """Refuse a store's table that is of other demonstrations, or was made with other settings.
+
+    Raises:
+        TrackerError: It is.
+    """
     if list(found) != list(digests):
         raise TrackerError(
             f"{what} holds the table of other demonstrations ({', '.join(map(str, found))}) than "

@@ -1,11 +1,13 @@
-"""Vectors of environments by name, as commands take them."""
+"""Environments by name, as commands take them."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -16,7 +18,9 @@ from hxwrappers.envs.atari import make_atari
 from hxwrappers.envs.minigrid import make_minigrid
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["make_vector"]
+__all__ = ["is_own_function", "make_vector", "own_function", "recipe_of"]
+
+_OF_VECTORS = {"autoreset_mode", "backend"}
 
 
 def make_vector(name: str, num_envs: int, **options: Any) -> VectorEnv:
@@ -47,20 +51,60 @@ def make_vector(name: str, num_envs: int, **options: Any) -> VectorEnv:
         return make_atari(name, num_envs=num_envs, **({"preset": "impala"} | options))
     if name.startswith(("MiniGrid-", "BabyAI-")):
         return make_minigrid(name, num_envs=num_envs, **options)
-    module, colon, function = name.partition(":")
-    if colon and function.isidentifier():
-        return _own(module, function, num_envs, options)
+    if is_own_function(name):
+        return _own(own_function(name), num_envs, options)
     return _side_by_side(partial(gym.make, name, **options), num_envs)
 
 
-def _own(module: str, function: str, num_envs: int, options: dict[str, Any]) -> VectorEnv:
+def recipe_of(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What `make_from_recipe` makes the environment from that a text names.
+
+    Args:
+        name: As for `make_vector`, or "procgen/...".
+        settings: Arguments of the environment; those that only vectors have are left out.
+
+    Example:
+        >>> recipe_of("CartPole-v1", {})
+        {'maker': 'gymnasium', 'id': 'CartPole-v1', 'kwargs': {}}
+    """
+    settings = {key: value for key, value in settings.items() if key not in _OF_VECTORS}
+    if name.startswith("ALE/"):
+        return {"maker": "atari", "game": name, "settings": settings}
+    if name.startswith(("MiniGrid-", "BabyAI-")):
+        return {"maker": "minigrid", "game": name, "settings": settings}
+    if name.startswith("procgen/"):
+        return {"maker": "procgen", "game": name.removeprefix("procgen/"), "settings": settings}
+    if is_own_function(name):
+        return {"maker": "function", "function": name, "kwargs": settings}
+    return {"maker": "gymnasium", "id": name, "kwargs": settings}
+
+
+def is_own_function(name: str) -> bool:
+    """Whether a text names a function of the user's own, as `module:function`."""
+    _, colon, function = name.partition(":")
+    return bool(colon) and function.isidentifier()
+
+
+def own_function(name: str) -> Callable[..., Any]:
+    """Import the function that `module:function` names, from the current folder too.
+
+    Raises:
+        InvalidArgumentError: There is none.
+    """
+    module, _, function = name.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a command's own path begins at its script
     try:
-        make = getattr(importlib.import_module(module), function)
+        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise InvalidArgumentError(
-            f"{module}:{function} cannot be imported ({error}). Name a function of a module that "
-            "Python finds, for example one in the current folder."
+            f"{name} cannot be imported ({error}). Name a function of a module that Python finds, "
+            "for example one in the current folder."
         ) from error
+    return found
+
+
+def _own(make: Callable[..., Any], num_envs: int, options: dict[str, Any]) -> VectorEnv:
     if "num_envs" in inspect.signature(make).parameters:
         vector: VectorEnv = make(num_envs=num_envs, **options)
         return vector

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Set
+from functools import partial
 from typing import Any, Literal, get_args
 
 import gymnasium as gym
@@ -28,6 +30,7 @@ __all__ = [
     "is_deterministic",
     "knows_noop",
     "make_from_recipe",
+    "name_of",
 ]
 
 Start = Literal["plain", "noop", "sticky", "epsilon"]
@@ -38,6 +41,7 @@ NOOP_MAX, STICKINESS, EPSILON = 30, 0.25, 0.01
 Recipe = Mapping[str, Any]
 _Maker = Callable[..., gym.Env[Any, Any]]
 _MINIGRID_SETTINGS = {"view", "encoding", "level_seed", "max_steps", "agent_view_size"}
+_RESERVED = frozenset({"id", "game", "name", "render_mode", "num_envs"})
 _PROCGEN_IDLE, _ALE = 4, "ALE/"
 
 
@@ -94,9 +98,11 @@ def make_from_recipe(
     - `{"maker": "minigrid", "game": "DoorKey-8x8", "settings": {...}}`, with `view`, `encoding`,
       `level_seed`, `max_steps`, `agent_view_size`;
     - `{"maker": "gymnasium", "id": "CartPole-v1", "kwargs": {...}}`, of which the id must be
-      registered already, or be one of ALE's or MiniGrid's.
+      registered already, or be one of ALE's or MiniGrid's;
+    - `{"maker": "function", "function": make_env, "kwargs": {...}}` with a function of your own.
 
-    A recipe is not trusted: it names no module, class or wrapper.
+    A recipe is not trusted: it names no module, class or wrapper. So the function must be there
+    itself; its name, which a file may hold in its place, is refused.
 
     Args:
         recipe: The description.
@@ -144,7 +150,7 @@ def make_from_recipe(
         idle = _idle_action(env, recipe)
         if idle is None:
             raise EnvironmentRecipeError(
-                f"{recipe['id']} knows no action that does nothing, which episodes could begin "
+                f"{name_of(recipe)} knows no action that does nothing, which episodes could begin "
                 'with. Leave out the start "noop".'
             )
         return IdleStart(env, idle)
@@ -180,6 +186,19 @@ def frames_per_second(recipe: Recipe, env: gym.Env[Any, Any]) -> float:
     return float(env.metadata.get("render_fps") or 30)
 
 
+def name_of(recipe: Recipe) -> str:
+    """What people call the environment.
+
+    Example:
+        >>> name_of({"maker": "atari", "game": "ALE/Pong-v5", "settings": {}})
+        'ALE/Pong-v5'
+    """
+    function = recipe.get("function")
+    if callable(function):
+        return f"{function.__module__}:{function.__qualname__}"
+    return str(recipe.get("game") or recipe.get("id") or function)
+
+
 def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
     """The function that makes the environment and its arguments, checked.
 
@@ -204,6 +223,13 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
                     "registers it first, and evaluate from Python."
                 )
             return gym.make, {"id": name, **_settings(rest, "kwargs", None)}
+        case {"maker": "function", "function": function, **rest} if callable(function):
+            return partial(_own, function), _settings(rest, "kwargs", None, set())
+        case {"maker": "function", "function": str(name)}:
+            raise EnvironmentRecipeError(
+                f"The environment was made by the function {name}, which is not called because a "
+                f"file says so. Name it yourself: --env {name}"
+            )
         case _:
             raise EnvironmentRecipeError(
                 f"{str(recipe)[:200]} does not describe an environment. Give a dict with "
@@ -212,9 +238,20 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
             )
 
 
-def _settings(rest: dict[Any, Any], name: str, known: set[str] | None) -> dict[str, Any]:
+def _own(function: Callable[..., Any], **kwargs: Any) -> gym.Env[Any, Any]:
+    render_mode = kwargs.pop("render_mode", None)
+    if render_mode is not None and "render_mode" in inspect.signature(function).parameters:
+        kwargs["render_mode"] = render_mode
+    env = function(**kwargs)
+    if not isinstance(env, gym.Env):
+        raise TypeError(f"{function.__qualname__} returned {env!r}, not a single environment.")
+    return env
+
+
+def _settings(
+    rest: dict[Any, Any], name: str, known: set[str] | None, reserved: Set[str] = _RESERVED
+) -> dict[str, Any]:
     settings = rest.pop(name, {})
-    reserved = {"id", "game", "name", "render_mode", "num_envs"}
     if (
         rest
         or not isinstance(settings, dict)

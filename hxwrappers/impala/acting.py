@@ -39,8 +39,12 @@ class NetPolicy:
         net: The net; it is put into evaluation mode.
         read_weights: Writes the newest weights into a vector and returns their version; None where
             the weights stay as they are.
-        seed: Seed of the choices.
+        seed: Seed of the choices; None draws them from torch's own generator.
         deterministic: Take the most probable actions instead of drawing.
+
+    Attributes:
+        deterministic: Whether the most probable actions are taken.
+        temperature: Divides the logits.
 
     Example:
         >>> from gymnasium import spaces
@@ -55,7 +59,7 @@ class NetPolicy:
         self,
         net: ImpalaNet,
         read_weights: Callable[[Tensor], int] | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         deterministic: bool = False,
     ) -> None:
         self._net = net.eval()
@@ -63,8 +67,9 @@ class NetPolicy:
             net.trunk.bfloat16()  # once an unroll, instead of in each step by autocast
         self._read_weights = read_weights
         self._vector = torch.zeros(sum(parameter.numel() for parameter in net.parameters()))
-        self._deterministic = deterministic
-        self._generator = torch.Generator().manual_seed(seed)
+        self.deterministic = deterministic
+        self.temperature = 1.0
+        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
 
     def refresh(self) -> int:
         """Take the newest weights and return their version."""
@@ -95,8 +100,8 @@ class NetPolicy:
             Actions from 0 and their log probabilities, both `(N,)`, and the next state.
         """
         outputs = self._look(parts, starts, state)
-        log_probabilities = outputs.logits[0].log_softmax(-1)
-        if self._deterministic:
+        log_probabilities = (outputs.logits[0] / self.temperature).log_softmax(-1)
+        if self.deterministic:
             chosen = log_probabilities.argmax(-1, keepdim=True)
         else:
             chosen = torch.multinomial(log_probabilities.exp(), 1, generator=self._generator)

@@ -14,7 +14,7 @@ from hxwrappers.impala.actor import Failure
 from hxwrappers.impala.reports import Report
 from hxwrappers.impala.unrolls import Unroll
 
-__all__ = ["Actors", "Filled", "actor_seed", "as_error"]
+__all__ = ["Actors", "Filled", "actor_seed", "note_failure"]
 
 
 class Filled(NamedTuple):
@@ -60,17 +60,45 @@ def actor_seed(seed: int, number: int, starts: int) -> int:
     return int(entropy.generate_state(1)[0]) % (2**31 - 2**16)
 
 
-def as_error(
-    number: int, failures: int, failure: Failure | None, code: int | None
-) -> HxWrappersError:
-    """Put into words why an actor is not replaced any more.
+class Watched(Protocol):
+    """One actor as the learner sees it.
+
+    Attributes:
+        number: Its number; a replacement keeps it.
+        ready: Whether its environments are made.
+        starts: How often it was started.
+        failures: How often it died without an unroll in between.
+    """
+
+    number: int
+    ready: bool
+    starts: int
+    failures: int
+
+
+def note_failure(
+    actor: Watched, failure: Failure | None, limit: int, code: int | None = None
+) -> None:
+    """Count that an actor died, unless that is the end of the run.
 
     Args:
-        number: Its number.
-        failures: How often it died without an unroll in between.
+        actor: The actor.
         failure: What it said, or what was found out about it.
+        limit: How often it may die without an unroll in between.
         code: The exit code of its process.
+
+    Raises:
+        HxWrappersError: It died too often, or could not even begin to play; says why.
     """
+    actor.failures += 1
+    at_once = failure is not None and bool(failure.traceback) and actor.starts == 1
+    if actor.failures >= limit or (at_once and not actor.ready):
+        raise _as_error(actor.number, actor.failures, failure, code)
+
+
+def _as_error(
+    number: int, failures: int, failure: Failure | None, code: int | None
+) -> HxWrappersError:
     times = f"{failures} times in a row" if failures > 1 else "at its start"
     who = f"Actor {number} failed {times}"
     if failure is None:

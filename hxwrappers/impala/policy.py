@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from hxwrappers._ranges import require_range
 from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers.evaluation import State
 from hxwrappers.impala.acting import NetPolicy
 from hxwrappers.impala.files import load_newest
 from hxwrappers.impala.learner import load_net
@@ -29,14 +33,15 @@ class Policy:
     Args:
         net: The net.
         spec: The environments that it was made for.
-        environment: What the run was told about its environment, as text values.
+        environment: The environment's recipe, see `hxwrappers.envs.make_from_recipe`; empty where
+            the run was not told.
         num_timesteps: Steps that it learned from.
         deterministic: Take the most probable actions instead of drawing them.
-        seed: Seed of the draws.
+        seed: Seed of the draws; None draws from torch's own generator.
 
     Attributes:
         spec: The environments that it was made for.
-        environment: What the run was told about its environment, as text values.
+        environment: The recipe.
         num_timesteps: Steps that it learned from.
         acting: The policy in the form that `hxwrappers.impala.play` takes.
     """
@@ -45,13 +50,26 @@ class Policy:
         self,
         net: ImpalaNet,
         spec: EnvSpec,
-        environment: dict[str, str],
+        environment: Mapping[str, Any],
         num_timesteps: int,
         deterministic: bool,
-        seed: int,
+        seed: int | None,
     ) -> None:
-        self.spec, self.environment, self.num_timesteps = spec, environment, num_timesteps
+        self.spec, self.num_timesteps = spec, num_timesteps
+        self.environment = dict(environment)
         self.acting = NetPolicy(net, seed=seed, deterministic=deterministic)
+
+    algorithm = "IMPALA"
+
+    @property
+    def temperature(self) -> float:
+        """The number that divides the logits, 1 unless it is set."""
+        return self.acting.temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        require_range("temperature", value, above=0)
+        self.acting.temperature = float(value)
 
     def act(
         self,
@@ -88,16 +106,48 @@ class Policy:
         actions, _, state = self.acting.act(parts, np.asarray(episode_starts, np.bool_), state)
         return actions + self.spec.first_action, state
 
+    def predict(
+        self,
+        observations: Any,
+        state: State = None,
+        episode_starts: npt.NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[npt.NDArray[np.int64], State]:
+        """Choose actions in the way of Stable-Baselines3, which `hxwrappers.evaluate` takes.
+
+        Args:
+            observations: As for `act`.
+            state: What the call before returned; None at the very beginning.
+            episode_starts: As for `act`.
+            deterministic: Take the most probable actions.
+        """
+        self.acting.deterministic = deterministic
+        stacked = None if state is None else np.concatenate(state)
+        actions, stacked = self.act(observations, stacked, episode_starts)
+        return actions, (stacked[:1], stacked[1:])
+
+    def require_fit(self, env: gym.Env[Any, Any]) -> None:
+        """Refuse an environment that is not one for this policy.
+
+        Raises:
+            InvalidSpaceError: Its spaces differ from the policy's.
+        """
+        found = EnvSpec.of_spaces(env.observation_space, env.action_space, 1)
+        if found[:3] != self.spec[:3]:
+            raise InvalidSpaceError(
+                f"The policy was made for {self.spec[:3]}, but its environment has {found[:3]}."
+            )
+
 
 def load_policy(
-    path: str | os.PathLike[str], *, deterministic: bool = False, seed: int = 0
+    path: str | os.PathLike[str], *, deterministic: bool = False, seed: int | None = 0
 ) -> Policy:
     """Load the policy of a checkpoint, to play on the CPU.
 
     Args:
         path: A checkpoint of `Impala`, or the folder of a run, whose newest is taken.
         deterministic: Take the most probable actions; the paper draws them.
-        seed: Seed of the draws.
+        seed: Seed of the draws; None draws from torch's own generator.
 
     Raises:
         CheckpointError: There is none there, it is damaged, or it is another trainer's.
@@ -106,7 +156,7 @@ def load_policy(
     try:
         spec = EnvSpec.from_state(state["spec"])
         settings = ImpalaSettings.from_state(state["settings"])
-        environment = {str(name): str(value) for name, value in state["environment"].items()}
+        environment = dict(state["environment"])
         steps, learner = int(state["num_timesteps"]), state["learner"]
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         if isinstance(error, CheckpointError):

@@ -22,7 +22,7 @@ from hxwrappers.impala.actor import (
     Ready,
     act,
 )
-from hxwrappers.impala.backend import Filled, actor_seed, as_error
+from hxwrappers.impala.backend import Filled, actor_seed, note_failure
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import SharedArrays, Unroll, UnrollShape
@@ -251,10 +251,7 @@ class ProcessActors:
         for slot in actor.filling:
             self._free[slot] = True
         actor.filling.clear()
-        actor.failures += 1
-        never_played = failure is not None and bool(failure.traceback) and actor.starts == 1
-        if actor.failures >= self._settings.max_failures or (never_played and not actor.ready):
-            raise as_error(actor.number, actor.failures, failure, code)
+        note_failure(actor, failure, self._settings.max_failures, code)
         self.restarts += 1
         self._start(actor)
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+import traceback
+import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from gymnasium.error import DependencyNotInstalled
 from gymnasium.vector.utils import CloudpickleWrapper
 from torch import Tensor
 
+from hxwrappers._ray import connect, import_ray
 from hxwrappers.errors import ActorError
-from hxwrappers.impala.actor import Failure, MakeVectorEnv, acting_policy
-from hxwrappers.impala.backend import Filled, actor_seed, as_error
+from hxwrappers.impala.actor import Failure, MakeVectorEnv, Ready, acting_policy
+from hxwrappers.impala.backend import Filled, actor_seed, note_failure
 from hxwrappers.impala.reports import Report
 from hxwrappers.impala.sampler import Sampler, run_actor
 from hxwrappers.impala.settings import ImpalaSettings
@@ -25,10 +27,18 @@ from hxwrappers.impala.unrolls import Unroll, UnrollShape
 __all__ = ["RayActors"]
 
 UNROLLS_IN_FLIGHT = 2
+SECONDS_BETWEEN_CHECKS = 1.0
+
+
+class _Played(NamedTuple):
+    """What one call brings back."""
+
+    arrays: dict[str, npt.NDArray[Any]]
+    report: Report
 
 
 class _RemoteActor:
-    """What lives on another machine; each call plays one unroll."""
+    """What lives on another machine. What fails there comes back as a `Failure`."""
 
     def __init__(
         self,
@@ -38,24 +48,39 @@ class _RemoteActor:
         precision: str,
         seed: int,
     ) -> None:
-        torch.set_num_threads(1)
-        env = make_env()
+        self._make_env, self._spec, self._settings = make_env, spec, settings
+        self._precision, self._seed = precision, seed
         self._shape = UnrollShape(spec.layout, settings.unroll_length, spec.num_envs, settings.lstm)
-        policy = acting_policy(env, spec, settings, precision, self._read, seed)
-        self._sampler = Sampler(env, policy, seed)
+        self._sampler: Sampler | None = None
         self._weights: npt.NDArray[np.float32] | None = None
         self._version = 0
         self._played: list[tuple[Unroll, Report]] = []
         self._wanted = False
 
-    def play(
-        self, weights: npt.NDArray[np.float32], version: int
-    ) -> tuple[dict[str, npt.NDArray[Any]], Report]:
+    def prepare(self) -> Ready | Failure:
+        """Make the environments."""
+        torch.set_num_threads(1)
+        try:
+            env = self._make_env()
+            policy = acting_policy(
+                env, self._spec, self._settings, self._precision, self._read, self._seed
+            )
+            self._sampler = Sampler(env, policy, self._seed)
+        except Exception as error:  # whatever it is, it must reach the user
+            return _failure(error)
+        return Ready()
+
+    def play(self, weights: npt.NDArray[np.float32], version: int) -> _Played | Failure:
         """Play one unroll with these weights."""
+        if self._sampler is None:
+            return Failure("ActorError", "its environments were not made", "")
         self._weights, self._version, self._wanted = weights, version, True
-        run_actor(self._sampler, self)
+        try:
+            run_actor(self._sampler, self)
+        except Exception as error:  # as above
+            return _failure(error)
         unroll, report = self._played.pop()
-        return unroll.arrays(), report
+        return _Played(unroll.arrays(), report)
 
     def acquire(self) -> Unroll | None:
         """One unroll for each call."""
@@ -74,20 +99,29 @@ class _RemoteActor:
 
 @dataclass
 class _Actor:
-    """One actor as the learner sees it; see `hxwrappers.impala.processes` for the fields."""
+    """One actor as the learner sees it; see `hxwrappers.impala.backend.Watched`.
+
+    Attributes:
+        handle: Ray's handle of it.
+        heard: When it last gave a sign of life, or was last given something to do.
+        warned: Whether the user knows that there is no room for it.
+    """
 
     number: int
     handle: Any = None
+    ready: bool = False
     heard: float = 0.0
     starts: int = 0
     failures: int = 0
+    warned: bool = False
 
 
 class RayActors:
     """Plays in actors of a Ray cluster, with the interface of `ProcessActors`.
 
     Unrolls travel through Ray's object store, and so do the weights, once for each version that is
-    used. An actor that dies, alone or with its machine, is replaced wherever there is room.
+    used. An actor that dies, alone or with its machine, is replaced wherever there is room; until
+    there is room, the others go on.
 
     Args:
         make_env: Makes the environments of one actor, on its machine.
@@ -104,6 +138,7 @@ class RayActors:
 
     Raises:
         DependencyNotInstalled: The extra `ray` is missing.
+        RayError: There is no cluster at `settings.ray_address`.
     """
 
     def __init__(
@@ -118,23 +153,24 @@ class RayActors:
     ) -> None:
         self.restarts = 0
         self.process_ids: list[int] = []
-        self._ray = _import_ray()
+        self._ray = import_ray()
         self._settings, self._seed = settings, seed
         as_any: Any = make_env  # CloudpickleWrapper is annotated for makers of single environments
         self._arguments = (CloudpickleWrapper(as_any), spec, settings, precision)
-        self._started_ray = not self._ray.is_initialized()
-        if self._started_ray:
-            address = settings.ray_address
-            local = {"include_dashboard": False} if address is None else {}
-            self._ray.init(address, log_to_driver=False, **local)
+        self._started_ray = connect(settings.ray_address)
         self._remote = self._ray.remote(
             num_cpus=settings.cpus_per_actor, max_restarts=0, max_task_retries=0
         )(_RemoteActor)
         self._flights: dict[Any, tuple[_Actor, Any]] = {}
+        self._checked = 0.0
         self._actors = [_Actor(number) for number in range(settings.num_actors)]
         self.publish(weights, version)
-        for actor in self._actors:
-            self._start(actor)
+        try:
+            for actor in self._actors:
+                self._start(actor)
+        except BaseException:
+            self.close()
+            raise
 
     def publish(self, weights: Tensor, version: int) -> None:
         """Show new weights to the actors; they take them at their next unroll."""
@@ -146,19 +182,11 @@ class RayActors:
         deadline = time.monotonic() + timeout
         while (remaining := deadline - time.monotonic()) > 0:
             arrived, _ = self._ray.wait(list(self._flights), num_returns=1, timeout=remaining)
-            if not arrived:
-                self._check_silence()
-                return None
-            actor, handle = self._flights.pop(arrived[0])
-            if handle is not actor.handle:
-                continue  # sent by one that was replaced
-            try:
-                arrays, report = self._ray.get(arrived[0])
-            except self._ray.exceptions.RayError as error:
-                self._replace(actor, error)
-                continue
-            actor.heard, actor.failures = time.monotonic(), 0
-            return Filled(actor.number, Unroll.of(arrays), report)
+            if arrived:
+                filled = self._land(arrived[0])
+                if filled is not None:
+                    return filled
+            self._check_silence()
         return None
 
     def release(self, filled: Filled) -> None:
@@ -168,7 +196,8 @@ class RayActors:
     def close(self) -> None:
         """End the actors, and Ray if it was started here."""
         for actor in self._actors:
-            self._ray.kill(actor.handle)
+            if actor.handle is not None:
+                self._ray.kill(actor.handle)
         self._flights.clear()
         if self._started_ray:
             self._ray.shutdown()
@@ -176,48 +205,87 @@ class RayActors:
     def _start(self, actor: _Actor) -> None:
         seed = actor_seed(self._seed, actor.number, actor.starts)
         actor.handle = self._remote.remote(*self._arguments, seed)
-        actor.heard = time.monotonic()
+        actor.ready, actor.heard = False, time.monotonic()
         actor.starts += 1
-        for _ in range(UNROLLS_IN_FLIGHT):
-            self._ask(actor)
+        self._flights[actor.handle.prepare.remote()] = (actor, actor.handle)
 
     def _ask(self, actor: _Actor) -> None:
+        """Have as many unrolls of a ready actor in flight as there may be."""
         in_flight = sum(handle is actor.handle for _, handle in self._flights.values())
-        if in_flight >= UNROLLS_IN_FLIGHT:
+        if not actor.ready:
             return
+        if not in_flight:
+            actor.heard = time.monotonic()
         if self._weights_there is None:
             self._weights_there = self._ray.put(self._weights)
-        flight = actor.handle.play.remote(self._weights_there, self._version)
-        self._flights[flight] = (actor, actor.handle)
+        for _ in range(UNROLLS_IN_FLIGHT - in_flight):
+            flight = actor.handle.play.remote(self._weights_there, self._version)
+            self._flights[flight] = (actor, actor.handle)
 
-    def _replace(self, actor: _Actor, error: Exception) -> None:
-        actor.failures += 1
-        if actor.failures >= self._settings.max_failures:
-            cause = getattr(error, "cause", None)
-            kind = type(cause or error).__name__
-            raise as_error(
-                actor.number, actor.failures, Failure(kind, str(error), str(error)), None
-            ) from error
+    def _land(self, flight: Any) -> Filled | None:
+        """Look at what has arrived; an unroll is returned."""
+        actor, handle = self._flights.pop(flight)
+        if handle is not actor.handle:
+            return None  # sent by one that was replaced
+        try:
+            answer = self._ray.get(flight, timeout=self._settings.actor_timeout)
+        except self._ray.exceptions.RayError as error:
+            # Its process or its machine is lost: the message says which, and is no traceback.
+            self._replace(actor, Failure("ActorError", str(error).rstrip("."), ""))
+            return None
+        actor.heard = time.monotonic()
+        if isinstance(answer, Failure):
+            self._replace(actor, answer)
+        elif isinstance(answer, Ready):
+            actor.ready = True
+            self._ask(actor)
+        else:
+            actor.failures = 0
+            return Filled(actor.number, Unroll.of(answer.arrays), answer.report)
+        return None
+
+    def _replace(self, actor: _Actor, failure: Failure) -> None:
         self._ray.kill(actor.handle)
+        note_failure(actor, failure, self._settings.max_failures)
         self.restarts += 1
         self._start(actor)
 
     def _check_silence(self) -> None:
-        silent = time.monotonic() - max(actor.heard for actor in self._actors)
-        if silent > self._settings.actor_timeout:
-            raise ActorError(
-                f"No actor on the Ray cluster was heard of for {silent:.0f} s while waiting for an "
-                f"unroll. The cluster has {self._ray.available_resources()} free; each actor needs "
-                f"{self._settings.cpus_per_actor:g} CPU. Add machines, or lower cpus_per_actor or "
-                "num_actors."
-            )
+        now = time.monotonic()
+        if now - self._checked < SECONDS_BETWEEN_CHECKS:
+            return
+        self._checked = now
+        limit = self._settings.actor_timeout
+        late = [actor for actor in self._actors if now - actor.heard > limit]
+        if not late:
+            return
+        # What has arrived may have waited for the learner.
+        arrived, _ = self._ray.wait(
+            list(self._flights), num_returns=len(self._flights), timeout=0, fetch_local=False
+        )
+        heard = {self._flights[flight][0].number for flight in arrived}
+        late = [actor for actor in late if actor.number not in heard]
+        for actor in late:
+            if actor.ready:
+                message = f"nothing was heard of it for {limit:g} s while waiting for an unroll"
+                self._replace(actor, Failure("ActorError", message, ""))
+            elif not any(other.ready for other in self._actors):
+                raise ActorError(f"No actor is ready {limit:g} s after its start. {self._room()}")
+            elif not actor.warned:
+                actor.warned = True
+                warnings.warn(
+                    f"Actor {actor.number} is not ready {limit:g} s after its start; the others "
+                    f"go on. {self._room()}",
+                    stacklevel=2,
+                )
+
+    def _room(self) -> str:
+        return (
+            f"The Ray cluster has {self._ray.available_resources().get('CPU', 0):g} CPU free, and "
+            f"each actor needs {self._settings.cpus_per_actor:g} CPU. Add machines, lower "
+            "cpus_per_actor or num_actors, or look why its environments take so long to make."
+        )
 
 
-def _import_ray() -> Any:
-    try:
-        import ray  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise DependencyNotInstalled(
-            'Actors on other machines need Ray: pip install "hxwrappers[ray]".'
-        ) from error
-    return ray
+def _failure(error: Exception) -> Failure:
+    return Failure(type(error).__name__, str(error), traceback.format_exc())

@@ -50,7 +50,8 @@ class ImpalaSettings:
             is bfloat16 where the hardware multiplies it.
         compile: Compile the net with torch.compile; it takes long and pays off on GPUs only.
         backend: "processes" on this machine, or "ray" for actors on a Ray cluster.
-        ray_address: Of the cluster, or "auto" for the one of this machine; None starts one here.
+        ray_address: Of the cluster, or "auto" for the one of this machine; None takes that one too,
+            or starts one where there is none.
         cpus_per_actor: What an actor reserves on a Ray cluster; fractions are fine.
         device: Where the learner computes: "auto", "cpu", "cuda", ...
         learner_threads: Threads of torch in the learner on a CPU; None leaves torch's own number.

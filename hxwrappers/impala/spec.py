@@ -41,14 +41,23 @@ class EnvSpec(NamedTuple):
             >>> EnvSpec.of(gym.make_vec("CartPole-v1", num_envs=3))[1:]
             (2, 0, 3)
         """
-        space = env.single_action_space
-        if not isinstance(space, spaces.Discrete):
+        return cls.of_spaces(env.single_observation_space, env.single_action_space, env.num_envs)
+
+    @classmethod
+    def of_spaces(
+        cls, observations: spaces.Space[Any], actions: spaces.Space[Any], num_envs: int
+    ) -> EnvSpec:
+        """Read it off the spaces of one environment.
+
+        Raises:
+            InvalidSpaceError: Observations or actions that IMPALA cannot take.
+        """
+        if not isinstance(actions, spaces.Discrete):
             raise InvalidSpaceError(
-                f"The action space is {space}, but IMPALA chooses among discrete actions. Wrap the "
-                "environment so that it has a Discrete action space."
+                f"The action space is {actions}, but IMPALA chooses among discrete actions. Wrap "
+                "the environment so that it has a Discrete action space."
             )
-        layout = Layout.of(env.single_observation_space)
-        return cls(layout, int(space.n), int(space.start), env.num_envs)
+        return cls(Layout.of(observations), int(actions.n), int(actions.start), num_envs)
 
     def state_dict(self) -> dict[str, Any]:
         """The specification as plain values."""

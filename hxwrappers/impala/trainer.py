@@ -57,7 +57,8 @@ class Impala:
             autoreset mode. It is called in each actor's process, and once here to learn the spaces.
         settings: How to learn.
         folder: Where checkpoints and the TensorBoard log go; None keeps nothing.
-        environment: Text to keep in checkpoints, such as the name of the environment.
+        environment: A recipe to keep in checkpoints, from which `hxw evaluate` makes the
+            environment, see `hxwrappers.envs.make_from_recipe`.
         also_save: Further things to keep in checkpoints, by name, such as a success table.
 
     Attributes:
@@ -88,7 +89,7 @@ class Impala:
         settings: ImpalaSettings | None = None,
         folder: str | os.PathLike[str] | None = None,
         *,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, Any] | None = None,
         also_save: Mapping[str, Stateful] | None = None,
     ) -> None:
         self.settings = settings = settings or ImpalaSettings()

@@ -10,11 +10,11 @@ except ModuleNotFoundError as error:
         '`pip install "hxwrappers[sb3]"`.'
     ) from error
 
+from hxwrappers.evaluation import evaluate
 from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog, ImitationLog
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
-from hxwrappers.sb3.evaluation import evaluate
 from hxwrappers.sb3.extractors import CompactCNN
 from hxwrappers.sb3.policy_file import load_policy, save_policy
 from hxwrappers.sb3.rnd_bonus import VecRNDBonus

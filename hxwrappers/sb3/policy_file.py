@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
@@ -19,8 +20,10 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import get_device
 from torch import nn
 
+from hxwrappers._ranges import require_range
 from hxwrappers.checkpoints import is_plain, load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers.evaluation import State
 from hxwrappers.sb3 import policies as dual
 from hxwrappers.sb3 import tempered
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
@@ -28,7 +31,7 @@ from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.extractors import CompactCNN
 from hxwrappers.sb3.space_data import read_space, space_data
 
-__all__ = ["ALGORITHMS", "Playable", "Plays", "build_policy", "load_policy", "save_policy"]
+__all__ = ["ALGORITHMS", "Playable", "build_policy", "load_policy", "save_policy"]
 
 KIND = "Policy"
 ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {
@@ -73,24 +76,6 @@ _FOR_LEARNING = {"optimizer_class", "optimizer_kwargs"}
 _WIDEST = 1 << 16  # so that a small file cannot ask for all the memory there is
 
 Observations = Any
-State = tuple[np.ndarray, ...] | None
-
-
-class Plays(Protocol):
-    """What `evaluate` evaluates: something that acts in an environment it can describe."""
-
-    @property
-    def environment(self) -> Mapping[str, Any]:
-        """The environment's recipe, see `hxwrappers.envs.make_from_recipe`."""
-
-    def predict(
-        self,
-        observations: Observations,
-        state: State = None,
-        episode_starts: np.ndarray | None = None,
-        deterministic: bool = False,
-    ) -> tuple[np.ndarray, State]:
-        """Choose an action for each observation, and go on from the recurrent state."""
 
 
 class Playable:
@@ -122,8 +107,7 @@ class Playable:
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        if not 0 < value < float("inf"):
-            raise InvalidArgumentError(f"temperature is {value}; it must be above 0.")
+        require_range("temperature", value, above=0)
         discrete = isinstance(self.policy.action_space, spaces.Discrete | spaces.MultiDiscrete)
         if value != 1.0 and not discrete:
             raise InvalidSpaceError(
@@ -153,6 +137,20 @@ class Playable:
             Actions, `(batch, ...)`, and the recurrent state to go on from, or None.
         """
         return self.policy.predict(observations, state, episode_starts, deterministic)
+
+    def require_fit(self, env: gym.Env[Any, Any]) -> None:
+        """Refuse an environment that is not one for this policy.
+
+        Raises:
+            InvalidSpaceError: Its spaces differ from the policy's.
+        """
+        wanted = _form(self.policy.observation_space), _form(self.policy.action_space)
+        if wanted != (_form(env.observation_space), _form(env.action_space)):
+            raise InvalidSpaceError(
+                f"The policy acts on {self.policy.observation_space} by "
+                f"{self.policy.action_space}, but its environment has {env.observation_space} and "
+                f"{env.action_space}."
+            )
 
     def _temper(self, _: nn.Module, __: object, logits: torch.Tensor) -> torch.Tensor:
         return logits / self._temperature
@@ -309,3 +307,12 @@ def _check_sizes(value: Any) -> None:
     if isinstance(value, dict | list | tuple):
         for item in value.values() if isinstance(value, dict) else value:
             _check_sizes(item)
+
+
+def _form(space: Any) -> Any:
+    """What must agree between two spaces; channels may be first or last, bounds may differ."""
+    if isinstance(space, spaces.Dict):
+        return {key: _form(part) for key, part in space.spaces.items()}
+    if isinstance(space, spaces.Box):
+        return "Box", sorted(space.shape) if len(space.shape) == 3 else space.shape, space.dtype
+    return str(space)

@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.vector._entries import with_entries
 from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
 from hxwrappers.vector._reached import reached_observations
+from hxwrappers.vector._wrapper import AnyVectorWrapper
 from hxwrappers.wrappers._bonus import model_seed
 from hxwrappers.wrappers._holds_model import HoldsModel
 
 __all__ = ["NoveltyBonus"]
 
 
-class NoveltyBonus(HoldsModel, VectorWrapper[Any, Any, Any, Any, Any]):
+class NoveltyBonus(HoldsModel, AnyVectorWrapper):
     """Adds a novelty bonus to the rewards of a vector environment; see `RNDBonus`."""
 
     def __init__(

@@ -7,13 +7,14 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from typing_extensions import Unpack
 
 from hxwrappers.errors import AutoresetError, CheckpointError
 from hxwrappers.vector._entries import with_entries
 from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches, reset_lanes
+from hxwrappers.vector._wrapper import AnyVectorWrapper
 from hxwrappers.wrappers._imitation import (
     Demonstration,
     Imitates,
@@ -24,7 +25,7 @@ from hxwrappers.wrappers._imitation import (
 __all__ = ["YouTubeImitationReward"]
 
 
-class YouTubeImitationReward(Imitates, VectorWrapper[Any, Any, Any, Any, Any]):
+class YouTubeImitationReward(Imitates, AnyVectorWrapper):
     """`hxwrappers.YouTubeImitationReward` for a vector environment: one forward pass for all.
 
     Equal to single wrappers in all three autoreset modes: the dummy step of NEXT_STEP earns

@@ -10,12 +10,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import signal
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
+from gymnasium.vector import VectorEnv
 
 from hxwrappers.envs import make_vector
 from hxwrappers.impala import Impala, ImpalaSettings
@@ -23,12 +27,35 @@ from hxwrappers.impala import Impala, ImpalaSettings
 WARM_UP = 5.0
 
 
+@dataclass(frozen=True)
+class Speed:
+    """How fast a run was.
+
+    Attributes:
+        steps: Agent steps a second.
+        per_cpu: Agent steps a second of processor time, of all processes together.
+        cores: Processor time a second.
+        note: What else there is to say.
+    """
+
+    steps: float
+    per_cpu: float
+    cores: float
+    note: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.steps:8.0f} steps/s {self.per_cpu:8.0f} steps/cpu-s "
+            f"{self.cores:5.2f} cores {self.note}"
+        )
+
+
 class Clock:
     """Reads steps, time and processor time, and ends the run."""
 
     def __init__(self, run: Impala, seconds: float) -> None:
         self.run, self.seconds = run, seconds
-        self.result = ""
+        self.result = Speed(0, 0, 0)
 
     def watch(self) -> None:
         while not self.run.updates:
@@ -40,12 +67,14 @@ class Clock:
             after - first for after, first in zip(self.read(), before, strict=True)
         )
         row = self.run.log.rows[-1]
-        self.result = (
-            f"{steps / seconds:8.0f} steps/s {steps / (learner + actors):8.0f} steps/cpu-s "
-            f"{(learner + actors) / seconds:5.2f} cores (learner {learner / seconds:.2f}) "
-            f"lag {row['actors/policy_lag']:.1f} waits {row['time/learner_waits']:.2f}"
+        self.result = Speed(
+            steps / seconds,
+            steps / (learner + actors),
+            (learner + actors) / seconds,
+            f"(learner {learner / seconds:.2f}) lag {row['actors/policy_lag']:.1f} "
+            f"waits {row['time/learner_waits']:.2f}",
         )
-        os.kill(os.getpid(), 2)
+        os.kill(os.getpid(), signal.SIGINT)
 
     def read(self) -> tuple[float, float, float, float]:
         actors = sum(processor_time(process) for process in self.run.process_ids)
@@ -57,8 +86,8 @@ def processor_time(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(env: str, settings: ImpalaSettings, seconds: float) -> str:
-    run = Impala(partial(make_vector, env, settings.envs_per_actor), settings)
+def measure(make_env: Callable[[], VectorEnv], settings: ImpalaSettings, seconds: float) -> Speed:
+    run = Impala(make_env, settings)
     clock = Clock(run, seconds)
     threading.Thread(target=clock.watch, daemon=True).start()
     run.train(10**9, progress=False)
@@ -89,7 +118,8 @@ def main() -> None:
     for lstm in options.lstm:
         for precision in options.precision:
             chosen = dataclasses.replace(settings, lstm=lstm, precision=precision)
-            result = measure(options.env, chosen, options.seconds)
+            make_env = partial(make_vector, options.env, chosen.envs_per_actor)
+            result = measure(make_env, chosen, options.seconds)
             print(f"lstm {lstm:3} {precision:8} {result}", flush=True)
 
 

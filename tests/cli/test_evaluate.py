@@ -74,6 +74,50 @@ def corridor_model():
     return PPO("MlpPolicy", Painted(), device="cpu", seed=0)
 
 
+def test_impala(capsys, tmp_path):
+    av = pytest.importorskip("av")
+    folder, video = tmp_path / "run", tmp_path / "best.mp4"
+    small = ("--num-actors=1", "--envs-per-actor=2", "--batch-size=2", "--unroll-length=5")
+    own = "tests.envs_for_tests:Painted"
+    words = ("train", "impala", own, *small, "--lstm=4", "--features=8", "--episodes=0")
+    assert run(capsys, *words, "--total-timesteps=20", "--folder", folder)[0] == 0
+    words = ("evaluate", folder, *QUICK, "--num-envs", 3, "--video", video)
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (1, "")
+    assert f"Name it yourself: --env {own}" in err
+    code, out, _ = run(capsys, *words, "--env", own)
+    assert code == 0
+    assert out.splitlines()[0] == f"{folder}: IMPALA on {own}, sampled actions"
+    with av.open(str(video)) as container:
+        assert container.streams.video[0].frames > 1
+    (checkpoint,) = folder.glob("*.pt")
+    words = ("evaluate", checkpoint, *QUICK, "--json", "--starts", "sticky", "--temperature", 0.5)
+    words += ("--env", own)
+    first, again = (json.loads(run(capsys, *words)[1])["starts"] for _ in range(2))
+    assert first == again
+    assert json.loads(run(capsys, *words)[1])["environment"]["function"] == own
+    other = ("--env", "tests.toys:make_echo", "--starts", "plain")
+    code, _, err = run(capsys, "evaluate", folder, *QUICK, *other)
+    assert code == 1
+    assert "The policy was made for" in err
+    code, _, err = run(capsys, "evaluate", folder, *QUICK[:-1], "cuda")
+    assert code == 1
+    assert "play on the CPU" in err
+
+
+def test_impala_on_a_registered_environment(capsys, tmp_path):
+    small = ("--num-actors=1", "--envs-per-actor=2", "--batch-size=2", "--unroll-length=5")
+    words = ("train", "impala", "CliffWalking-v1", *small, "--features=8", "--episodes=0")
+    code, _, err = run(capsys, *words, "--total-timesteps=20", "--folder", tmp_path / "none")
+    assert code == 1
+    assert "FlattenObservation" in err
+    words = ("train", "impala", "CartPole-v1", *small, "--features=8", "--episodes=0")
+    assert run(capsys, *words, "--total-timesteps=20", "--folder", tmp_path)[0] == 0
+    code, out, _ = run(capsys, "evaluate", tmp_path, *QUICK, "--starts", "plain")
+    assert code == 0
+    assert out.splitlines()[0] == f"{tmp_path}: IMPALA on CartPole-v1, sampled actions"
+
+
 def test_zip(capsys, tmp_path):
     path = tmp_path / "model.zip"
     cartpole().save(path)

@@ -22,7 +22,8 @@ def test_it_trains_resumes_and_plays(capsys, tmp_path):
     assert re.search(r"^100 steps and \d+ episodes in \d+ s, 10 updates", out)
     assert "plays 4 episodes: mean " in out
     policy = load_policy(tmp_path)
-    assert policy.environment == {"name": "tests.toys:make_echo", "arguments": '{"length": 6}'}
+    recipe = {"maker": "function", "function": "tests.toys:make_echo", "kwargs": {"length": 6}}
+    assert policy.environment == recipe
     assert main([*words, "--total-timesteps=120"]) == 1
     assert "holds a run already" in capsys.readouterr().err
     assert main([*words, "--total-timesteps=120", "--resume"]) == 0

@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import pytest
-import torch
 
 from hxwrappers.demos import (
     Demo,
@@ -20,10 +19,9 @@ from hxwrappers.demos import (
     SuccessTracker,
 )
 from hxwrappers.demos.stores import _HEADER_BYTES
-from hxwrappers.errors import CheckpointError, DemoError, TrackerError
+from hxwrappers.errors import DemoError, TrackerError
 from tests.demos.samples import lake_demo
-
-RULES = FrontierSettings(window=2, update_every=4, memory=50)
+from tests.demos.store_contract import CHECKS, RULES, train, with_frontier
 
 
 @pytest.fixture
@@ -31,30 +29,15 @@ def demo():
     return lake_demo()
 
 
-def train(tracker, episodes, seed=0, success=True):
-    generator = np.random.default_rng(seed)
-    for _ in range(episodes):
-        tracker.report(tracker.draw(generator), success=success)
-
-
+@pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("store", [LocalStore, FileStore])
-def test_it_moves_to_the_start_and_is_finished(demo, store):
-    tracker = SuccessTracker(demo, RULES, store())
-    assert tracker.frontiers.tolist() == [5]
-    assert not tracker.finished
-    assert np.isnan(tracker.success_rates).all()
-    train(tracker, 100)
-    assert tracker.frontiers.tolist() == [0]
-    assert tracker.covered == 1.0
-    assert tracker.finished
-    assert tracker.success_rates.tolist() == [1.0]
-    assert tracker.episodes == 100
-    assert tracker.rates()[0] == 1.0
+def test_every_store_keeps_the_contract(demo, store, check):
+    check(demo, store)
 
 
 def test_starts_are_spread_as_published(demo):
     tracker = SuccessTracker(demo, FrontierSettings(window=2, own_share=0.8), LocalStore())
-    tracker.load_state_dict(_with_frontier(tracker, 3))
+    tracker.load_state_dict(with_frontier(tracker, 3))
     generator = np.random.default_rng(0)
     steps = [tracker.draw(generator).step for _ in range(20_000)]
     shares = np.bincount(steps, minlength=6) / len(steps)
@@ -73,12 +56,6 @@ def test_of_several_demonstrations_the_slowest_is_drawn_most(demo):
     assert drawn.min() > 50
 
 
-def _with_frontier(tracker, step):
-    state = tracker.state_dict()
-    state["words"][0] = step
-    return state
-
-
 def test_a_path_goes_on_with_the_file_and_its_settings(demo, tmp_path):
     path = tmp_path / "deeper" / "tracker"
     train(SuccessTracker(demo, RULES, path), 20)
@@ -95,14 +72,6 @@ def test_another_demonstration_or_other_settings_are_refused(demo, tmp_path):
         SuccessTracker(demo.slice(stop=5), RULES, path)
     with pytest.raises(TrackerError, match="window=9"):
         SuccessTracker(demo, FrontierSettings(window=9), path)
-
-
-def test_unknown_starting_points_are_refused(demo):
-    tracker = SuccessTracker(demo, RULES, LocalStore())
-    for start in (StartingPoint(1, 0), StartingPoint(0, 6), StartingPoint(0, -1)):
-        with pytest.raises(TrackerError):
-            tracker.report(start, success=True)
-    assert tracker.episodes == 0
 
 
 def test_demonstrations_without_steps_are_refused(demo):
@@ -133,33 +102,6 @@ def test_damaged_files_are_refused(demo, tmp_path, kind):
     path.write_bytes(data)
     with pytest.raises(TrackerError, match="tracker"):
         SuccessTracker(demo, store=path)
-
-
-def test_save_and_load_go_on_bit_for_bit(demo, tmp_path):
-    straight = SuccessTracker(demo, RULES, LocalStore())
-    train(straight, 5, seed=1)
-    file = tmp_path / "state.pt"
-    torch.save(straight.state_dict(), file)
-    train(straight, 9, seed=2)
-    resumed = SuccessTracker(demo, RULES, FileStore())
-    resumed.load_state_dict(torch.load(file, weights_only=True))
-    train(resumed, 9, seed=2)
-    assert (resumed.state_dict()["words"] == straight.state_dict()["words"]).all()
-
-
-def test_wrong_states_are_refused(demo):
-    tracker = SuccessTracker(demo, RULES, LocalStore())
-    before = tracker.state_dict()["words"]
-    other = SuccessTracker(demo.slice(stop=5), RULES, LocalStore()).state_dict()
-    for state in (
-        {},
-        other,
-        {**tracker.state_dict(), "words": [2**70]},
-        _with_frontier(tracker, 99),
-    ):
-        with pytest.raises(CheckpointError):
-            tracker.load_state_dict(state)
-    assert (tracker.state_dict()["words"] == before).all()
 
 
 def test_a_temporary_file_goes_away_with_its_maker(demo):

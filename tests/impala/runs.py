@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 from gymnasium import spaces
-from gymnasium.vector import SyncVectorEnv, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
+from hxwrappers import DemoResetCurriculum
+from hxwrappers.demos import SuccessTracker
 from hxwrappers.impala import Impala, ImpalaSettings
 from hxwrappers.impala.files import checkpoints
+from tests.demos.samples import lake_env
 from tests.envs_for_tests import Corridor
 
 
@@ -19,7 +25,25 @@ def make_corridors() -> VectorEnv:
     return SyncVectorEnv([Corridor, Corridor])
 
 
+def make_in_processes() -> VectorEnv:
+    return AsyncVectorEnv([Corridor, Corridor])
+
+
+def make_lakes(tracker: SuccessTracker) -> VectorEnv:
+    """A curriculum on the frozen lake, of which one of sixteen cells is observed."""
+
+    def make() -> gym.Env[Any, Any]:
+        env = DemoResetCurriculum(lake_env(), tracker.demos, tracker)
+        return gym.wrappers.FlattenObservation(env)
+
+    return SyncVectorEnv([make, make])
+
+
 def in_an_actor() -> bool:
+    """Whether this is a process of an actor, be it one of this library or one of Ray."""
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        worker = sys.modules["ray"].get_runtime_context().get_actor_id()
+        return worker is not None
     return multiprocessing.current_process().name.startswith("actor")
 
 
@@ -28,6 +52,13 @@ def make_wider_in_actors() -> VectorEnv:
     if in_an_actor():
         env.single_action_space = spaces.Discrete(7)
     return env
+
+
+def make_taller_in_actors() -> VectorEnv:
+    if not in_an_actor():
+        return make_corridors()
+    stacked = [gym.wrappers.FrameStackObservation(Corridor(), 2) for _ in range(2)]
+    return SyncVectorEnv([partial(gym.wrappers.FlattenObservation, env) for env in stacked])
 
 
 def fail_in_actors() -> VectorEnv:

@@ -10,6 +10,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from hxwrappers.impala import Impala, ImpalaSettings
+
 
 class Catch(gym.Env[np.ndarray, int]):
     """A ball falls down a board; a paddle in the last row catches it (reward 1) or not (-1)."""
@@ -75,5 +77,28 @@ MAKERS = {
 }
 
 
+LEARNED: dict[str, tuple[int, dict[str, Any]]] = {
+    "cartpole": (150_000, {}),
+    "catch": (100_000, {"learning_rate": 1e-3}),
+    "recall": (20_000, {"lstm": 32, "features": 32}),
+}
+"""Steps in which each task is learned, and settings for it."""
+
+
 def make_tasks(name: str, num_envs: int) -> VectorEnv:
     return SyncVectorEnv([MAKERS[name]] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def score(task: str, steps: int, seed: int = 0, **options: Any) -> float:
+    """Train by IMPALA, and return the mean score of 200 episodes afterwards."""
+    defaults: dict[str, Any] = {
+        "num_actors": 1,
+        "batch_size": 8,
+        "optimizer": "adam",
+        "learning_rate": 3e-3,
+        "learner_threads": 1,
+    }
+    settings = ImpalaSettings(**(defaults | options), seed=seed)
+    run = Impala(partial(make_tasks, task, settings.envs_per_actor), settings)
+    run.train(steps, progress=False)
+    return float(np.mean([episode.score for episode in run.play(200, seed=1000)]))

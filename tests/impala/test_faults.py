@@ -1,5 +1,6 @@
 """Whatever dies: training goes on or ends with the cause, and nothing is left behind."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -23,10 +24,10 @@ ENDLESS = 10**9
 PATIENCE = 250.0
 
 
-def wait_for(what, condition) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_for(what, condition, patience=PATIENCE) -> None:
+    deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        assert time.monotonic() < deadline, f"waited {patience} s for {what}"
         time.sleep(0.05)
 
 
@@ -100,6 +101,7 @@ def test_a_killed_actor_is_replaced_and_everything_ends_clean(tmp_path):
     [
         (runs.fail_in_actors, ActorError, ["at its start", "in fail_in_actors", "on strike"]),
         (runs.make_wider_in_actors, InvalidSpaceError, ["num_actions is 7, but must be 3"]),
+        (runs.make_taller_in_actors, InvalidSpaceError, ["layout is", "shape=(4,)", "(2,)"]),
         (runs.crash_in_actors, ActorError, ["2 times in a row", "the thirtieth step"]),
     ],
 )
@@ -110,6 +112,42 @@ def test_an_actor_that_fails_shows_why(make_env, error, messages):
         run.train(ENDLESS, progress=False)
     for message in messages:
         assert message in str(caught.value)
+
+
+def descendants(process_id: int) -> set[int]:
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found, new = set(), {process_id}
+    while new:
+        found |= new
+        new = {child for child, parent in parents.items() if parent in new} - found
+    return found - {process_id}
+
+
+def test_environments_in_processes_of_their_own_end_with_their_actor():
+    run = Impala(runs.make_in_processes, runs.settings())
+    children = []
+
+    def kill() -> None:
+        try:
+            wait_for("training", lambda: run.updates > 3)
+            children.append(descendants(run.process_ids[0]))
+            os.kill(run.process_ids[0], signal.SIGKILL)
+            before = run.updates
+            wait_for("training to go on", lambda: run.updates > before + 3)
+            wait_for("their end", lambda: all(is_gone(child) for child in children[0]))
+            children.append(descendants(run.process_ids[0]))
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    killer = in_background(kill)
+    log = run.train(ENDLESS, progress=False)
+    killer.join(PATIENCE)
+    assert log.rows[-1]["actors/restarts"] == 1
+    assert [len(ids) >= 2 for ids in children] == [True, True]
+    wait_for("everybody's end", lambda: all(is_gone(child) for child in children[1]))
 
 
 def test_a_silent_actor_is_killed_and_reported():

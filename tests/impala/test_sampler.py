@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from hxwrappers.errors import InvalidSpaceError
+from hxwrappers.impala.actor import Failure, Ready
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.playing import play
@@ -245,6 +246,8 @@ def test_an_actor_on_another_machine_plays_one_unroll_a_call():
     net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
     weights = flat_weights(net).numpy()
     actor = _RemoteActor(partial(make, AutoresetMode.NEXT_STEP), spec, settings, "float32", 5)
+    assert isinstance(actor.play(weights, 3), Failure)  # it is not prepared
+    assert isinstance(actor.prepare(), Ready)
     (first, report), (second, _) = actor.play(weights, 3), actor.play(weights, 4)
     assert report.version == 3
     before, after = Unroll.of(first), Unroll.of(second)

@@ -13,7 +13,7 @@ from hxwrappers.errors import (
     InvalidArgumentError,
     InvalidSpaceError,
 )
-from hxwrappers.sb3.evaluation import Episode, episode_frames, evaluate
+from hxwrappers.evaluation import Episode, episode_frames, evaluate
 from hxwrappers.sb3.policy_file import Playable, load_policy, save_policy
 from tests.sb3.samples import CARTPOLE, PAINTED, cartpole
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -22,14 +22,36 @@ from hxwrappers.envs.recipes import (
     is_deterministic,
     make_from_recipe,
 )
-from hxwrappers.errors import EvaluationError, InvalidSpaceError
-from hxwrappers.sb3.policy_file import Plays
+from hxwrappers.errors import EvaluationError
 from hxwrappers.statistics import Summary, summarize
 
-__all__ = ["Episode", "Evaluation", "episode_frames", "evaluate"]
+__all__ = ["Episode", "Evaluation", "Plays", "State", "episode_frames", "evaluate"]
 
 MAX_STEPS = 27_000  # half an hour of Atari at four frames a step
 _SEEDS = 2**31 - 1  # what emulators take
+
+State = tuple[np.ndarray, ...] | None
+"""What a policy remembers, each array with the batch on its second axis."""
+
+
+class Plays(Protocol):
+    """What `evaluate` evaluates: something that acts in an environment it can describe.
+
+    Where it also has a method `require_fit(env)`, that is called with an environment beforehand.
+    """
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """The environment's recipe, see `hxwrappers.envs.make_from_recipe`."""
+
+    def predict(
+        self,
+        observations: Any,
+        state: State = None,
+        episode_starts: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, State]:
+        """Choose an action for each observation, and go on from the recurrent state."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +166,9 @@ def evaluate(
             ]
             for env in envs:
                 stack.callback(env.close)
-            _require_fit(playable, envs[0])
+            require_fit = getattr(playable, "require_fit", None)
+            if require_fit is not None:
+                require_fit(envs[0])
             stack.enter_context(torch.random.fork_rng())
             torch.manual_seed(seeds[0])
             players = [_Player(env, start) for env in envs]
@@ -285,25 +309,3 @@ def _picture(env: gym.Env[Any, Any]) -> npt.NDArray[np.uint8]:
     if not isinstance(frame, np.ndarray) or frame.ndim != 3:
         raise EvaluationError(f"{env.unwrapped} draws no pictures that a video could show.")
     return frame.astype(np.uint8, copy=False)
-
-
-def _require_fit(playable: Plays, env: gym.Env[Any, Any]) -> None:
-    policy = getattr(playable, "policy", None)
-    if policy is None:
-        return
-    wanted = _form(policy.observation_space), _form(policy.action_space)
-    found = _form(env.observation_space), _form(env.action_space)
-    if wanted != found:
-        raise InvalidSpaceError(
-            f"The policy acts on {policy.observation_space} by {policy.action_space}, but its "
-            f"environment has {env.observation_space} and {env.action_space}."
-        )
-
-
-def _form(space: Any) -> Any:
-    """What must agree between two spaces; channels may be first or last, bounds may differ."""
-    if isinstance(space, spaces.Dict):
-        return {key: _form(part) for key, part in space.spaces.items()}
-    if isinstance(space, spaces.Box):
-        return "Box", sorted(space.shape) if len(space.shape) == 3 else space.shape, space.dtype
-    return str(space)

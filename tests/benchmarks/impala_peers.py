@@ -1,0 +1,264 @@
+"""IMPALA beside TorchBeast's monobeast, and beside the environments alone, in turns.
+
+`git clone https://github.com/facebookresearch/torchbeast`, then
+`python -m tests.benchmarks.impala_peers --torchbeast PATH [--rounds 3] [--seconds 20]`
+
+All play Montezuma's Revenge with as many actor processes, unrolls of 20 steps and batches of 32;
+monobeast in float32, one environment a process, as it cannot do otherwise. Its source is used as it
+is: replaced at run time are the environment, by this library's with the interface of that time, and
+the writer of its log, which reads its steps. Without `--torchbeast` the rest is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import types
+from collections.abc import Sequence
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from hxwrappers.envs import make_atari
+from hxwrappers.impala import ImpalaSettings
+from tests.benchmarks.impala_speed import WARM_UP, Speed, measure, processor_time
+
+GAME = "montezuma_revenge"
+ENVS_PER_ACTOR, UNROLL, BATCH = 8, 20, 32
+THEIR_WIDTH = 512 + 18 + 1  # of monobeast's LSTM: features, last action, last reward
+ROWS = {
+    "monobeast": {},
+    "vector float32": {"backend": "ale", "precision": "float32"},
+    "vector": {"backend": "ale", "precision": "auto"},
+    "single float32": {"backend": "sync", "precision": "float32"},
+    "single": {"backend": "sync", "precision": "auto"},
+}
+RAW = {"raw vector": "ale", "raw single": "sync"}
+
+
+class OldInterface:
+    """An environment as the gym of 2019 had them."""
+
+    def __init__(self) -> None:
+        self._env: gym.Env[Any, Any] = make_atari(GAME, preset="impala")
+        self._seed: int | None = None
+        self.observation_space = self._env.observation_space
+        self.action_space = types.SimpleNamespace(n=int(self._env.action_space.n))
+
+    def seed(self, seed: int) -> None:
+        self._seed = seed % 2**31
+
+    def reset(self) -> np.ndarray:
+        seed, self._seed = self._seed, None
+        return self._env.reset(seed=seed)[0]
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self._env.step(action)
+        return observation, float(reward), terminated or truncated, info
+
+
+def processes_of(group: int) -> list[int]:
+    """The ids of the processes of a group."""
+    stats = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            stats[int(path.parent.name)] = path.read_text().rpartition(")")[2].split()
+    return [process for process, fields in stats.items() if int(fields[2]) == group]
+
+
+def report(speed: Speed) -> None:
+    print(json.dumps(dataclasses.asdict(speed)), flush=True)
+
+
+def play_monobeast(path: str, actors: int, lstm: bool, seconds: float) -> None:
+    """Run monobeast, and tell its speed once it is known; the parent ends it."""
+    sys.path.insert(0, path)
+    sys.modules["torchbeast.atari_wrappers"] = types.ModuleType("torchbeast.atari_wrappers")
+    sys.modules["git"] = types.ModuleType("git")
+    from torchbeast import monobeast  # noqa: PLC0415 - only where there is one
+    from torchbeast.core import file_writer  # noqa: PLC0415
+
+    began: list[tuple[float, ...]] = []
+
+    def read(step: int) -> tuple[float, ...]:
+        processes = processes_of(os.getpgid(0))
+        return step, time.perf_counter(), sum(map(processor_time, processes))
+
+    class Steps:
+        """In the place of the log's writer."""
+
+        def __init__(self, **_: Any) -> None:
+            self.first = 0.0
+
+        def log(self, row: dict[str, Any]) -> None:
+            now = time.perf_counter()
+            self.first = self.first or now
+            if not began and now - self.first > WARM_UP:
+                began.append(read(row["step"]))
+            if began and now - began[0][1] > seconds:
+                pairs = zip(read(row["step"]), began[0], strict=True)
+                steps, wall, cpu = (after - before for after, before in pairs)
+                report(Speed(steps / wall, steps / cpu, cpu / wall))
+                began[0] = (0, float("inf"), 0)
+
+        def close(self) -> None:
+            pass
+
+    file_writer.FileWriter = Steps
+    monobeast.create_env = lambda _: OldInterface()
+    words = ["--disable_cuda", "--disable_checkpoint", f"--num_actors={actors}"]
+    words += [f"--unroll_length={UNROLL}", f"--batch_size={BATCH}", "--total_steps=1000000000"]
+    monobeast.main(monobeast.parser.parse_args([*words, "--use_lstm"] if lstm else words))
+
+
+def play_raw(backend: str, actors: int, seconds: float) -> None:
+    """Random actions and nothing else, in as many processes."""
+    context = get_context("spawn")
+    counts = context.Array("d", actors)
+    ends = context.Value("d", 0.0)
+    processes = [
+        context.Process(target=_step, args=(backend, number, counts, ends))
+        for number in range(actors)
+    ]
+    for process in processes:
+        process.start()
+    while min(counts) == 0:
+        time.sleep(0.1)
+
+    def read() -> tuple[float, ...]:
+        cpu = sum(processor_time(process.pid or 0) for process in processes)
+        return sum(counts), time.perf_counter(), cpu
+
+    before = read()
+    time.sleep(seconds)
+    steps, wall, cpu = (after - first for after, first in zip(read(), before, strict=True))
+    ends.value = 1.0
+    for process in processes:
+        process.join()
+    report(Speed(steps / wall, steps / cpu, cpu / wall))
+
+
+def _step(backend: str, number: int, counts: Any, ends: Any) -> None:
+    env = make_atari(GAME, preset="impala", num_envs=ENVS_PER_ACTOR, backend=backend)
+    generator = np.random.default_rng(number)
+    env.reset(seed=number)
+    while not ends.value:
+        env.step(generator.integers(18, size=ENVS_PER_ACTOR))
+        counts[number] += ENVS_PER_ACTOR
+    env.close()
+
+
+def play_ours(row: dict[str, str], actors: int, lstm: int, seconds: float) -> None:
+    make_env = partial(
+        make_atari, GAME, preset="impala", num_envs=ENVS_PER_ACTOR, backend=row["backend"]
+    )
+    settings = ImpalaSettings(
+        num_actors=actors,
+        envs_per_actor=ENVS_PER_ACTOR,
+        unroll_length=UNROLL,
+        batch_size=BATCH,
+        lstm=lstm,
+        precision=row["precision"],  # type: ignore[arg-type]
+        learner_threads=1,
+        log_every=1.0,
+    )
+    report(measure(make_env, settings, seconds))
+
+
+def in_turn(words: Sequence[str], cores: int, seconds: float) -> Speed:
+    """Run one of them in a session of its own on so many cores, and end it."""
+    command = [sys.executable, "-m", __spec__.name, "--child", *words]
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(
+            ["taskset", "-c", ",".join(map(str, allowed)), *command],
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert process.stdout is not None
+        patience = threading.Timer(seconds * 10 + 300, os.killpg, (process.pid, signal.SIGKILL))
+        patience.start()
+        try:
+            line = next((line for line in process.stdout if line.startswith('{"steps"')), None)
+        finally:
+            patience.cancel()
+            for one in processes_of(process.pid):
+                os.kill(one, signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+        if line is None:
+            complaints.seek(0)
+            raise SystemExit(f"{words} told nothing:\n{complaints.read()[-3000:]}")
+    return Speed(**json.loads(line))
+
+
+def child(options: argparse.Namespace) -> None:
+    name, actors, lstm = options.child[0], int(options.child[1]), int(options.child[2])
+    if name == "monobeast":
+        play_monobeast(options.torchbeast, actors, bool(lstm), options.seconds)
+    elif name in RAW:
+        play_raw(RAW[name], actors, options.seconds)
+    else:
+        play_ours(ROWS[name], actors, lstm, options.seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--torchbeast", default="")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--actors", type=int, default=2)
+    parser.add_argument("--cores", type=int, nargs="*", default=[os.cpu_count() or 1])
+    parser.add_argument("--lstm", type=int, nargs="*", default=[0, 256, THEIR_WIDTH])
+    parser.add_argument("--rows", nargs="*", default=[*ROWS, *RAW], choices=[*ROWS, *RAW])
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(options)
+        return
+    rows = [row for row in options.rows if row != "monobeast" or options.torchbeast]
+    print(f"{GAME}, load {os.getloadavg()[0]:.1f}, {vars(options)}")
+    common = [f"--torchbeast={options.torchbeast}", f"--seconds={options.seconds}"]
+    found: dict[tuple[int, int, str], list[Speed]] = {}
+    for _ in range(options.rounds):
+        for cores in options.cores:
+            for lstm in options.lstm:
+                for row in rows:
+                    if row in RAW and lstm != options.lstm[0]:
+                        continue
+                    words = [row, str(options.actors), str(lstm), *common]
+                    speed = in_turn(words, cores, options.seconds)
+                    found.setdefault((cores, lstm, row), []).append(speed)
+                    print(f"{cores} cores lstm {lstm:3} {row:15} {speed}", flush=True)
+    print("medians, and ratios to monobeast: of steps a second, of steps a cpu-second")
+    for (cores, lstm, row), speeds in found.items():
+        wall = median(speed.steps for speed in speeds)
+        per_cpu = median(speed.per_cpu for speed in speeds)
+        line = f"{cores} cores lstm {lstm:3} {row:15} {wall:8.0f} {per_cpu:8.0f}"
+        peer = found.get((cores, lstm, "monobeast"))
+        if peer and row not in RAW:
+            one = wall / median(speed.steps for speed in peer)
+            other = per_cpu / median(speed.per_cpu for speed in peer)
+            line += f"  {one:5.2f} x {other:5.2f} x"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
