@@ -290,7 +290,7 @@ def main() -> None:
         RULES[options.preset],
     )
     folder = options.folder / "impala"
-    run = Impala(make, settings, folder, environment={"name": GAME, "arguments": "{}"})
+    run = Impala(make, settings, folder)
     if saved_runs(folder):
         print(f"\nresuming at step {run.resume():,}")
     log = run.train(options.total_timesteps)
