@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["environment_arguments"]
+__all__ = ["Flag", "Json", "environment_arguments"]
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""An option that is there or not."""
+Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
+"""The option --json."""
 
 
 def environment_arguments(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
+from hxwrappers.cli.arguments import Json
 from hxwrappers.cli.demo_record import record
 from hxwrappers.cli.demo_search import search
 from hxwrappers.cli.plot import text_plot
+from hxwrappers.cli.progress import progress_bar
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.errors import DemoFileError, InvalidArgumentError
 
 __all__ = ["COMMANDS"]
 
-_Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 _File = Annotated[Path, tyro.conf.Positional]
 
 
-def info(file: _File, /, *, as_json: _Json = False, width: int = 60, height: int = 8) -> None:
+def info(file: _File, /, *, as_json: Json = False, width: int = 60, height: int = 8) -> None:
     """Say what a demonstration is, with a plot of the return over its steps.
 
     Args:
@@ -46,7 +46,7 @@ def info(file: _File, /, *, as_json: _Json = False, width: int = 60, height: int
     print(text_plot(demo.returns(), width=width, height=height))
 
 
-def verify(file: _File, /, *, as_json: _Json = False) -> int:
+def verify(file: _File, /, *, as_json: Json = False) -> int:
     """Replay a demonstration from every snapshot and compare; exit code 1 where it differs.
 
     Args:
@@ -55,7 +55,8 @@ def verify(file: _File, /, *, as_json: _Json = False) -> int:
     """
     demo = Demo.load(file)
     env = make_environment(demo)
-    found = demo.verify(env)
+    with progress_bar("step", len(demo)) as progress:
+        found = demo.player(env).verify(progress)
     env.close()
     if as_json:
         difference = found.first_difference
@@ -85,6 +86,7 @@ def import_(
     *,
     game: str | None = None,
     snapshot_every: int = 50,
+    as_json: Json = False,
 ) -> None:
     """Make demonstrations of a file of another kind; each is replayed to check it.
 
@@ -94,26 +96,19 @@ def import_(
         out: The demonstration to write; for a journal or a dataset a folder.
         game: The ALE's name of the game, where a *.demo file does not tell it.
         snapshot_every: Steps between two snapshots.
+        as_json: Print a JSON document for each instead.
     """
     if source.endswith(".demo"):
         from hxwrappers.demos.openai import import_openai_demo  # noqa: PLC0415 - needs ale-py
 
-        with tqdm(unit="step", disable=None, leave=False) as bar:
-
-            def show(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with progress_bar("step") as progress:
             demo = import_openai_demo(
-                source, game=game, snapshot_every=snapshot_every, progress=show
+                source, game=game, snapshot_every=snapshot_every, progress=progress
             )
-        demo.save(out)
-        print(f"{out}: {len(demo)} steps, score {demo.score:g}")
+        _save(demo, out, as_json)
         return
     for index, demo in enumerate(_demos_of(source, snapshot_every)):
-        path = out / f"{index:06d}.npz"
-        demo.save(path)
-        print(f"{path}: {len(demo)} steps, score {demo.score:g}")
+        _save(demo, out / f"{index:06d}.npz", as_json)
 
 
 def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, dataset: str) -> None:
@@ -157,7 +152,8 @@ def render(
 
     demo = Demo.load(file)
     env = make_environment(demo, render_mode="rgb_array")
-    with tqdm(unit="frame", disable=None, leave=False) as bar:
+    shown = len(range(start, len(demo) if stop is None else stop, max(every, 1)))
+    with progress_bar("frame", shown) as progress:
         count = render_demo(
             demo,
             env,
@@ -166,33 +162,10 @@ def render(
             stop=stop,
             every=every,
             fps=fps,
-            progress=lambda done: bar.update(done - bar.n),
+            progress=progress,
         )
     env.close()
     print(f"{video}: {count} frames")
-
-
-def plot(file: _File, picture: Annotated[Path, tyro.conf.Positional], /) -> None:
-    """Draw a demonstration's return over its steps and where it went.
-
-    For Montezuma's Revenge the way is drawn on a map of the rooms; for other games there are the
-    pictures at rewards.
-
-    Args:
-        file: The demonstration.
-        picture: The picture to write, for example route.png.
-    """
-    from hxwrappers.demo_plots import plot_demo  # noqa: PLC0415 - needs matplotlib
-    from hxwrappers.demos.route import follow  # noqa: PLC0415
-
-    demo = Demo.load(file)
-    env = make_environment(demo, render_mode="rgb_array")
-    with tqdm(unit="step", total=len(demo), disable=None, leave=False) as bar:
-        route = follow(demo, env, progress=lambda done: bar.update(done - bar.n))
-    env.close()
-    title = f"{demo.metadata.env['id']}: {len(demo):,} steps, score {demo.score:g}"
-    plot_demo(demo, route, picture, title)
-    print(f"{picture}: {title}")
 
 
 def slice_(
@@ -203,6 +176,7 @@ def slice_(
     stop: int | None = None,
     stop_at_return: float | None = None,
     stop_at_reward: int | None = None,
+    as_json: Json = False,
 ) -> None:
     """Keep the beginning of a demonstration.
 
@@ -212,12 +186,20 @@ def slice_(
         stop: The step to stop at.
         stop_at_return: Stop where the return so far first reaches this.
         stop_at_reward: Stop right after this positive reward, 1 for the first.
+        as_json: Print one JSON document instead.
     """
     demo = Demo.load(file).slice(
         stop=stop, stop_at_return=stop_at_return, stop_at_reward=stop_at_reward
     )
-    demo.save(out)
-    print(f"{out}: {len(demo)} steps, score {demo.score:g}")
+    _save(demo, out, as_json)
+
+
+def _save(demo: Demo, path: Path, as_json: bool) -> None:
+    demo.save(path)
+    if as_json:
+        print(json.dumps({"file": str(path), "steps": len(demo), "score": demo.score}))
+    else:
+        print(f"{path}: {len(demo)} steps, score {demo.score:g}")
 
 
 def _demos_of(source: str, snapshot_every: int) -> list[Demo]:
@@ -267,7 +249,6 @@ COMMANDS = {
     "export": export,
     "render": render,
     "slice": slice_,
-    "plot": plot,
     "search": search,
     "record": record,
 }

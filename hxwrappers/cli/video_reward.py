@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
+from hxwrappers.cli.arguments import Json
 from hxwrappers.cli.plot import text_plot
-from hxwrappers.cli.video_clips import frame_bar, load_demo
+from hxwrappers.cli.progress import progress_bar
+from hxwrappers.cli.video_clips import load_demo
 from hxwrappers.demos import make_environment, shipped_names
 from hxwrappers.demos.film import film_demo, film_rates
 from hxwrappers.video.clip import Clip
@@ -38,7 +40,7 @@ def reward(
     start: float = 0.0,
     end: float | None = None,
     save: Path | None = None,
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    as_json: Json = False,
 ) -> None:
     """Say which checkpoints of a demonstration video a run would be rewarded for, and when.
 
@@ -62,7 +64,7 @@ def reward(
     if save is not None:
         track.save(save)
     frames = _frames_of(run, track.frames_per_second, network.frame_size, start, end)
-    with frame_bar() as progress:
+    with progress_bar("frame") as progress:
         found = replay_reward(
             frames, track, network, threshold=threshold, tolerance=tolerance, progress=progress
         )
