@@ -5,7 +5,10 @@ For bash: hxw completion bash > ~/.local/share/bash-completion/completions/hxw
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Mapping
+from contextlib import redirect_stdout, suppress
 from dataclasses import make_dataclass
 from typing import Annotated, Any, Literal, Union
 
@@ -14,6 +17,8 @@ import tyro
 from hxwrappers.cli.app import GROUPS
 
 __all__ = ["COMMANDS"]
+
+_SPEC, _NEWLINE = "COMPLETION_SPEC = ", re.compile(r"(?<!\\)\\n")
 
 
 def completion(shell: Annotated[Literal["bash", "zsh", "fish"], tyro.conf.Positional], /) -> None:
@@ -27,12 +32,17 @@ def completion(shell: Annotated[Literal["bash", "zsh", "fish"], tyro.conf.Positi
         name: commands if callable(commands) else _group(name, commands)
         for name, commands in ((name, group.load()) for name, group in GROUPS.items())
     }
-    tyro.cli(
-        _one_of(tree),
-        prog="hxw",
-        args=["--tyro-print-completion", shell],
-        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
-    )
+    script = io.StringIO()
+    with redirect_stdout(script), suppress(SystemExit):
+        tyro.cli(
+            _one_of(tree),
+            prog="hxw",
+            args=["--tyro-print-completion", shell],
+            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
+        )
+    # The scripts take the second line of an explanation for one more thing to complete.
+    lines = script.getvalue().splitlines()
+    print("\n".join(_NEWLINE.sub(" ", line) if _SPEC in line else line for line in lines))
 
 
 def _group(name: str, commands: Mapping[str, Any]) -> type:

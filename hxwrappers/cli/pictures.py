@@ -127,7 +127,7 @@ def _novelty_state(path: Path) -> dict[str, Any]:
     if path.is_dir():
         run = load_checkpoint(path / _CHECKPOINT, "TrainingRun")
         wrappers = run.get("model", {}).get("wrappers", [])
-        states = [one["model"] for one in wrappers if "signature" in one.get("model", {})]
+        states = [one["state"]["model"] for one in wrappers if "model" in one["state"]]
         if not states:
             raise CheckpointError(f"The run in {path} has no novelty bonus.")
         return dict(states[-1])
