@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from hxwrappers.cli.arguments import Json
 from hxwrappers.cli.demo_record import record
 from hxwrappers.cli.demo_search import search
 from hxwrappers.cli.plot import text_plot
-from hxwrappers.cli.progress import progress_bar
+from hxwrappers.cli.progress import Progress, progress_bar
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.errors import DemoFileError, InvalidArgumentError
@@ -123,7 +124,8 @@ def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, datas
     if not files:
         raise InvalidArgumentError("Give at least one demonstration to export.")
     env = make_environment(Demo.load(files[0]))
-    written = demos_to_minari((Demo.load(file) for file in files), dataset, env)
+    with progress_bar("demo", len(files)) as progress:
+        written = demos_to_minari(_loaded(files, progress), dataset, env)
     env.close()
     print(f"{dataset}: {written.total_episodes} episodes, {written.total_steps} steps")
 
@@ -202,6 +204,12 @@ def _save(demo: Demo, path: Path, as_json: bool) -> None:
         print(f"{path}: {len(demo)} steps, score {demo.score:g}")
 
 
+def _loaded(files: tuple[Path, ...], progress: Progress) -> Iterator[Demo]:
+    for done, file in enumerate(files):
+        progress(done)
+        yield Demo.load(file)
+
+
 def _demos_of(source: str, snapshot_every: int) -> list[Demo]:
     if source.endswith(".journal"):
         from hxwrappers.demos.journal import recover_demos  # noqa: PLC0415
@@ -214,7 +222,8 @@ def _demos_of(source: str, snapshot_every: int) -> list[Demo]:
         )
     from hxwrappers.demos.minari import demos_from_minari  # noqa: PLC0415 - needs Minari
 
-    return demos_from_minari(source, snapshot_every=snapshot_every)
+    with progress_bar("episode") as progress:
+        return demos_from_minari(source, snapshot_every=snapshot_every, progress=progress)
 
 
 def _facts(demo: Demo) -> dict[str, Any]:

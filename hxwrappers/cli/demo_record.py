@@ -13,6 +13,7 @@ import tyro
 
 from hxwrappers.cli.arguments import environment_arguments
 from hxwrappers.cli.play_window import PlayWindow
+from hxwrappers.cli.progress import progress_bar
 from hxwrappers.demos import Demo, DemoRecording, JournalWriter, make_environment
 from hxwrappers.demos.environment import frame_by_frame, import_plugin, is_atari
 from hxwrappers.demos.play import KeyMap, PlaySession, find_keys, parse_bindings
@@ -103,7 +104,8 @@ def _report(recording: DemoRecording, out: Path) -> int:
         print("nothing was saved")
         return 0
     demo = recording.demo()
-    check = demo.verify(recording.env)
+    with progress_bar("step", len(demo)) as progress:
+        check = demo.player(recording.env).verify(progress)
     said = f"{out}: {len(demo)} steps, score {demo.score:g}"
     if not check.ok:
         print(f"hxw: {said}, but its replay differs at {check.first_difference}", file=sys.stderr)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-__all__ = ["progress_bar"]
+__all__ = ["Progress", "progress_bar"]
 
 Progress = Callable[..., None]
 """Called with how much is done, and of how much in all where that is known only then."""
