@@ -9,6 +9,7 @@ FOLDER = Path(__file__).parent.parent / "docs" / "notebooks"
 
 # A kernel of its own warns in its own ways, and closes its sockets late.
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebooks_run(path):
     for package in ("stable_baselines3", "matplotlib", "minigrid", "ipykernel"):
@@ -16,7 +17,7 @@ def test_notebooks_run(path):
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=290, kernel_name="python3").execute()
+    nbclient.NotebookClient(notebook, timeout=800, kernel_name="python3").execute()
     pictures = [
         output
         for cell in notebook.cells
