@@ -23,7 +23,7 @@ IMAGES = ROOT / "docs" / "images"
 
 PARTS = {
     "montezuma_cnd": "python examples/montezuma_cnd.py --features --folder {part}",
-    "montezuma_demo": "python examples/montezuma_demo.py --folder {part}",
+    "key_runs": "python -m tests.benchmarks.montezuma_key --folder {part}",
     **{
         f"video-{seed}.mp4": f"hxw video make --demo montezuma-first-room {{part}} --seed {seed}"
         for seed in range(4)
@@ -35,12 +35,13 @@ PARTS = {
 
 PICTURES = {
     "minigrid": "python -m tests.benchmarks.minigrid_learning --picture {picture}",
-    "montezuma_key": "python -m tests.benchmarks.montezuma_key",
+    "montezuma_key": "python -m tests.benchmarks.montezuma_key --folder {key_runs} "
+    "--picture {picture}",
     "montezuma_history": "hxw plot {montezuma_cnd} -o {picture}",
     "montezuma_features": "cp {montezuma_cnd}/features.png {picture}",
     "montezuma_bonus": "hxw plot montezuma-long --bonus {montezuma_cnd} -o {picture}",
     "montezuma_route": "hxw plot montezuma-long -o {picture}",
-    "montezuma_frontier": "hxw plot {montezuma_demo} -o {picture}",
+    "montezuma_frontier": "hxw plot {key_runs} -o {picture}",
     "alignment": "hxw plot {clip-0} {clip-1} --embedders {embedder.pt} -o {picture}",
     "reward_replay": "hxw video reward {clip-0} {clip-1} {embedder.pt} --plot {picture}",
 }

@@ -87,12 +87,14 @@ def plot_runs(
             steps = [row["steps"] for row in shown]
             axis.plot(steps, [row[name] for row in shown], linewidth=1.2, label=run)
         axis.set(title=label, xlabel="steps", yscale=scale)
+        axis.locator_params(axis="x", nbins=5)
         axis.grid(alpha=0.3)
     if len(runs) > 1:
         handles, labels = axes.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower right", fontsize=8)
+        figure.legend(handles, labels, loc="lower center", fontsize=8, ncols=min(len(runs), 6))
     figure.suptitle(title)
-    save_figure(figure, path)
+    legend = 0.07 * -(-len(runs) // 6) / lines if len(runs) > 1 else 0.0
+    save_figure(figure, path, rect=(0, legend, 1, 1))
 
 
 def peaks(values: Sequence[float] | np.ndarray, count: int, apart: int) -> list[int]:

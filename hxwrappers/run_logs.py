@@ -75,7 +75,10 @@ def read_run(folder: str | os.PathLike[str]) -> list[dict[str, float]]:
     for step, key, value in points:
         name = _NAMES.get(key) or (key.rpartition("/")[2] if key.startswith(_GROUPS) else None)
         if name is not None:
-            rows.setdefault(step, {"steps": step})[name] = value
+            row = rows.setdefault(step, {"steps": step})
+            # What this library logs goes before what a trainer logs under a like name.
+            if name not in row or key.startswith(_GROUPS):
+                row[name] = value
     return [rows[step] for step in sorted(rows)]
 
 
