@@ -126,6 +126,7 @@ def plot_bonus(
     *,
     steps: Sequence[int] | None = None,
     title: str = "",
+    label: str = "bonus",
     shown: int = 6,
 ) -> None:
     """Draw the bonus along an episode, with the frames at its peaks above it.
@@ -136,6 +137,7 @@ def plot_bonus(
         path: The picture to write.
         steps: The step of each observation; counted from 0 unless given.
         title: Stands above it.
+        label: What the values are.
         shown: How many peaks.
 
     Raises:
@@ -156,7 +158,7 @@ def plot_bonus(
     axis = below.subplots()
     axis.plot(places, values, linewidth=0.9)
     axis.plot(places[at], values[at], "o", markersize=5)
-    axis.set(xlabel="step", ylabel="bonus", xlim=(places[0], places[-1]))
+    axis.set(xlabel="step", ylabel=label, xlim=(places[0], places[-1]))
     axis.grid(alpha=0.3)
     figure.suptitle(title)
     save_figure(figure, path, rect=None)

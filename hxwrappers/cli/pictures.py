@@ -108,7 +108,8 @@ def _plot_bonus(demo: Demo, env: Any, bonus: Path, out: Path, title: str) -> str
             progress(view.step)
     observations = np.stack([view.observation for view in views])
     model: NoveltyModel = model_of(state, _space(observations, env))
-    values = model.bonus(observations)
+    # What the scale and the clip of a bonus leave alike would not show where it peaks.
+    values = model.score(observations)
     steps = [view.step for view in views]
 
     def frames(indices: Any) -> list[np.ndarray]:
@@ -118,8 +119,9 @@ def _plot_bonus(demo: Demo, env: Any, bonus: Path, out: Path, title: str) -> str
             pictures.append(np.array(env.render()))
         return pictures
 
-    plot_bonus(values, frames, out, steps=steps, title=title)
-    return f"bonus {values.min():.3g} to {values.max():.3g} along {len(demo):,} steps"
+    label = "novelty score"
+    plot_bonus(values, frames, out, steps=steps, title=title, label=label)
+    return f"{label} {values.min():.3g} to {values.max():.3g}, along {len(demo):,} steps"
 
 
 def _novelty_state(path: Path) -> dict[str, Any]:
