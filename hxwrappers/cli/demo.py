@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
-from hxwrappers.cli.arguments import Json
+from hxwrappers.cli.arguments import Json, demo_path
 from hxwrappers.cli.demo_record import record
 from hxwrappers.cli.demo_search import search
 from hxwrappers.cli.plot import text_plot
@@ -29,17 +29,17 @@ def info(file: _File, /, *, as_json: Json = False, width: int = 60, height: int 
     """Say what a demonstration is, with a plot of the return over its steps.
 
     Args:
-        file: The demonstration.
+        file: The demonstration, or the name of one that comes with the library.
         as_json: Print one JSON document instead.
         width: Columns of the plot.
         height: Rows of the plot.
     """
-    demo = Demo.load(file)
+    demo = Demo.load(demo_path(file))
     facts = _facts(demo)
     if as_json:
-        print(json.dumps({"file": str(file), "bytes": file.stat().st_size, **facts}))
+        print(json.dumps({"file": str(file), "bytes": demo_path(file).stat().st_size, **facts}))
         return
-    print(f"{file} ({file.stat().st_size:,} bytes)")
+    print(f"{file} ({demo_path(file).stat().st_size:,} bytes)")
     for name, value in facts.items():
         if value not in (None, {}, []):
             print(f"  {name.replace('_', ' '):18}{_line(value)}")
@@ -51,10 +51,10 @@ def verify(file: _File, /, *, as_json: Json = False) -> int:
     """Replay a demonstration from every snapshot and compare; exit code 1 where it differs.
 
     Args:
-        file: The demonstration.
+        file: The demonstration, or the name of one that comes with the library.
         as_json: Print one JSON document instead.
     """
-    demo = Demo.load(file)
+    demo = Demo.load(demo_path(file))
     env = make_environment(demo)
     with progress_bar("step", len(demo)) as progress:
         found = demo.player(env).verify(progress)
@@ -123,7 +123,7 @@ def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, datas
 
     if not files:
         raise InvalidArgumentError("Give at least one demonstration to export.")
-    env = make_environment(Demo.load(files[0]))
+    env = make_environment(Demo.load(demo_path(files[0])))
     with progress_bar("demo", len(files)) as progress:
         written = demos_to_minari(_loaded(files, progress), dataset, env)
     env.close()
@@ -143,7 +143,7 @@ def render(
     """Render a demonstration to an mp4 video.
 
     Args:
-        file: The demonstration.
+        file: The demonstration, or the name of one that comes with the library.
         video: The video to write.
         start: The step to begin at.
         stop: The step to stop at.
@@ -152,7 +152,7 @@ def render(
     """
     from hxwrappers.demos.render import render_demo  # noqa: PLC0415 - needs PyAV
 
-    demo = Demo.load(file)
+    demo = Demo.load(demo_path(file))
     env = make_environment(demo, render_mode="rgb_array")
     shown = len(range(start, len(demo) if stop is None else stop, max(every, 1)))
     with progress_bar("frame", shown) as progress:
@@ -183,14 +183,14 @@ def slice_(
     """Keep the beginning of a demonstration.
 
     Args:
-        file: The demonstration.
+        file: The demonstration, or the name of one that comes with the library.
         out: The demonstration to write.
         stop: The step to stop at.
         stop_at_return: Stop where the return so far first reaches this.
         stop_at_reward: Stop right after this positive reward, 1 for the first.
         as_json: Print one JSON document instead.
     """
-    demo = Demo.load(file).slice(
+    demo = Demo.load(demo_path(file)).slice(
         stop=stop, stop_at_return=stop_at_return, stop_at_reward=stop_at_reward
     )
     _save(demo, out, as_json)
@@ -207,7 +207,7 @@ def _save(demo: Demo, path: Path, as_json: bool) -> None:
 def _loaded(files: tuple[Path, ...], progress: Progress) -> Iterator[Demo]:
     for done, file in enumerate(files):
         progress(done)
-        yield Demo.load(file)
+        yield Demo.load(demo_path(file))
 
 
 def _demos_of(source: str, snapshot_every: int) -> list[Demo]:

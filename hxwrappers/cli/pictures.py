@@ -11,8 +11,8 @@ import tyro
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
 from hxwrappers.checkpoints import load_checkpoint
+from hxwrappers.cli.arguments import demo_path
 from hxwrappers.cli.progress import progress_bar
-from hxwrappers.cli.video_clips import load_demo
 from hxwrappers.demos import Demo, make_environment, shipped_names
 from hxwrappers.demos.route import follow
 from hxwrappers.envs import views_along
@@ -55,7 +55,7 @@ def plot(
     if not sources:
         raise InvalidArgumentError("Give what to draw: a run's folder, a demonstration, two clips.")
     if len(sources) == 1 and (sources[0] in shipped_names() or sources[0].endswith(".npz")):
-        said = _plot_demonstration(load_demo(sources[0]), out, bonus, title)
+        said = _plot_demonstration(Demo.load(demo_path(sources[0])), out, bonus, title)
     elif all((Path(source) / _CLIP).is_file() for source in sources):
         said = _plot_clips([Path(source) for source in sources], embedders, out)
     else:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
-from hxwrappers.cli.arguments import Flag, Json
+from hxwrappers.cli.arguments import Flag, Json, demo_path
 from hxwrappers.cli.progress import progress_bar
-from hxwrappers.demos import Demo, make_environment, shipped, shipped_names
+from hxwrappers.demos import Demo, make_environment
 from hxwrappers.demos.film import film_demo, film_rates
 from hxwrappers.video.clip import Clip
 from hxwrappers.video.make import make_video
 from hxwrappers.video.style import Style
 from hxwrappers.video.truth import truth_path
 
-__all__ = ["COMMANDS", "load_demo"]
+__all__ = ["COMMANDS"]
 
 if TYPE_CHECKING:
     StyleOptions = Style
@@ -64,7 +64,7 @@ def make(
     """
     chosen = {name: value for name, value in asdict(options).items() if value is not None}
     look = Style.of(chosen) if style == "plain" else Style.stranger(seed, **chosen)
-    demonstration = load_demo(demo)
+    demonstration = Demo.load(demo_path(demo))
     env = make_environment(demonstration, render_mode="rgb_array")
     rate, sample_rate = film_rates(env)
     made = {"demo": demo, "command": shlex.join(["hxw", *sys.argv[1:]])}
@@ -140,11 +140,6 @@ def decode(
         f"{sound}; the video is {facts.width} x {facts.height}, {facts.codec} in "
         f"{facts.container.split(',')[0]}"
     )
-
-
-def load_demo(name: str) -> Demo:
-    """A demonstration from a file, or one that comes with the library by its name."""
-    return shipped(name) if name in shipped_names() else Demo.load(name)
 
 
 COMMANDS: dict[str, Any] = {"make": make, "decode": decode}

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
-from hxwrappers.cli.arguments import Json
+from hxwrappers.cli.arguments import Json, demo_path
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.cli.progress import progress_bar
-from hxwrappers.cli.video_clips import load_demo
-from hxwrappers.demos import make_environment, shipped_names
+from hxwrappers.demos import Demo, make_environment, shipped_names
 from hxwrappers.demos.film import film_demo, film_rates
 from hxwrappers.video.clip import Clip
 from hxwrappers.video.decoded import DecodedClip
@@ -98,7 +97,7 @@ def _frames_of(
 def _filmed(
     run: str, rate: float, start: float, end: float | None
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    demo = load_demo(run)
+    demo = Demo.load(demo_path(run))
     env = make_environment(demo, render_mode="rgb_array")
     filmed_at, _ = film_rates(env)
     shots = (
