@@ -72,10 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    if not words or words[0] not in GROUPS:
-        return _without_group(words)
     try:
-        return _run(words[0], words[1:])
+        known = bool(words) and words[0] in GROUPS
+        code = _run(words[0], words[1:]) if known else _without_group(words)
+        sys.stdout.flush()  # a closed pipe shows here, and not when Python ends
+        return code
     except KeyboardInterrupt:
         print("hxw: stopped", file=sys.stderr)
         return _INTERRUPTED

@@ -106,11 +106,12 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["demo.npz"]
 
 
-def test_a_closed_pipe_is_no_error(tmp_path):
+@pytest.mark.parametrize("words", [["--help"], ["completion", "bash"]], ids=" ".join)
+def test_a_closed_pipe_is_no_error(words):
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [*COMMAND, "completion", "bash"],
+        [*COMMAND, *words],
         stdout=writer,
         stderr=subprocess.PIPE,
         text=True,
