@@ -1,7 +1,7 @@
 # One set of commands for people, pre-commit, .ci/run and GitHub Actions.
 PYTHON ?= python
 
-.PHONY: check lint types test test-slow benchmarks
+.PHONY: check lint types test test-slow docs links benchmarks
 check: lint types test
 
 lint:
@@ -17,6 +17,14 @@ test:
 
 test-slow:
 	$(PYTHON) -m pytest -m slow --timeout=0
+
+# Warnings are errors: links between pages, headings, names in the API.
+docs:
+	$(PYTHON) -m sphinx -b html -W --keep-going -q docs build/docs
+
+# Links to other sites; needs the network, so not a part of the checks.
+links:
+	$(PYTHON) -m sphinx -b linkcheck -q docs build/links
 
 benchmarks:
 	$(PYTHON) -m tests.benchmarks

@@ -31,6 +31,7 @@ from hxwrappers.impala import Impala, ImpalaSettings
 from hxwrappers.impala.acting import hardware_precision
 from hxwrappers.impala.files import checkpoints as saved_runs
 from hxwrappers.plots import plot_history, plot_reward_replay
+from hxwrappers.run_logs import read_run
 from hxwrappers.vector import YouTubeImitationReward
 from hxwrappers.video import Clip, Embedder, Pretraining, load_clips, preset
 from hxwrappers.video.alignment import measure_alignment
@@ -294,7 +295,7 @@ def main() -> None:
     if saved_runs(folder):
         print(f"\nresuming at step {run.resume():,}")
     log = run.train(options.total_timesteps)
-    plot_history(log.rows, options.folder / "history.png", "following a video by IMPALA")
+    plot_history(read_run(folder), options.folder / "history.png", "following a video by IMPALA")
     played = run.play(options.episodes)
     reached = [episode.reward_sum / REWARD for episode in played]
     print(

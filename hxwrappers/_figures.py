@@ -7,6 +7,8 @@ from typing import Any
 
 from gymnasium.error import DependencyNotInstalled
 
+from hxwrappers.checkpoints import atomic_write
+
 __all__ = ["pyplot", "save_figure"]
 
 
@@ -31,15 +33,14 @@ def pyplot() -> Any:
 def save_figure(
     figure: Any, path: Path, rect: tuple[float, float, float, float] | None = (0, 0, 1, 1)
 ) -> None:
-    """Write a figure and close it.
+    """Write a figure atomically and close it.
 
     Args:
         figure: The figure.
-        path: The picture to write; its folder is made.
+        path: The picture to write, its suffix one that matplotlib knows; its folder is made.
         rect: Where the axes shall be tightened into; None leaves them as they are.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     if rect is not None:
         figure.tight_layout(rect=rect)
-    figure.savefig(path, dpi=130)
+    atomic_write(path, lambda file: figure.savefig(file, dpi=130))
     pyplot().close(figure)

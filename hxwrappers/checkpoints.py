@@ -75,12 +75,12 @@ def save_checkpoint(path: str | os.PathLike[str], kind: str, state: Mapping[str,
     atomic_write(path, lambda temporary: torch.save(document, temporary))
 
 
-def load_checkpoint(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
+def load_checkpoint(path: str | os.PathLike[str], kind: str | tuple[str, ...]) -> dict[str, Any]:
     """Load the state that `save_checkpoint` saved, on the CPU, without executing code from it.
 
     Args:
         path: The file to read.
-        kind: What the state must belong to.
+        kind: What the state must belong to; one of several.
 
     Raises:
         CheckpointError: The file is missing, truncated, not a checkpoint of this library, holds
@@ -98,9 +98,11 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not an hxwrappers checkpoint (expected {FORMAT!r}).")
-    if document.get("kind") != kind:
+    kinds = (kind,) if isinstance(kind, str) else kind
+    if document.get("kind") not in kinds:
         raise CheckpointError(
-            f"{path} is a checkpoint of {document.get('kind')!r}, but {kind!r} was expected."
+            f"{path} is a checkpoint of {document.get('kind')!r}, but "
+            f"{' or '.join(map(repr, kinds))} was expected."
         )
     state = document.get("state")
     if not isinstance(state, dict):

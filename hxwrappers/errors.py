@@ -132,6 +132,10 @@ class StackedStickinessWarning(UserWarning):
     """Actions are sticky twice over: by a wrapper and by another one or the emulator below it."""
 
 
+class RunLogError(HxWrappersError, ValueError):
+    """A folder without the log of a training run, or a log that is unreadable."""
+
+
 class EnvironmentRecipeError(HxWrappersError, ValueError):
     """A description of an environment, such as a policy file holds, from which none is made."""
 

@@ -1,8 +1,8 @@
-"""Pictures of runs, of what novelty models see and of what imitation pays; needs `plots`."""
+"""Pictures of runs, of bonuses and what novelty models see, of what imitation pays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,20 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers._figures import pyplot, save_figure
+from hxwrappers.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from hxwrappers.video.replay import RewardReplay
 
-__all__ = ["plot_features", "plot_history", "plot_reward_replay"]
+__all__ = [
+    "PANELS",
+    "peaks",
+    "plot_bonus",
+    "plot_features",
+    "plot_history",
+    "plot_reward_replay",
+    "plot_runs",
+]
 
 PANELS = (
     ("return_mean", "episode return, mean of 100", "linear"),
@@ -25,45 +34,136 @@ PANELS = (
     ("feature_magnitude", "feature magnitude", "log"),
     ("frontier", "frontier: step of the demonstration", "linear"),
     ("success_rate", "episodes that succeed", "linear"),
-    ("rollout/reward_sum", "rewards of an episode, mean of 100", "linear"),
-    ("imitation/share_mean", "share of the checkpoints reached", "linear"),
-    ("rollout/episode_length", "steps of an episode, mean of 100", "linear"),
-    ("train/entropy", "entropy of the policy", "linear"),
-    ("train/value_loss", "value loss", "log"),
-    ("time/steps_per_second", "steps a second", "linear"),
+    ("reward_sum", "rewards of an episode, mean of 100", "linear"),
+    ("share_mean", "share of the checkpoints reached", "linear"),
+    ("entropy", "entropy of the policy", "linear"),
 )
+"""What is drawn of a run: the name in its rows, what stands above it, and the scale."""
 
 
 def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "") -> None:
-    """Draw the history of a training run.
+    """Draw the history of a training run; see `plot_runs`.
 
     Args:
-        rows: Rows of `hxwrappers.sb3.histories.History` or of `hxwrappers.impala`'s log.
+        rows: Rows of `hxwrappers.sb3.histories.History` or `hxwrappers.run_logs.read_run`.
         path: The picture to write.
         title: Stands above it.
 
     Raises:
         DependencyNotInstalled: matplotlib is missing.
     """
+    plot_runs({"": rows}, path, title)
+
+
+def plot_runs(
+    runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path, title: str = ""
+) -> None:
+    """Draw the course of training runs, a panel for each of `PANELS` that is there.
+
+    Args:
+        runs: Rows with `steps` and figures, by the run's name.
+        path: The picture to write.
+        title: Stands above it.
+
+    Raises:
+        InvalidArgumentError: There is nothing to draw in any of them.
+        DependencyNotInstalled: matplotlib is missing.
+    """
     plt = pyplot()
-    panels = [panel for panel in PANELS if any(panel[0] in row for row in rows)]
+    names = {name for rows in runs.values() for row in rows for name in row}
+    panels = [panel for panel in PANELS if panel[0] in names]
+    if not panels:
+        raise InvalidArgumentError(
+            f"There is nothing to draw in {', '.join(runs) or 'no runs'}: none of "
+            f"{', '.join(name for name, _, _ in PANELS)} was logged."
+        )
     columns = 3
-    figure, axes = plt.subplots(
-        -(-len(panels) // columns),
-        columns,
-        figsize=(11, 3 * -(-len(panels) // columns)),
-        squeeze=False,
-    )
+    lines = -(-len(panels) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(11, 3 * lines), squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     for axis, (name, label, scale) in zip(axes.flat, panels, strict=False):
-        # On a log axis, the zeros of the warm-up have no place.
-        shown = [row for row in rows if name in row and (scale == "linear" or row[name] > 0)]
-        axis.plot([row["steps"] for row in shown], [row[name] for row in shown], linewidth=1.2)
+        for run, rows in runs.items():
+            # On a log axis, the zeros of the warm-up have no place.
+            shown = [row for row in rows if name in row and (scale == "linear" or row[name] > 0)]
+            steps = [row["steps"] for row in shown]
+            axis.plot(steps, [row[name] for row in shown], linewidth=1.2, label=run)
         axis.set(title=label, xlabel="steps", yscale=scale)
+        axis.locator_params(axis="x", nbins=5)
         axis.grid(alpha=0.3)
+    if len(runs) > 1:
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="lower center", fontsize=8, ncols=min(len(runs), 6))
     figure.suptitle(title)
-    save_figure(figure, path)
+    legend = 0.07 * -(-len(runs) // 6) / lines if len(runs) > 1 else 0.0
+    save_figure(figure, path, rect=(0, legend, 1, 1))
+
+
+def peaks(values: Sequence[float] | np.ndarray, count: int, apart: int) -> list[int]:
+    """Where a series is highest, at places that are some way apart.
+
+    Args:
+        values: The series.
+        count: How many places at most.
+        apart: The least distance between two of them.
+
+    Returns:
+        Their indices in rising order.
+
+    Example:
+        >>> peaks([0, 5, 4, 0, 3, 1], count=2, apart=2)
+        [1, 4]
+    """
+    found: list[int] = []
+    for index in np.argsort(-np.asarray(values, np.float64), kind="stable").tolist():
+        if len(found) < count and all(abs(index - other) >= apart for other in found):
+            found.append(index)
+    return sorted(found)
+
+
+def plot_bonus(
+    bonuses: Sequence[float] | np.ndarray,
+    frames: Callable[[Sequence[int]], Sequence[np.ndarray]],
+    path: Path,
+    *,
+    steps: Sequence[int] | None = None,
+    title: str = "",
+    label: str = "bonus",
+    shown: int = 6,
+) -> None:
+    """Draw the bonus along an episode, with the frames at its peaks above it.
+
+    Args:
+        bonuses: The bonus of each observation.
+        frames: Gives the pictures at indices of `bonuses`, each `(height, width, 3)`, `uint8`.
+        path: The picture to write.
+        steps: The step of each observation; counted from 0 unless given.
+        title: Stands above it.
+        label: What the values are.
+        shown: How many peaks.
+
+    Raises:
+        DependencyNotInstalled: matplotlib is missing.
+    """
+    plt = pyplot()
+    at = peaks(bonuses, shown, max(1, len(bonuses) // (2 * shown)))
+    values = np.asarray(bonuses, np.float64)
+    places = np.arange(len(values)) if steps is None else np.asarray(steps)
+    figure = plt.figure(figsize=(11, 5), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(1.2, 1))
+    for axis, index, frame in zip(
+        above.subplots(1, len(at), squeeze=False)[0], at, frames(at), strict=True
+    ):
+        axis.imshow(frame)
+        axis.set_axis_off()
+        axis.set_title(f"step {places[index]}\n{values[index]:.3g}", fontsize=8)
+    axis = below.subplots()
+    axis.plot(places, values, linewidth=0.9)
+    axis.plot(places[at], values[at], "o", markersize=5)
+    axis.set(xlabel="step", ylabel=label, xlim=(places[0], places[-1]))
+    axis.grid(alpha=0.3)
+    figure.suptitle(title)
+    save_figure(figure, path, rect=None)
 
 
 def plot_features(

@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 
 from hxwrappers.errors import HxWrappersError
 
-__all__ = ["CommandGroup", "main"]
+__all__ = ["GROUPS", "CommandGroup", "Group", "main"]
 
 CommandGroup = dict[str, Any]
 """The commands of one group by name: functions whose arguments become options and that return the
 exit code, or None for success. A group of one command is that function by itself."""
 
-_GROUPS = {
-    "demo": (
+
+class Group(NamedTuple):
+    """What the overview says of a group, so that it need not be imported for that.
+
+    Attributes:
+        module: Where it is; `COMMANDS` there are its commands.
+        text: What they do.
+        commands: Their names; none where the group is a command by itself.
+    """
+
+    module: str
+    text: str
+    commands: tuple[str, ...] = ()
+
+    def load(self) -> CommandGroup | Callable[..., Any]:
+        """Import the commands."""
+        commands: CommandGroup | Callable[..., Any] = importlib.import_module(self.module).COMMANDS
+        return commands
+
+
+GROUPS = {
+    "demo": Group(
         "hxwrappers.cli.demo",
-        "find, record, look at, check, import, export, cut and render demos",
+        "find, record, look at, check, import, export, cut and render demonstrations",
+        ("info", "verify", "import", "export", "render", "slice", "search", "record"),
     ),
-    "evaluate": ("hxwrappers.cli.evaluate", "say how well a policy plays from the true start"),
-    "video": ("hxwrappers.cli.video", "make, decode and learn from videos of games"),
-    "train": ("hxwrappers.cli.train", "train agents"),
+    "video": Group(
+        "hxwrappers.cli.video",
+        "make, decode and learn from videos of games",
+        ("make", "decode", "pretrain", "align", "reward"),
+    ),
+    "train": Group("hxwrappers.cli.train", "train agents", ("impala",)),
+    "evaluate": Group("hxwrappers.cli.evaluate", "say how well a policy plays from the true start"),
+    "plot": Group("hxwrappers.cli.pictures", "draw runs, a demonstration, or two clips"),
+    "completion": Group("hxwrappers.cli.completion", "print a script that completes hxw at Tab"),
 }
-_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
+_FAILED, _USAGE, _INTERRUPTED, _PIPE_CLOSED = 1, 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,46 +67,79 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 for success, 1 where something is wrong (said in one sentence on stderr), 2 for a command
-        line that makes no sense, 130 where the user stopped it.
+        line that makes no sense, 130 where the user stopped it, 141 where nobody reads the output.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    if not words or words[0] not in _GROUPS:
-        wants_help = bool(words) and words[0] in ("-h", "--help")
-        print(_overview(), file=sys.stdout if wants_help else sys.stderr)
-        return 0 if wants_help else _USAGE
     try:
-        return _run(words[0], words[1:])
+        known = bool(words) and words[0] in GROUPS
+        code = _run(words[0], words[1:]) if known else _without_group(words)
+        sys.stdout.flush()  # a closed pipe shows here, and not when Python ends
+        return code
     except KeyboardInterrupt:
+        print("hxw: stopped", file=sys.stderr)
         return _INTERRUPTED
-    except (HxWrappersError, gym.error.Error, OSError) as error:
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _PIPE_CLOSED
+    except Exception as error:  # users see a sentence, never a traceback that they did not ask for
         if debug:
             traceback.print_exc()
-        print(f"hxw: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"hxw: {_in_a_sentence(error)}", file=sys.stderr)
         return _FAILED
 
 
-def _run(group: str, words: list[str]) -> int:
+def _run(name: str, words: list[str]) -> int:
     import tyro  # noqa: PLC0415 - slow to import, and not needed for the overview
 
-    module = importlib.import_module(_GROUPS[group][0])
-    commands: CommandGroup | Callable[..., Any] = module.COMMANDS
+    commands = GROUPS[name].load()
     parse = tyro.cli if callable(commands) else tyro.extras.subcommand_cli_from_dict
+    description = sys.modules[GROUPS[name].module].__doc__
     try:
-        code = cast(Any, parse)(
-            commands, prog=f"hxw {group}", description=module.__doc__, args=words
-        )
+        code = cast(Any, parse)(commands, prog=f"hxw {name}", description=description, args=words)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     return int(code or 0)
 
 
+def _without_group(words: list[str]) -> int:
+    if words and words[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if words and words[0] == "--version":
+        from hxwrappers import __version__  # noqa: PLC0415 - imports torch
+
+        print(f"hxwrappers {__version__}")
+        return 0
+    print(_overview(), file=sys.stderr)
+    if words:
+        near = difflib.get_close_matches(words[0], GROUPS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        print(f"\nhxw: there is no {words[0]!r}{hint}", file=sys.stderr)
+    return _USAGE
+
+
+def _in_a_sentence(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, HxWrappersError | gym.error.Error | OSError):
+        return text
+    return (
+        f"{type(error).__name__}: {text} This was not expected; the same command with --debug "
+        "shows where it arose."
+    )
+
+
 def _overview() -> str:
-    lines = ["usage: hxw GROUP [COMMAND] ... [--debug]", "", "groups:"]
-    lines += [f"  {name:10}{text}" for name, (_, text) in _GROUPS.items()]
+    lines = ["usage: hxw GROUP [COMMAND] ... [--debug]", "       hxw --version", ""]
+    for name, group in GROUPS.items():
+        lines.append(f"  {name:12}{group.text}")
+        if group.commands:
+            lines.append(f"  {'':12}  {', '.join(group.commands)}")
     lines += [
         "",
-        "hxw GROUP --help lists commands and options; --debug shows where an error arose.",
+        "hxw GROUP --help explains its commands, hxw GROUP COMMAND --help all options;",
+        "--debug shows where an error arose.",
     ]
     return "\n".join(lines)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import os
+from pathlib import Path
+from typing import Annotated, Any
 
+import tyro
+
+from hxwrappers.demos.shipped import shipped_names, shipped_path
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["environment_arguments"]
+__all__ = ["Flag", "Json", "demo_path", "environment_arguments"]
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""An option that is there or not."""
+Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
+"""The option --json."""
 
 
 def environment_arguments(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -36,3 +46,13 @@ def environment_arguments(pairs: tuple[str, ...]) -> dict[str, Any]:
         except ValueError:
             arguments[name] = text
     return arguments
+
+
+def demo_path(name: str | os.PathLike[str]) -> Path:
+    """The file of a demonstration that is given by its path, or by its name if it is a shipped one.
+
+    Args:
+        name: What the user wrote.
+    """
+    text = os.fspath(name)
+    return shipped_path(text) if text in shipped_names() else Path(text)

@@ -4,42 +4,43 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
+from hxwrappers.cli.arguments import Json, demo_path
 from hxwrappers.cli.demo_record import record
 from hxwrappers.cli.demo_search import search
 from hxwrappers.cli.demo_studio import studio
 from hxwrappers.cli.plot import text_plot
+from hxwrappers.cli.progress import Progress, progress_bar
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.errors import DemoFileError, InvalidArgumentError
 
 __all__ = ["COMMANDS"]
 
-_Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 _File = Annotated[Path, tyro.conf.Positional]
 
 
-def info(file: _File, /, *, as_json: _Json = False, width: int = 60, height: int = 8) -> None:
+def info(file: _File, /, *, as_json: Json = False, width: int = 60, height: int = 8) -> None:
     """Say what a demonstration is, with a plot of the return over its steps.
 
     Args:
-        file: The demonstration.
+        file: The demonstration, or the name of one that comes with the library.
         as_json: Print one JSON document instead.
         width: Columns of the plot.
         height: Rows of the plot.
     """
-    demo = Demo.load(file)
+    demo = Demo.load(demo_path(file))
     facts = _facts(demo)
     if as_json:
-        print(json.dumps({"file": str(file), "bytes": file.stat().st_size, **facts}))
+        print(json.dumps({"file": str(file), "bytes": demo_path(file).stat().st_size, **facts}))
         return
-    print(f"{file} ({file.stat().st_size:,} bytes)")
+    print(f"{file} ({demo_path(file).stat().st_size:,} bytes)")
     for name, value in facts.items():
         if value not in (None, {}, []):
             print(f"  {name.replace('_', ' '):18}{_line(value)}")
@@ -47,16 +48,17 @@ def info(file: _File, /, *, as_json: _Json = False, width: int = 60, height: int
     print(text_plot(demo.returns(), width=width, height=height))
 
 
-def verify(file: _File, /, *, as_json: _Json = False) -> int:
+def verify(file: _File, /, *, as_json: Json = False) -> int:
     """Replay a demonstration from every snapshot and compare; exit code 1 where it differs.
 
     Args:
-        file: The demonstration.
+        file: The demonstration, or the name of one that comes with the library.
         as_json: Print one JSON document instead.
     """
-    demo = Demo.load(file)
+    demo = Demo.load(demo_path(file))
     env = make_environment(demo)
-    found = demo.verify(env)
+    with progress_bar("step", len(demo)) as progress:
+        found = demo.player(env).verify(progress)
     env.close()
     if as_json:
         difference = found.first_difference
@@ -86,6 +88,7 @@ def import_(
     *,
     game: str | None = None,
     snapshot_every: int = 50,
+    as_json: Json = False,
 ) -> None:
     """Make demonstrations of a file of another kind; each is replayed to check it.
 
@@ -95,26 +98,19 @@ def import_(
         out: The demonstration to write; for a journal or a dataset a folder.
         game: The ALE's name of the game, where a *.demo file does not tell it.
         snapshot_every: Steps between two snapshots.
+        as_json: Print a JSON document for each instead.
     """
     if source.endswith(".demo"):
         from hxwrappers.demos.openai import import_openai_demo  # noqa: PLC0415 - needs ale-py
 
-        with tqdm(unit="step", disable=None, leave=False) as bar:
-
-            def show(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with progress_bar("step") as progress:
             demo = import_openai_demo(
-                source, game=game, snapshot_every=snapshot_every, progress=show
+                source, game=game, snapshot_every=snapshot_every, progress=progress
             )
-        demo.save(out)
-        print(f"{out}: {len(demo)} steps, score {demo.score:g}")
+        _save(demo, out, as_json)
         return
     for index, demo in enumerate(_demos_of(source, snapshot_every)):
-        path = out / f"{index:06d}.npz"
-        demo.save(path)
-        print(f"{path}: {len(demo)} steps, score {demo.score:g}")
+        _save(demo, out / f"{index:06d}.npz", as_json)
 
 
 def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, dataset: str) -> None:
@@ -128,8 +124,9 @@ def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, datas
 
     if not files:
         raise InvalidArgumentError("Give at least one demonstration to export.")
-    env = make_environment(Demo.load(files[0]))
-    written = demos_to_minari((Demo.load(file) for file in files), dataset, env)
+    env = make_environment(Demo.load(demo_path(files[0])))
+    with progress_bar("demo", len(files)) as progress:
+        written = demos_to_minari(_loaded(files, progress), dataset, env)
     env.close()
     print(f"{dataset}: {written.total_episodes} episodes, {written.total_steps} steps")
 
@@ -147,7 +144,7 @@ def render(
     """Render a demonstration to an mp4 video.
 
     Args:
-        file: The demonstration.
+        file: The demonstration, or the name of one that comes with the library.
         video: The video to write.
         start: The step to begin at.
         stop: The step to stop at.
@@ -156,9 +153,10 @@ def render(
     """
     from hxwrappers.demos.render import render_demo  # noqa: PLC0415 - needs PyAV
 
-    demo = Demo.load(file)
+    demo = Demo.load(demo_path(file))
     env = make_environment(demo, render_mode="rgb_array")
-    with tqdm(unit="frame", disable=None, leave=False) as bar:
+    shown = len(range(start, len(demo) if stop is None else stop, max(every, 1)))
+    with progress_bar("frame", shown) as progress:
         count = render_demo(
             demo,
             env,
@@ -167,33 +165,10 @@ def render(
             stop=stop,
             every=every,
             fps=fps,
-            progress=lambda done: bar.update(done - bar.n),
+            progress=progress,
         )
     env.close()
     print(f"{video}: {count} frames")
-
-
-def plot(file: _File, picture: Annotated[Path, tyro.conf.Positional], /) -> None:
-    """Draw a demonstration's return over its steps and where it went.
-
-    For Montezuma's Revenge the way is drawn on a map of the rooms; for other games there are the
-    pictures at rewards.
-
-    Args:
-        file: The demonstration.
-        picture: The picture to write, for example route.png.
-    """
-    from hxwrappers.demo_plots import plot_demo  # noqa: PLC0415 - needs matplotlib
-    from hxwrappers.demos.route import follow  # noqa: PLC0415
-
-    demo = Demo.load(file)
-    env = make_environment(demo, render_mode="rgb_array")
-    with tqdm(unit="step", total=len(demo), disable=None, leave=False) as bar:
-        route = follow(demo, env, progress=lambda done: bar.update(done - bar.n))
-    env.close()
-    title = f"{demo.metadata.env['id']}: {len(demo):,} steps, score {demo.score:g}"
-    plot_demo(demo, route, picture, title)
-    print(f"{picture}: {title}")
 
 
 def slice_(
@@ -204,21 +179,36 @@ def slice_(
     stop: int | None = None,
     stop_at_return: float | None = None,
     stop_at_reward: int | None = None,
+    as_json: Json = False,
 ) -> None:
     """Keep the beginning of a demonstration.
 
     Args:
-        file: The demonstration.
+        file: The demonstration, or the name of one that comes with the library.
         out: The demonstration to write.
         stop: The step to stop at.
         stop_at_return: Stop where the return so far first reaches this.
         stop_at_reward: Stop right after this positive reward, 1 for the first.
+        as_json: Print one JSON document instead.
     """
-    demo = Demo.load(file).slice(
+    demo = Demo.load(demo_path(file)).slice(
         stop=stop, stop_at_return=stop_at_return, stop_at_reward=stop_at_reward
     )
-    demo.save(out)
-    print(f"{out}: {len(demo)} steps, score {demo.score:g}")
+    _save(demo, out, as_json)
+
+
+def _save(demo: Demo, path: Path, as_json: bool) -> None:
+    demo.save(path)
+    if as_json:
+        print(json.dumps({"file": str(path), "steps": len(demo), "score": demo.score}))
+    else:
+        print(f"{path}: {len(demo)} steps, score {demo.score:g}")
+
+
+def _loaded(files: tuple[Path, ...], progress: Progress) -> Iterator[Demo]:
+    for done, file in enumerate(files):
+        progress(done)
+        yield Demo.load(demo_path(file))
 
 
 def _demos_of(source: str, snapshot_every: int) -> list[Demo]:
@@ -233,7 +223,8 @@ def _demos_of(source: str, snapshot_every: int) -> list[Demo]:
         )
     from hxwrappers.demos.minari import demos_from_minari  # noqa: PLC0415 - needs Minari
 
-    return demos_from_minari(source, snapshot_every=snapshot_every)
+    with progress_bar("episode") as progress:
+        return demos_from_minari(source, snapshot_every=snapshot_every, progress=progress)
 
 
 def _facts(demo: Demo) -> dict[str, Any]:
@@ -268,7 +259,6 @@ COMMANDS = {
     "export": export,
     "render": render,
     "slice": slice_,
-    "plot": plot,
     "search": search,
     "record": record,
     "studio": studio,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from hxwrappers.cli.arguments import environment_arguments
+from hxwrappers.cli.arguments import Json, environment_arguments
 from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
 
@@ -44,6 +45,7 @@ def search(
     env_args: tuple[str, ...] = (),
     checkpoint: Path | None = None,
     snapshot_every: int = 50,
+    as_json: Json = False,
 ) -> int:
     """Find a demonstration without a demonstrator, by go-explore's first phase.
 
@@ -74,6 +76,7 @@ def search(
             frame unless it has a frameskip here.
         checkpoint: A file to keep the search in, and to go on from if it exists.
         snapshot_every: Steps between two snapshots of the demonstration.
+        as_json: Print one JSON document instead.
     """
     settings = SearchSettings(
         env,
@@ -105,6 +108,12 @@ def search(
         made_by={"command": shlex.join(["hxw", *sys.argv[1:]])},
     )
     demo.save(out)
+    if as_json:
+        found_in = {"search_steps": progress.steps, "seconds": progress.seconds}
+        places = {"cells": progress.cells, "rooms": progress.rooms}
+        facts = {"steps": len(demo), "score": demo.score, **found_in, **places}
+        print(json.dumps({"file": str(out), **facts}))
+        return 0
     print(
         f"{out}: {len(demo)} steps, score {demo.score:g}, verified; found in {progress.steps:,} "
         f"steps and {progress.seconds:.0f} s: {_in_words(progress)}"

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import tyro
-from tqdm import tqdm
 
 from hxwrappers.checkpoints import checkpoint_kind
+from hxwrappers.cli.arguments import Flag, Json
+from hxwrappers.cli.progress import progress_bar
 from hxwrappers.demos.render import write_video
 from hxwrappers.envs.named import own_function, recipe_of
 from hxwrappers.envs.recipes import (
@@ -58,7 +59,7 @@ def evaluate(
     seed: int = 0,
     num_envs: int = 8,
     max_steps: int = 27_000,
-    deterministic: bool = False,
+    deterministic: Flag = False,
     temperature: float = 1.0,
     env: str | None = None,
     env_settings: str = "{}",
@@ -67,7 +68,7 @@ def evaluate(
     policy_kwargs: str = "{}",
     device: str = "auto",
     video: Path | None = None,
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    as_json: Json = False,
 ) -> None:
     """Play from the true start; print mean, median, interquartile mean and best of the returns.
 
@@ -110,7 +111,7 @@ def evaluate(
         playable.environment = recipe
     playable.temperature = temperature
     chosen = starts or _possible(playable.environment)
-    with tqdm(total=len(chosen) * episodes, unit="episode", disable=None, leave=False) as bar:
+    with progress_bar("episode", len(chosen) * episodes) as progress:
         evaluations = play(
             playable,
             chosen,
@@ -119,18 +120,18 @@ def evaluate(
             num_envs=num_envs,
             deterministic=deterministic,
             max_steps=max_steps,
-            progress=lambda done: bar.update(done - bar.n),
+            progress=progress,
         )
     best = max(evaluations, key=lambda evaluation: evaluation.best.score)
     frames = 0
     if video is not None:
         fps = _fps(playable.environment)
-        with tqdm(unit="frame", disable=None, leave=False) as bar:
+        with progress_bar("frame") as progress:
             frames = write_video(
                 episode_frames(playable.environment, best.start, best.best),
                 video,
                 fps=fps,
-                progress=lambda done: bar.update(done - bar.n),
+                progress=progress,
             )
     summaries = {evaluation.start: evaluation.summary() for evaluation in evaluations}
     if as_json:

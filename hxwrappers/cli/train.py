@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from hxwrappers.cli.app import CommandGroup
-from hxwrappers.cli.arguments import environment_arguments
+from hxwrappers.cli.arguments import Flag, Json, environment_arguments
 from hxwrappers.envs import make_vector
 from hxwrappers.envs.named import recipe_of
 from hxwrappers.impala import Impala, ImpalaSettings
@@ -25,9 +26,10 @@ def impala(
     *,
     total_timesteps: int = 10_000_000,
     folder: Path | None = None,
-    resume: bool = False,
+    resume: Flag = False,
     env_args: tuple[str, ...] = (),
     episodes: int = 10,
+    as_json: Json = False,
 ) -> int:
     """Train by IMPALA: actors in processes of their own, a V-trace learner in this one.
 
@@ -42,25 +44,32 @@ def impala(
         resume: Go on from the newest checkpoint in the folder, with the settings given here.
         env_args: Arguments for the environment, as name=value.
         episodes: Episodes to play at the end; 0 for none.
+        as_json: Print one JSON document instead.
     """
     arguments = environment_arguments(env_args)
     make_env = partial(make_vector, env, settings.envs_per_actor, **arguments)
     folder = folder or Path("runs/impala") / env.replace("/", "-").replace(":", "-")
     preset = {"preset": "impala"} if env.startswith("ALE/") else {}
     run = Impala(make_env, settings, folder, environment=recipe_of(env, preset | arguments))
+    say = partial(print, file=sys.stderr if as_json else sys.stdout)
     if resume:
-        print(f"resuming at step {run.resume():,}")
+        say(f"resuming at step {run.resume():,}")
     log = run.train(total_timesteps)
-    print(
+    say(
         f"{run.num_timesteps:,} steps and {log.episodes:,} episodes in {log.seconds:,.0f} s, "
         f"{run.updates:,} updates; log and checkpoints in {folder}"
     )
+    scores: list[float] = []
     if run.interrupted:
         print("hxw: stopped by a signal; go on with --resume", file=sys.stderr)
     elif episodes:
         scores = [episode.score for episode in run.play(episodes)]
         mean = sum(scores) / len(scores)
-        print(f"plays {len(scores)} episodes: mean {mean:g}, {min(scores):g} to {max(scores):g}")
+        say(f"plays {len(scores)} episodes: mean {mean:g}, {min(scores):g} to {max(scores):g}")
+    if as_json:
+        counts = {"steps": run.num_timesteps, "episodes": log.episodes, "updates": run.updates}
+        facts = {"seconds": log.seconds, "interrupted": run.interrupted, "scores": scores}
+        print(json.dumps({"folder": str(folder), **counts, **facts}))
     return 0
 
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
-from tqdm import tqdm
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
-from hxwrappers.demos import Demo, make_environment, shipped, shipped_names
+from hxwrappers.cli.arguments import Flag, Json, demo_path
+from hxwrappers.cli.progress import progress_bar
+from hxwrappers.demos import Demo, make_environment
 from hxwrappers.demos.film import film_demo, film_rates
-from hxwrappers.video.clip import Clip, Progress
+from hxwrappers.video.clip import Clip
 from hxwrappers.video.cropping import find_picture
 from hxwrappers.video.make import make_video
 from hxwrappers.video.style import Style
 from hxwrappers.video.truth import truth_path
 
-__all__ = ["COMMANDS", "frame_bar", "load_demo"]
+__all__ = ["COMMANDS"]
 
 if TYPE_CHECKING:
     StyleOptions = Style
@@ -66,11 +65,11 @@ def make(
     """
     chosen = {name: value for name, value in asdict(options).items() if value is not None}
     look = Style.of(chosen) if style == "plain" else Style.stranger(seed, **chosen)
-    demonstration = load_demo(demo)
+    demonstration = Demo.load(demo_path(demo))
     env = make_environment(demonstration, render_mode="rgb_array")
     rate, sample_rate = film_rates(env)
     made = {"demo": demo, "command": shlex.join(["hxw", *sys.argv[1:]])}
-    with frame_bar() as progress:
+    with progress_bar("frame") as progress:
         truth = make_video(
             out,
             film_demo(demonstration, env, start=start, stop=stop),
@@ -79,7 +78,7 @@ def make(
             sample_rate=sample_rate if sound else None,
             seed=seed,
             made=made,
-            progress=lambda done: progress(done, None),
+            progress=progress,
         )
     env.close()
     shown = int((truth.steps >= 0).sum())
@@ -101,8 +100,8 @@ def decode(
     start: float = 0.0,
     end: float | None = None,
     sample_rate: int = 16_000,
-    accept_truncated: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    accept_truncated: Flag = False,
+    as_json: Json = False,
 ) -> None:
     """Decode a part of a video to arrays, and say what was found.
 
@@ -132,7 +131,7 @@ def decode(
     if crop == "auto":
         clip = replace(clip, crop=find_picture(clip))
     facts = clip.facts()
-    with frame_bar() as progress:
+    with progress_bar("frame") as progress:
         decoded = clip.decode(out, progress=progress)
     if as_json:
         found: dict[str, Any] = {"frames": len(decoded), "samples": len(decoded.sound)}
@@ -151,23 +150,6 @@ def decode(
 def _window(crop: tuple[int, int, int, int]) -> str:
     left, top, width, height = crop
     return f"{width} x {height} from column {left} and row {top} on"
-
-
-def load_demo(name: str) -> Demo:
-    """A demonstration from a file, or one that comes with the library by its name."""
-    return shipped(name) if name in shipped_names() else Demo.load(name)
-
-
-@contextmanager
-def frame_bar() -> Iterator[Progress]:
-    """A progress bar over frames, on stderr where that is a terminal."""
-    with tqdm(unit="frame", disable=None, leave=False) as bar:
-
-        def show(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
 
 
 COMMANDS: dict[str, Any] = {"make": make, "decode": decode}

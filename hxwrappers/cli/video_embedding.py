@@ -19,7 +19,9 @@ from tqdm import tqdm
 
 from hxwrappers._ranges import require_count
 from hxwrappers._text import brief
+from hxwrappers.cli.arguments import Json
 from hxwrappers.cli.interrupt import stopped_by_interrupt
+from hxwrappers.cli.progress import progress_bar
 from hxwrappers.errors import EmbedderError, InvalidArgumentError
 from hxwrappers.plots import plot_features
 from hxwrappers.video.alignment import embed_clips, measure_alignment
@@ -31,7 +33,7 @@ from hxwrappers.video.pretraining import Pretraining
 from hxwrappers.video.sampling import PUBLISHED_INTERVALS
 from hxwrappers.video.settings import preset as settings_of
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "named_embedders"]
 
 _TITLES = {"tdc": "TDC", "cmc": "CMC", "both": "TDC + CMC"}
 _Files = Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -176,7 +178,7 @@ def align(
     tolerance: int = 1,
     every: int = 1,
     pictures: Path | None = None,
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    as_json: Json = False,
 ) -> None:
     """Measure how well embedders align two clips, beside raw pixels and a random network.
 
@@ -198,10 +200,11 @@ def align(
     require_count("every", every, 1)
     if every > 1 and truth is not None:
         raise InvalidArgumentError("A truth is one for every frame; measure it without --every.")
-    loaded = _named([Embedder.load(path) for path in embedders], embedders)
+    loaded = named_embedders(embedders)
     largest = max(embedder.frame_size for embedder in loaded.values())
     clips = load_clips([path for path in (first, second, third) if path is not None], largest)
-    embeddings = embed_clips(clips, loaded)
+    with progress_bar("network", len(loaded) + 2) as progress:
+        embeddings = embed_clips(clips, loaded, progress=progress)
     known = None if truth is None else _truth(truth)
     rows = {
         name: measure_alignment([part[::every] for part in parts], truth=known, tolerance=tolerance)
@@ -234,8 +237,13 @@ def _draw(
     )
 
 
-def _named(embedders: Sequence[Embedder], paths: Sequence[Path]) -> dict[str, Embedder]:
-    """Names that say what was learned from, and the file where two learned from the same."""
+def named_embedders(paths: Sequence[Path]) -> dict[str, Embedder]:
+    """Load embedders by names that say what they learned from, and the file where that is the same.
+
+    Args:
+        paths: What `hxw video pretrain` wrote.
+    """
+    embedders = [Embedder.load(path) for path in paths]
     titles = [_TITLES.get(str(one.made_by.get("objective")), "unknown") for one in embedders]
     return {
         title if titles.count(title) == 1 else f"{title}, {path.stem}": embedder

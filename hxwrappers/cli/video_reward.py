@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
+from hxwrappers.cli.arguments import Json, demo_path
 from hxwrappers.cli.plot import text_plot
-from hxwrappers.cli.video_clips import frame_bar, load_demo
-from hxwrappers.demos import make_environment, shipped_names
+from hxwrappers.cli.progress import progress_bar
+from hxwrappers.demos import Demo, make_environment, shipped_names
 from hxwrappers.demos.film import film_demo, film_rates
 from hxwrappers.video.clip import Clip
 from hxwrappers.video.decoded import DecodedClip
@@ -38,7 +39,7 @@ def reward(
     start: float = 0.0,
     end: float | None = None,
     save: Path | None = None,
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    as_json: Json = False,
 ) -> None:
     """Say which checkpoints of a demonstration video a run would be rewarded for, and when.
 
@@ -62,7 +63,7 @@ def reward(
     if save is not None:
         track.save(save)
     frames = _frames_of(run, track.frames_per_second, network.frame_size, start, end)
-    with frame_bar() as progress:
+    with progress_bar("frame") as progress:
         found = replay_reward(
             frames, track, network, threshold=threshold, tolerance=tolerance, progress=progress
         )
@@ -96,7 +97,7 @@ def _frames_of(
 def _filmed(
     run: str, rate: float, start: float, end: float | None
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    demo = load_demo(run)
+    demo = Demo.load(demo_path(run))
     env = make_environment(demo, render_mode="rgb_array")
     filmed_at, _ = film_rates(env)
     shots = (

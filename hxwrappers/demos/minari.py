@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -24,6 +24,7 @@ def demos_from_minari(
     env: gym.Env[Any, Any] | None = None,
     episodes: Sequence[int] | None = None,
     snapshot_every: int = 50,
+    progress: Callable[[int, int], object] | None = None,
 ) -> list[Demo]:
     """Turn episodes of a Minari dataset into demonstrations, replaying each to check it.
 
@@ -32,6 +33,7 @@ def demos_from_minari(
         env: The environment that the dataset was made in; made from the dataset's spec if None.
         episodes: Which episodes; all if None.
         snapshot_every: Steps between two snapshots.
+        progress: Called with the number of episodes done, and of all, for each.
 
     Returns:
         One demonstration per episode.
@@ -54,10 +56,12 @@ def demos_from_minari(
     chosen = loaded.filter_episodes(lambda episode: episode.id in set(indices))
     details = list(chosen.storage.get_episode_metadata(chosen.episode_indices))
     recording = DemoRecording(env, snapshot_every=snapshot_every, made_by={"dataset": name})
-    return [
-        _record(recording, episode, detail, f"episode {episode.id} of {name}")
-        for episode, detail in zip(chosen.iterate_episodes(), details, strict=True)
-    ]
+    demos = []
+    for episode, detail in zip(chosen.iterate_episodes(), details, strict=True):
+        demos.append(_record(recording, episode, detail, f"episode {episode.id} of {name}"))
+        if progress is not None:
+            progress(len(demos), len(details))
+    return demos
 
 
 def demos_to_minari(

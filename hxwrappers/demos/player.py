@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
@@ -161,8 +161,12 @@ class DemoPlayer:
         self.restore(start)
         yield from self._play(start, stop)
 
-    def verify(self) -> Verification:
-        """Replay from every snapshot and compare; see `Demo.verify`."""
+    def verify(self, progress: Callable[[int], object] | None = None) -> Verification:
+        """Replay from every snapshot and compare; see `Demo.verify`.
+
+        Args:
+            progress: Called with the number of steps replayed, for each.
+        """
         store = self.demo.snapshots
         bounds = [0, *(step for step in store.steps.tolist() if step > 0), len(self.demo)]
         steps, score = 0, 0.0
@@ -171,6 +175,8 @@ class DemoPlayer:
             for transition in self._play(start, stop, mend_seams=False):
                 steps += 1
                 score += transition.reward
+                if progress is not None:
+                    progress(steps)
                 difference = self._compare(transition)
                 if difference is not None:
                     return Verification(steps, len(store), score, difference)

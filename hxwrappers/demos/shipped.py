@@ -7,7 +7,7 @@ from pathlib import Path
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["shipped", "shipped_names"]
+__all__ = ["shipped", "shipped_names", "shipped_path"]
 
 _FOLDER = Path(__file__).parent / "data"
 
@@ -20,6 +20,26 @@ def shipped_names() -> list[str]:
         True
     """
     return sorted(path.stem for path in _FOLDER.glob("*.npz"))
+
+
+def shipped_path(name: str) -> Path:
+    """The file of a demonstration that comes with the library.
+
+    Args:
+        name: One of `shipped_names()`.
+
+    Raises:
+        InvalidArgumentError: There is no such demonstration.
+
+    Example:
+        >>> shipped_path("montezuma-long").name
+        'montezuma-long.npz'
+    """
+    if name not in shipped_names():
+        raise InvalidArgumentError(
+            f"There is no shipped demonstration {name!r}; there are {', '.join(shipped_names())}."
+        )
+    return _FOLDER / f"{name}.npz"
 
 
 def shipped(name: str) -> Demo:
@@ -41,8 +61,4 @@ def shipped(name: str) -> Demo:
         >>> demo.score
         100.0
     """
-    if name not in shipped_names():
-        raise InvalidArgumentError(
-            f"There is no shipped demonstration {name!r}; there are {', '.join(shipped_names())}."
-        )
-    return Demo.load(_FOLDER / f"{name}.npz")
+    return Demo.load(shipped_path(name))

@@ -7,6 +7,7 @@ from hxwrappers.envs.procgen import PROCGEN_PRESETS, ProcgenSettings, make_procg
 from hxwrappers.envs.procgen_env import ProcgenEnv, ProcgenState, ProcgenVectorEnv
 from hxwrappers.envs.recipes import make_from_recipe
 from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
+from hxwrappers.envs.views import View, views_along
 
 __all__ = [
     "ATARI_PRESETS",
@@ -20,9 +21,11 @@ __all__ = [
     "ProcgenState",
     "ProcgenVectorEnv",
     "RoomTracker",
+    "View",
     "make_atari",
     "make_from_recipe",
     "make_minigrid",
     "make_procgen",
     "make_vector",
+    "views_along",
 ]

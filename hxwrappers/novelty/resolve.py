@@ -9,10 +9,12 @@ from typing import Any
 from gymnasium import spaces
 
 from hxwrappers.checkpoints import load_checkpoint
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.novelty.cnd import CNDModel
 from hxwrappers.novelty.model import NoveltyModel
+from hxwrappers.novelty.rnd import RNDModel
 
-__all__ = ["resolve_model"]
+__all__ = ["model_of", "resolve_model"]
 
 
 def resolve_model(
@@ -52,4 +54,31 @@ def resolve_model(
         raise InvalidSpaceError(
             f"The model is for observations in {model.layout.space}, these are in {space}."
         )
+    return model
+
+
+def model_of(state: Mapping[str, Any], space: spaces.Space[Any]) -> NoveltyModel:
+    """The model that a state is of, whichever kind that is.
+
+    Args:
+        state: What `NoveltyModel.state_dict` gave.
+        space: The observation space.
+
+    Raises:
+        CheckpointError: The state is no novelty model's, or damaged.
+
+    Example:
+        >>> space = spaces.Box(-1, 1, (3,))
+        >>> type(model_of(RNDModel(space).state_dict(), space)).__name__
+        'RNDModel'
+    """
+    kinds: dict[str, type[NoveltyModel]] = {"RNDModel": RNDModel, "CNDModel": CNDModel}
+    try:
+        kind, settings = kinds[state["signature"]["model"]], state["settings"]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"This is the state of no novelty model ({error}); save one with its save()."
+        ) from error
+    model = kind(space, **settings)
+    model.load_state_dict(state)
     return model

@@ -11,10 +11,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers.demos import make_environment, shipped
-from hxwrappers.envs import ROOM_BYTES
+from hxwrappers.envs import views_along
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.plots import plot_features, plot_history
 from hxwrappers.sb3._stateful import novelty_models
@@ -183,24 +182,10 @@ def demo_frames(model: DualValuePPO, name: str) -> tuple[np.ndarray, list[int]]:
         Observations of shape `(frames, stack, height, width)`, the stack filled with one frame,
         and the room of each.
     """
-    try:
-        import cv2  # noqa: PLC0415
-    except ImportError as error:
-        raise DependencyNotInstalled(
-            'Frames of demonstrations need OpenCV: pip install "hxwrappers[atari]"'
-        ) from error
-    shape: Any = model.observation_space.shape
+    shape = model.observation_space.shape or ()
     demonstration = shipped(name)
-    env = make_environment(demonstration)
-    emulator: Any = env.unwrapped
-    observations, rooms = [], []
-    for transition in demonstration.replay(env):
-        if transition.step % 4 == 3:
-            grey = cv2.cvtColor(transition.observation, cv2.COLOR_RGB2GRAY)
-            frame = cv2.resize(grey, shape[:0:-1], interpolation=cv2.INTER_AREA)
-            observations.append(np.broadcast_to(frame, shape))
-            rooms.append(int(emulator.ale.getRAM()[ROOM_BYTES[emulator._game]]))
-    return np.stack(observations), rooms
+    views = list(views_along(demonstration, make_environment(demonstration), shape))
+    return np.stack([view.observation for view in views]), [view.room for view in views]
 
 
 def draw_features(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -48,13 +48,17 @@ def pixels(clip: DecodedClip, size: tuple[int, int] = _PIXEL_SIZE) -> npt.NDArra
 
 
 def embed_clips(
-    clips: Sequence[DecodedClip], embedders: Mapping[str, Embedder]
+    clips: Sequence[DecodedClip],
+    embedders: Mapping[str, Embedder],
+    *,
+    progress: Callable[[int], object] | None = None,
 ) -> dict[str, list[npt.NDArray[np.float32]]]:
     """Embed clips by pixels, by a random network and by embedders.
 
     Args:
         clips: The clips.
         embedders: Embedders by name; the random network has the sizes of the first.
+        progress: Called with the number of networks done, pixels included.
 
     Returns:
         By name, `"pixels"` and `"random"` first, the embeddings of each clip.
@@ -68,13 +72,12 @@ def embed_clips(
             f"{sorted(embedders)}."
         )
     untrained = Embedder.random(next(iter(embedders.values())).architecture)
-    return {
-        "pixels": [pixels(clip) for clip in clips],
-        **{
-            name: [embedder.embed_clip(clip) for clip in clips]
-            for name, embedder in {"random": untrained, **embedders}.items()
-        },
-    }
+    embeddings = {"pixels": [pixels(clip) for clip in clips]}
+    for name, embedder in {"random": untrained, **embedders}.items():
+        if progress is not None:
+            progress(len(embeddings))
+        embeddings[name] = [embedder.embed_clip(clip) for clip in clips]
+    return embeddings
 
 
 def measure_alignment(

@@ -160,3 +160,11 @@ def test_plots():
     wide = text_plot(np.arange(1000), width=30, height=4)
     assert wide.splitlines()[0].endswith("█")
     assert wide.splitlines()[-1].endswith("999")
+
+
+def test_shipped_ones_are_known_by_their_names(capsys, tmp_path):
+    code, out, _ = run(capsys, "demo", "info", "montezuma-first-key", "--json")
+    assert (code, json.loads(out)["score"]) == (0, 100)
+    sliced = ("demo", "slice", "montezuma-first-key", tmp_path / "part.npz", "--stop", "9")
+    assert run(capsys, *sliced)[0] == 0
+    assert len(Demo.load(tmp_path / "part.npz")) == 9

@@ -1,0 +1,112 @@
+"""The command `hxw plot`."""
+
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from hxwrappers.cli import main
+from hxwrappers.demos import DemoRecording, shipped
+from hxwrappers.video import DecodedClip, Embedder, preset
+from tests.demos.samples import frame_env, record
+
+image = pytest.importorskip("matplotlib.image", reason="matplotlib is not installed")
+
+
+def run(capsys, *words):
+    code = main(["plot", *map(str, words)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a short run with a bonus."""
+    pytest.importorskip("stable_baselines3")
+    from stable_baselines3.common.env_util import make_vec_env  # noqa: PLC0415
+
+    from hxwrappers.sb3 import DualValuePPO, VecRNDBonus  # noqa: PLC0415
+    from hxwrappers.sb3.runs import TrainingRun  # noqa: PLC0415
+
+    folder = Path(tmp_path_factory.mktemp("runs"), "first")
+    envs = VecRNDBonus(make_vec_env("CartPole-v1", n_envs=2), warmup_steps=8, seed=0)
+    model = DualValuePPO("MlpPolicy", envs, n_steps=32, batch_size=32, seed=0, device="cpu")
+    TrainingRun(model, folder, progress=False).train(256)
+    envs.model.save(folder / "novelty.pt")
+    return folder
+
+
+def test_runs(capsys, trained, tmp_path):
+    code, out, _ = run(capsys, trained, "-o", tmp_path / "one.png")
+    assert (code, out) == (0, f"{tmp_path / 'one.png'}: 1 run, 256 steps\n")
+    other = tmp_path / "runs" / "second"
+    other.mkdir(parents=True)
+    (other / "progress.csv").write_text("time/total_timesteps,rollout/ep_rew_mean\n512,9\n")
+    code, out, _ = run(capsys, trained, tmp_path / "runs", "-o", tmp_path / "two.png")
+    assert (code, out) == (0, f"{tmp_path / 'two.png'}: 2 runs, 512 steps\n")
+    assert image.imread(tmp_path / "two.png").shape[1] == 1430
+
+
+@pytest.mark.parametrize("game", ["montezuma", "invaders"])
+def test_a_demonstration(game, tmp_path, capsys):
+    if game == "montezuma":
+        demo = shipped("montezuma-first-room")
+    else:
+        demo = record(frame_env("SpaceInvaders"), 1500, every=500, seed=2)
+    file, picture = tmp_path / "demo.npz", tmp_path / "folder" / "route.png"
+    demo.save(file)
+    code, out, _ = run(capsys, file, "-o", picture)
+    assert code == 0
+    assert f"{len(demo):,} steps, score {demo.score:g}" in out
+    pixels = image.imread(picture)
+    assert pixels.shape[1] == 1300
+    # There are pictures in it, and not lines alone.
+    assert len(np.unique(pixels[pixels.shape[0] // 2 :].reshape(-1, 4), axis=0)) > 50
+
+
+@pytest.mark.parametrize("source", ["", "novelty.pt"])
+def test_the_bonus_along_a_demonstration(source, capsys, trained, tmp_path):
+    recording = DemoRecording(gym.make("CartPole-v1"))
+    recording.reset(seed=0)
+    for action in (0, 1, 1, 0, 1, 0, 1, 1):
+        recording.step(action)
+    recording.demo().save(tmp_path / "demo.npz")
+    words = (tmp_path / "demo.npz", "--bonus", trained / source, "-o", tmp_path / "bonus.png")
+    code, out, err = run(capsys, *words)
+    assert code == 0, err
+    assert "along 8 steps" in out
+    assert len(np.unique(image.imread(tmp_path / "bonus.png").reshape(-1, 4), axis=0)) > 50
+
+
+def test_two_clips(capsys, tmp_path):
+    generator = np.random.default_rng(0)
+    for name in ("first", "second"):
+        frames = generator.integers(0, 256, (20, 80, 60, 3), np.uint8)
+        DecodedClip(name, frames, 15.0, np.zeros(0, np.float32), 16_000).save(tmp_path / name)
+    Embedder.random(preset("small").architecture).save(tmp_path / "embedder.pt")
+    clips = (tmp_path / "first", tmp_path / "second")
+    words = ("--embedders", tmp_path / "embedder.pt", "-o", tmp_path / "alignment.png")
+    code, out, err = run(capsys, *clips, *words)
+    assert code == 0, err
+    assert "first and second" in out
+    assert image.imread(tmp_path / "alignment.png").size > 10_000
+
+
+def test_errors_are_one_sentence(capsys, tmp_path):
+    out = tmp_path / "out.png"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "progress.csv").write_text("a,b\n1,2\n")
+    for words, message in (
+        ((), "Give what to draw"),
+        ((tmp_path / "empty",), "neither a demonstration"),
+        ((tmp_path / "nothing.npz",), "There is no demonstration file"),
+        ((tmp_path / "damaged",), "needs a column time/total_timesteps"),
+        (("montezuma-first-key", "--bonus", tmp_path / "empty"), "There is no checkpoint file"),
+    ):
+        code, _, err = run(capsys, *words, "-o", out)
+        assert code == 1
+        assert message in err
+        assert err.startswith("hxw: ")
+        assert not out.exists()
