@@ -44,7 +44,7 @@ GROUPS = {
     "demo": Group(
         "hxwrappers.cli.demo",
         "find, record, look at, check, import, export, cut and render demonstrations",
-        ("info", "verify", "import", "export", "render", "slice", "search", "record"),
+        ("info", "verify", "import", "export", "render", "slice", "search", "record", "studio"),
     ),
     "video": Group(
         "hxwrappers.cli.video",
