@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import ray
-import ray._private.services as ray_services
-from ray._private.node import Node
-from ray.cluster_utils import Cluster
+import pytest
+
+ray = pytest.importorskip("ray")  # this file is looked through for doctests without it, too
+import ray._private.services as ray_services  # noqa: E402
+from ray._private.node import Node  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402
 
 AGENT_PORTS = (
     "metrics_agent_port",
