@@ -62,9 +62,9 @@ def test_play_rewind_branch_and_save(browser, game, tmp_path):
         until(page, "s.held.includes('space')")
         page.up("space")
         page.up("right")
-        assert float(page.ask("document.querySelector('#rate').textContent")) > 1
-        assert page.ask("document.querySelector('#latency').textContent").endswith(" ms")
-        assert page.ask("studio.screen.drawn") > 20
+        page.until("parseFloat(document.querySelector('#rate').textContent) > 1")
+        page.until("document.querySelector('#latency').textContent.endsWith(' ms')")
+        page.until("studio.screen.drawn > 20")
         page.down("backspace")
         until(page, "s.mode === 'rewinding' && s.ahead > 30")
         page.up("backspace")
