@@ -23,6 +23,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from tqdm import tqdm
 
 from hxwrappers import FrameInInfo
+from hxwrappers._devices import resolve_device
 from hxwrappers.demos import Demo, make_environment
 from hxwrappers.demos.film import film_demo
 from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
@@ -174,11 +175,7 @@ def learn_embedding(options: Options, clips: Sequence[Path]) -> Embedder:
     if path.exists():
         return Embedder.load(path)
     steps = options.pretraining_steps
-    device = torch.device(
-        options.device
-        if options.device != "auto"
-        else ("cuda" if torch.cuda.is_available() else "cpu")
-    )
+    device = resolve_device(options.device)
     changes = {} if steps is None else {"steps": steps}
     settings = preset(
         "paper" if options.preset == "paper" else "small",

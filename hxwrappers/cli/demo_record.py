@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from hxwrappers.cli.demo_sitting import Wish, sit_down
+from hxwrappers.cli.demo_sitting import Wish, announce, sit_down
 from hxwrappers.cli.play_window import PlayWindow
 
 __all__ = ["record"]
@@ -54,6 +53,4 @@ def record(
     with sit_down(wish, "hxw demo record") as sitting:
         session = sitting.begin()
         PlayWindow(session, f"{sitting.env_id} - hxw demo record", scale).run()
-        is_well, said = sitting.report()
-        print(said if is_well else f"hxw: {said}", file=sys.stdout if is_well else sys.stderr)
-        return 0 if is_well else 1
+        return announce(sitting.report())

@@ -15,6 +15,7 @@ from typing import Any
 import gymnasium as gym
 
 from hxwrappers.cli.arguments import environment_arguments
+from hxwrappers.cli.progress import progress_bar
 from hxwrappers.demos import (
     Demo,
     DemoRecording,
@@ -26,7 +27,7 @@ from hxwrappers.demos.environment import frame_by_frame, import_plugin, is_atari
 from hxwrappers.demos.play import KeyMap, PlaySession, find_keys, parse_bindings
 from hxwrappers.errors import DemoFileError, DemoMismatchError, InvalidArgumentError, JournalError
 
-__all__ = ["Sitting", "Wish", "sit_down"]
+__all__ = ["Sitting", "Wish", "announce", "sit_down"]
 
 _FRAMES_PER_SECOND = 60.0
 _TURNS_PER_SECOND = 8.0
@@ -91,7 +92,7 @@ class Sitting:
         return session
 
     def report(self) -> tuple[bool, str]:
-        """Verify what was saved.
+        """Verify what was saved; see `announce`.
 
         Returns:
             Whether all is well, and a sentence about it.
@@ -101,7 +102,8 @@ class Sitting:
             kept = f"; {out} is as it was saved before" if out.exists() else ""
             return True, f"nothing was saved{kept}"
         demo = recording.demo()
-        check = demo.verify(recording.env)
+        with progress_bar("step", len(demo)) as progress:
+            check = demo.player(recording.env).verify(progress)
         said = f"{out}: {len(demo)} steps, score {demo.score:g}"
         if not check.ok:
             return False, f"{said}, but its replay differs at {check.first_difference}"
@@ -113,6 +115,13 @@ class Sitting:
         if self.session is None or self.session.discarded or self.recording.saved:
             return False
         return self.session.timeline.length > 0
+
+
+def announce(report: tuple[bool, str]) -> int:
+    """Print what `Sitting.report` says, and give the exit code for it."""
+    is_well, said = report
+    print(said if is_well else f"hxw: {said}", file=sys.stdout if is_well else sys.stderr)
+    return 0 if is_well else 1
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 from gymnasium.error import DependencyNotInstalled
 
-from hxwrappers.cli.demo_sitting import Wish, sit_down
+from hxwrappers.cli.demo_sitting import Wish, announce, sit_down
 from hxwrappers.demos.ale_frames import ALE_SAMPLE_RATE
 from hxwrappers.demos.play import BranchingTimeline, distinct_runs
 
@@ -91,9 +91,7 @@ def studio(
         names = (*allow_host, *_names_of(host))
         server = Studio(Desk(session, sitting.keys), Gate(token, names), about, finish)
         server.run(host, port, lambda chosen: _greet(host, chosen, token))
-    is_well, said = ends[-1]
-    print(said if is_well else f"hxw: {said}", file=sys.stdout if is_well else sys.stderr)
-    return 0 if is_well else 1
+    return announce(ends[-1])
 
 
 def _names_of(host: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from hxwrappers._devices import resolve_device
 from hxwrappers._signals import stopping_on_signals
 from hxwrappers.errors import ActorError, CheckpointError, InvalidArgumentError
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
@@ -98,10 +99,7 @@ class Impala:
         self._environment = dict(environment or {})
         self._also_save = dict(also_save or {})
         self.spec = _spec_of(make_env, settings)
-        name = settings.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        self._device = torch.device(name)
+        self._device = resolve_device(settings.device)
         self._precision = hardware_precision(settings.precision, self._device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)

@@ -14,6 +14,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from hxwrappers._devices import resolve_device
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
@@ -60,10 +61,7 @@ class NoveltyModel(ABC):
             channel_axis=self.settings["channel_axis"],
             newest_channels=self.settings["newest_channels"],
         )
-        device = self.settings["device"]
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
+        self.device = resolve_device(self.settings["device"])
         self._execution = Execution(self.device, self.settings["precision"])
         self.num_streams = 0
         self.updates = 0

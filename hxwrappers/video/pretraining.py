@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hxwrappers._devices import resolve_device
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, PretrainingError
@@ -58,9 +59,7 @@ class Pretraining:
         *,
         device: str | torch.device = "auto",
     ) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
+        self.device = resolve_device(device)
         self.settings = settings
         self.step = 0
         self._stopping = False
