@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
 import torch
 
-__all__ = ["resolve_device"]
+__all__ = ["cpu_multiplies_bfloat16", "resolve_device"]
+
+
+@cache
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for products of bfloat16."""
+    # Older ones of the supported versions of torch do not tell.
+    tell: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities = tell()
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hxwrappers._devices import cpu_multiplies_bfloat16
 from hxwrappers.impala.net import ImpalaNet, Outputs
 from hxwrappers.impala.weights import copy_weights
 
@@ -27,9 +28,8 @@ def hardware_precision(precision: str, device: torch.device) -> str:
         return precision
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
-    return "bfloat16" if device.type == "cpu" and fast else "float32"
+    fast = device.type == "cpu" and cpu_multiplies_bfloat16()
+    return "bfloat16" if fast else "float32"
 
 
 class NetPolicy:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
@@ -11,6 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
+from hxwrappers._devices import cpu_multiplies_bfloat16
 from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
 from hxwrappers.novelty.execution import Execution
 
@@ -82,11 +81,4 @@ class CompactCNN(BaseFeaturesExtractor):
 
 def _is_fast_bfloat16(device: torch.device) -> bool:
     """Whether the device is a CPU with instructions for products of bfloat16."""
-    return device.type == "cpu" and _cpu_has_bfloat16()
-
-
-@cache
-def _cpu_has_bfloat16() -> bool:
-    # Older ones of the supported versions of torch do not tell.
-    tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
-    return any(tell().get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+    return device.type == "cpu" and cpu_multiplies_bfloat16()
