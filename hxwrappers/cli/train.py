@@ -12,6 +12,7 @@ import tyro
 
 from hxwrappers.cli.app import CommandGroup
 from hxwrappers.cli.arguments import Flag, Json, environment_arguments
+from hxwrappers.cli.progress import progress_bar
 from hxwrappers.envs import make_vector
 from hxwrappers.envs.named import recipe_of
 from hxwrappers.impala import Impala, ImpalaSettings
@@ -63,7 +64,8 @@ def impala(
     if run.interrupted:
         print("hxw: stopped by a signal; go on with --resume", file=sys.stderr)
     elif episodes:
-        scores = [episode.score for episode in run.play(episodes)]
+        with progress_bar("episode") as show:
+            scores = [episode.score for episode in run.play(episodes, progress=show)]
         mean = sum(scores) / len(scores)
         say(f"plays {len(scores)} episodes: mean {mean:g}, {min(scores):g} to {max(scores):g}")
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from gymnasium.vector import VectorEnv
 
@@ -22,6 +23,7 @@ def play(
     *,
     seed: int = 0,
     max_steps: int = 10_000_000,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Episode]:
     """Play episodes.
 
@@ -33,6 +35,7 @@ def play(
         episodes: How many at least; rounded up to a multiple of the number of environments.
         seed: Seed of the first episodes.
         max_steps: Steps of all environments together after which it ends with what there is.
+        progress: Called with the number of finished episodes and of all, now and then.
 
     Raises:
         InvalidArgumentError: Less than one episode.
@@ -45,12 +48,14 @@ def play(
     unroll = UnrollShape(EnvSpec.of(env).layout, 16, env.num_envs, lstm).allocate()
     counts: Counter[int] = Counter()
     played: list[Episode] = []
-    steps = 0
-    while len(played) < each * env.num_envs and steps < max_steps:
+    steps, wanted = 0, each * env.num_envs
+    while len(played) < wanted and steps < max_steps:
         sampler.fill(unroll)
         steps += int(unroll.valid.sum())
         for episode in sampler.watch.report(0).episodes:
             counts[episode.lane] += 1
             if counts[episode.lane] <= each:
                 played.append(episode)
+        if progress is not None:
+            progress(len(played), wanted)
     return played

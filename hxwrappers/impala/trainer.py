@@ -208,20 +208,28 @@ class Impala:
         }
         return save_numbered(self.folder, self.num_timesteps, state)
 
-    def play(self, episodes: int, *, deterministic: bool = False, seed: int = 0) -> list[Episode]:
+    def play(
+        self,
+        episodes: int,
+        *,
+        deterministic: bool = False,
+        seed: int = 0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Episode]:
         """Play whole episodes with the current policy, in this process.
 
         Args:
             episodes: How many at least.
             deterministic: Take the most probable actions instead of drawing them.
             seed: Seed of the episodes and of the draws.
+            progress: Called with the number of finished episodes and of all, now and then.
         """
         net = self._net("float32")
         copy_weights(flat_weights(self._learner.net), net)
         env = self._make_env()
         try:
             policy = NetPolicy(net, seed=seed, deterministic=deterministic)
-            return play(env, policy, episodes, seed=seed)
+            return play(env, policy, episodes, seed=seed, progress=progress)
         finally:
             env.close()
 

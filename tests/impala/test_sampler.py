@@ -200,6 +200,15 @@ def test_playing_ends_at_its_limit():
     assert play(endless, CountingPolicy(), 1, max_steps=50) == []
 
 
+def test_playing_tells_how_far_it_is():
+    told = []
+    env = make(AutoresetMode.SAME_STEP)
+    play(env, CountingPolicy(), 10, progress=lambda *counts: told.append(counts))
+    assert told[-1] == (12, 12)  # rounded up to the three environments
+    assert told == sorted(told)
+    assert {wanted for _, wanted in told} == {12}
+
+
 def test_actions_may_begin_at_another_number():
     class Shifted(Corridor):
         def __init__(self):
