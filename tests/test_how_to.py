@@ -1,0 +1,57 @@
+"""What the how-to pages give in other forms than Python snippets works as well."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from hxwrappers.video.pretraining import Pretraining
+from tests.video.squares import moving_square, tiny
+
+PAGES = Path(__file__).parent.parent / "docs" / "how-to"
+
+
+def block(page, pattern):
+    found = re.search(pattern, (PAGES / page).read_text(), re.S)
+    assert found, f"{page} has no such block any more"
+    return found[1]
+
+
+def named(path):
+    """What RL Baselines3 Zoo imports for a dotted name."""
+    module, name = path.rsplit(".", 1)
+    return getattr(importlib.import_module(module), name)
+
+
+def test_the_entry_for_the_zoo():
+    yaml = pytest.importorskip("yaml")
+    sb3 = pytest.importorskip("stable_baselines3")
+    entries = yaml.safe_load(block("add-a-bonus.md", r"```yaml\n(.*?)```"))
+    ((env_id, entry),) = entries.items()
+    envs = named("stable_baselines3.common.env_util.make_vec_env")(env_id, 2)
+    for wrapper in entry["vec_env_wrapper"]:
+        for path, arguments in wrapper.items():
+            envs = named(path)(envs, **arguments)
+    callback = named(entry["callback"])()
+    model = sb3.PPO(entry["policy"], envs, n_steps=64, batch_size=64, device="cpu")
+    model.learn(128, callback=callback)
+    assert model.num_timesteps == 128
+
+
+def test_the_environments_that_follow_a_video(tmp_path, monkeypatch):
+    pytest.importorskip("ale_py")
+    monkeypatch.chdir(tmp_path)
+    clip = moving_square("one", 60)
+    clip.save(tmp_path / "clips" / "one")
+    Pretraining([clip], tiny(), device="cpu").embedder().save(tmp_path / "embedder.pt")
+    names = {}
+    exec(compile(block("your-own-videos.md", r"<<'END'\n(.*?)\nEND\n"), "follow.py", "exec"), names)  # noqa: S102
+    envs = names["make_env"](2)
+    _, infos = envs.reset(seed=0)
+    for _ in range(3):
+        observations, rewards, _, _, infos = envs.step(envs.action_space.sample())
+    assert envs.single_observation_space.contains({k: v[0] for k, v in observations.items()})
+    assert rewards.shape == (2,)
+    assert "imitation_share" in infos
+    envs.close()
