@@ -31,8 +31,8 @@ def record(
     """Play an environment in a window and record the play; hold backspace to go back in time.
 
     F1 shows the keys. Escape ends it and asks whether to save; a closed window and Ctrl-C save.
-    Each step is in a journal beside the demonstration at once, from which `hxw demo import` brings
-    it back if the process is killed.
+    Each step is in a journal beside the demonstration at once; after a crash the same command goes
+    on with it.
 
     Args:
         env: The environment's id, for example ALE/MontezumaRevenge-v5; may be left out to continue.

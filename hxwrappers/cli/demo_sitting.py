@@ -86,6 +86,7 @@ class Sitting:
         )
         if self.runs:
             session.resume(self.runs[-1], self.wish.at)
+            print(f"going on at step {session.timeline.length} of what was recorded before")
         else:
             session.reset(self.wish.seed)
         self.session = session
@@ -125,13 +126,14 @@ def announce(report: tuple[bool, str]) -> int:
 
 
 @contextmanager
-def sit_down(wish: Wish, tool: str, *, recovers: bool = False) -> Iterator[Sitting]:
+def sit_down(wish: Wish, tool: str) -> Iterator[Sitting]:
     """Make the game and its journal; at the end the journal is deleted unless it is needed.
+
+    A journal that was left by a crash is gone on with.
 
     Args:
         wish: What shall be played.
         tool: The command, for the demonstration's metadata.
-        recovers: Whether to go on with a journal that was left; otherwise it is in the way.
 
     Raises:
         HxWrappersError: It cannot be played as wished.
@@ -141,11 +143,13 @@ def sit_down(wish: Wish, tool: str, *, recovers: bool = False) -> Iterator[Sitti
     if demo is not None and out is None and (env or "").endswith(_ENDING):
         out, env = Path(str(env)), None
     if out is None:
-        out = _new_file(_which(env, demo), recovers=recovers)
+        out = _new_file(_which(env, demo))
     journal = out.with_suffix(_JOURNAL)
-    was_left = recovers and journal.exists() and journal.stat().st_size > 0
-    if not was_left:
-        _check_free(out, journal)
+    was_left = journal.exists() and journal.stat().st_size > 0
+    if out.exists() and not was_left:
+        raise DemoFileError(
+            f"{out} exists already. Give another name, or go on from it: --continue {out}."
+        )
     game: gym.Env[Any, Any] | None = None
     sitting: Sitting | None = None
     with _alone(journal):
@@ -214,21 +218,9 @@ def _speed(game: gym.Env[Any, Any], env_id: str, keys: KeyMap) -> float:
     return float(game.metadata.get("render_fps") or _OTHERWISE)
 
 
-def _new_file(env_id: str, *, recovers: bool) -> Path:
+def _new_file(env_id: str) -> Path:
     name = env_id.rpartition(":")[2].rpartition("/")[2]
-    left = sorted(Path().glob(f"{name}-????????-??????{_JOURNAL}")) if recovers else []
+    left = sorted(Path().glob(f"{name}-????????-??????{_JOURNAL}"))
     if left:
         return left[-1].with_suffix(_ENDING)
     return Path(f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{_ENDING}")
-
-
-def _check_free(out: Path, journal: Path) -> None:
-    if out.exists():
-        raise DemoFileError(
-            f"{out} exists already. Give another name, or go on from it: --continue {out}."
-        )
-    if journal.exists():
-        raise DemoFileError(
-            f"{journal} is the journal of a recording that was not saved. Bring it back with "
-            f"`hxw demo import {journal} FOLDER`, or delete it."
-        )

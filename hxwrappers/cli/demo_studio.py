@@ -69,14 +69,12 @@ def studio(
 
     wish = Wish(env, out, continue_, at, keys, idle, fps, seed, env_args, snapshot_every)
     ends: list[tuple[bool, str]] = []
-    with sit_down(wish, "hxw demo studio", recovers=True) as sitting:
+    with sit_down(wish, "hxw demo studio") as sitting:
         session = sitting.begin(branching=True, sound=True, controls=CONTROLS)
         timeline = session.timeline
         assert isinstance(timeline, BranchingTimeline)
         for run in distinct_runs(sitting.runs)[:-1]:
             timeline.add(run)
-        if sitting.runs:
-            print(f"going on at step {timeline.length} of what was recorded before")
 
         def finish() -> str:
             ends.append(sitting.report())

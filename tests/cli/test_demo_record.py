@@ -14,6 +14,8 @@ import pytest
 
 from hxwrappers.cli import main
 from hxwrappers.demos import Demo, make_environment, recover_demos, shipped
+from hxwrappers.demos.play import find_keys
+from hxwrappers.envs import make_minigrid
 from hxwrappers.errors import HxWrappersError
 
 pygame = pytest.importorskip("pygame", reason="pygame is not installed")
@@ -113,6 +115,14 @@ def test_playing_saving_and_going_on(no_screen, capsys, tmp_path):
     assert Demo.load(more).actions.tolist() == [*demo.actions[:40].tolist(), 0, 0]
 
 
+def test_every_key_of_minigrid_is_one_of_the_window(no_screen):
+    pytest.importorskip("minigrid")
+    pygame.display.init()
+    names = set().union(*find_keys(make_minigrid("MiniGrid-Empty-5x5-v0")).bindings)
+    assert all(pygame.key.key_code(name) for name in names)
+    assert pygame.key.name(pygame.K_PAGEUP) in names
+
+
 def test_thrown_away_or_nothing_recorded(no_screen, capsys, tmp_path):
     out = tmp_path / "lake.npz"
 
@@ -142,9 +152,18 @@ def test_an_error_keeps_the_journal(no_screen, capsys, tmp_path):
     assert f"what was recorded is kept in {journal}" in complaints
     assert recorded(journal) == 1
     out.rmdir()
-    code = main(["demo", "record", "FrozenLake-v1", str(out)])
-    assert code == 1
-    assert "hxw demo import" in capsys.readouterr().err
+
+    def more():
+        tap(pygame.K_RIGHT)
+        until(lambda: recorded(journal) == 1 + 2)  # what was gone on with is in it twice
+        tap(pygame.K_ESCAPE)
+        tap(pygame.K_y)
+
+    code, said, complaints = play(capsys, ["FrozenLake-v1", out], more)
+    assert code == 0, complaints
+    assert "going on at step 1 of what was recorded before" in said
+    assert Demo.load(out).actions.tolist() == [1, 2]
+    assert not journal.exists()
 
 
 def test_errors_are_one_sentence(no_screen, capsys, tmp_path):
@@ -258,3 +277,12 @@ def test_real_keys_on_a_virtual_display(screen, tmp_path):
     (longer,) = recover_demos(journal)
     assert np.array_equal(longer.actions[: len(demo)], demo.actions)
     assert longer.verify(make_environment(demo)).ok
+
+    with recorder(tmp_path, display, MONTEZUMA, "n.npz") as process:
+        until(lambda: _pressed(press, "s", journal, 2 * len(longer)))
+        press("key", "Escape")
+        press("key", "y")
+        said, complaints = process.communicate(timeout=60)
+    assert process.returncode == 0, complaints
+    assert f"going on at step {len(longer)}" in said
+    assert np.array_equal(Demo.load(tmp_path / "n.npz").actions[: len(longer)], longer.actions)

@@ -27,7 +27,7 @@ _FOUR_WAYS = ("left=0", "down=1", "right=2", "up=3")
 # Of environments that wait for their player: by how their ids begin.
 _WAITING = {
     "MiniGrid-": (
-        *("left=0", "right=1", "up=2", "x=3", "pageup=3", "c=4", "pagedown=4"),
+        *("left=0", "right=1", "up=2", "x=3", "page up=3", "c=4", "page down=4"),
         *("space=5", "return=6"),
     ),
     "BabyAI-": ("left=0", "right=1", "up=2", "x=3", "c=4", "space=5", "return=6"),

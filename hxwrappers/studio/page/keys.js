@@ -2,10 +2,10 @@
 
 const NAMES = {
   " ": "space", arrowup: "up", arrowdown: "down", arrowleft: "left", arrowright: "right",
-  enter: "return", pageup: "pageup", pagedown: "pagedown", delete: "delete", insert: "insert",
+  enter: "return", pageup: "page up", pagedown: "page down",
 };
 const SIDES = { ShiftLeft: "left shift", ShiftRight: "right shift" };
-const OF_SLIDERS = new Set(["up", "down", "left", "right", "home", "end", "pageup", "pagedown"]);
+const OF_SLIDERS = new Set(["up", "down", "left", "right", "home", "end", "page up", "page down"]);
 const OF_BUTTONS = new Set(["space", "return"]);
 const OF_CHOICES = new Set(["up", "down", "left", "right", "space"]);
 
