@@ -50,8 +50,8 @@ class Settings:
             got it, reaches 0.7 to 0.75 at the checkpoints after it: a threshold of 0.7 pays for
             them. At 0.9 too little is found by chance.
         tolerance: How many checkpoints may be passed over at once.
-        entropy: PPO's weight of entropy. Under 0.01 one of two seeds stopped to look for the fifth
-            checkpoint once it had the fourth for certain.
+        entropy: PPO's weight of entropy.
+        every: Frames between two checkpoints; published: 16.
         minutes: Of each run at most.
         num_envs: Environments side by side.
         picture: Where to draw the seeds' curves.
@@ -62,8 +62,9 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
     seconds: float = 30
     threshold: float = 0.8
-    tolerance: int = 2
-    entropy: float = 0.03
+    tolerance: int = 4
+    entropy: float = 0.01
+    every: int = 8
     minutes: float = 60
     num_envs: int = 16
     picture: Path | None = None
@@ -130,7 +131,7 @@ def run(settings: Settings, seed: int) -> Progress:
     (clip,) = load_clips([settings.clip], embedder.frame_size)
     end = round(settings.seconds * clip.frames_per_second)
     part = replace(clip, frames=clip.frames[:end], sound=np.zeros(0, np.float32))
-    track = Checkpoints.of(part, embedder)
+    track = Checkpoints.of(part, embedder, every=settings.every)
     envs = VecYouTubeImitationReward(
         DummyVecEnv([make_env] * settings.num_envs),
         track,
