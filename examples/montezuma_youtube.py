@@ -45,11 +45,18 @@ from hxwrappers.video.style import Style
 from hxwrappers.video.truth import NO_STEP, Truth, truth_path
 
 GAME = "ALE/MontezumaRevenge-v5"
+EVERY = {"laptop": 8, "paper": 16}
+"""Frames between two checkpoints."""
 RULES: dict[str, dict[str, Any]] = {
     "laptop": {"threshold": 0.75, "tolerance": 5},
     "paper": {"threshold": 0.5, "tolerance": 1},
 }
 """What reaches a checkpoint; docs/embedding.md has what each pays whom."""
+LEARNING: dict[str, dict[str, Any]] = {
+    "laptop": {"net": "nature", "optimizer": "adam", "learning_rate": 5e-4},
+    "paper": {"net": "residual"},
+}
+"""What IMPALA learns with: Adam learns more from few and small rewards."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +214,7 @@ def describe(options: Options, clips: Sequence[Path], embedder: Embedder) -> Che
     """The checkpoints to follow, and how well the embedding brings the others to them."""
     size = embedder.frame_size
     first, *others = load_clips(clips, size)
-    track = Checkpoints.of(first, embedder)
+    track = Checkpoints.of(first, embedder, every=EVERY[options.preset])
     embedded = [embedder.embed_clip(clip) for clip in (first, others[0])]
     figures = measure_alignment(embedded)
     print(
@@ -274,10 +281,10 @@ def main() -> None:
         num_actors=options.num_actors,
         envs_per_actor=options.num_envs,
         batch_size=options.num_envs * (4 if options.preset == "paper" else 1),
-        net="residual" if options.preset == "paper" else "nature",
         learner_threads=options.threads,
         device=options.device,
         seed=options.seed,
+        **LEARNING[options.preset],
     )
     make = partial(
         make_envs,
