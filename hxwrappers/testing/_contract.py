@@ -278,12 +278,16 @@ def _close(case: _Case) -> None:
     untouched, played = case.make(), case.make()
     play(played, case.actions(played)[:1], case.seed)
     for env, when in ((untouched, "before its first reset"), (played, "after a step")):
-        for times in ("once", "twice"):
-            try:
-                env.close()
-            except Exception as error:  # whatever a wrapper raises
-                require(False, "close", f"closed {times} {when}, it raises {error!r}.")
-                raise
+        _close_twice(env, when)
+
+
+def _close_twice(env: gym.Env[Any, Any], when: str) -> None:
+    try:
+        env.close()
+        env.close()
+    except Exception as error:  # whatever a wrapper raises
+        require(False, "close", f"closed twice {when}, it raises {error!r}.")
+        raise
 
 
 def _vector_twin(case: _Case) -> None:

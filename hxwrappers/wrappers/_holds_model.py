@@ -54,7 +54,7 @@ class HoldsModel:
 
     def state_dict(self) -> dict[str, Any]:
         """The model, with everything learned and counted, and what it needs to go on."""
-        state = {"model": self.model.state_dict()}
+        state: dict[str, Any] = {"model": self.model.state_dict()}
         if self.model.uses_previous and self._previous is not None:
             state["previous"] = torch.tensor(self._previous)
         return state

@@ -1,7 +1,8 @@
 """Learning stacks around Stable-Baselines3's vectors."""
 
-from functools import partial
+import itertools
 from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def check(ground, layers, venv_class=DummyVecEnv, steps=24):
                 else observations[lane]
             )
             assert seen in venv.observation_space
-    for before, after in zip(results, results[1:], strict=False):
+    for before, after in itertools.pairwise(results):
         assert not any(one is other for one, other in zip(before[3], after[3], strict=True))
     _, again, same = begin()
     assert data_equivalence(first, same, exact=True)

@@ -94,8 +94,8 @@ def possible(ground, layers):
 @pytest.mark.slow
 @pytest.mark.parametrize("ground", GROUNDS, ids=str)
 def test_all_orders_everywhere(ground):
-    for layers in orders(4):
-        layers = possible(ground, layers)
+    for order in orders(4):
+        layers = possible(ground, order)
         make_env = partial(inside, "nothing", ground)
         check_vector(ground, layers, make_env)
         check_sb3(ground, layers, make_env)

@@ -70,7 +70,12 @@ def test_a_reset_of_some_leaves_the_others_waiting():
 
 def atari(mode):
     ale = pytest.importorskip("ale_py.vector_env")
-    size = {"grayscale": False, "img_height": 210, "img_width": 160, "max_num_frames_per_episode": 48}
+    size = {
+        "grayscale": False,
+        "img_height": 210,
+        "img_width": 160,
+        "max_num_frames_per_episode": 48,
+    }
     return ale.AtariVectorEnv("breakout", 2, autoreset_mode=mode, **size)
 
 

@@ -94,4 +94,3 @@ def form(shelf: str, layers: Sequence[str], ground: Ground, env: Any) -> Any:
     for layer in layers:
         env = getattr(TWINS[layer], shelf)(ground, env)
     return env
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
@@ -78,7 +79,7 @@ def check_vector_stack(
         assert before is None or step[4] is not before
         before = step[4]
     assert data_equivalence(expected, kept, exact=True), "data changed after it was returned"
-    for one, other in zip(kept, kept[1:], strict=False):
+    for one, other in itertools.pairwise(kept):
         pairs = ((a, b) for a in _arrays(one[0]) for b in _arrays(other[0]))
         assert not any(np.shares_memory(*pair) for pair in pairs), "observations overlap"
     again = wrap(make())
@@ -122,9 +123,7 @@ def check_vector_state(
         other = Witness(make())
         other.repeat(witness.calls)
         resumed = wrap(other)
-        pairs = zip(
-            layers_between(straight, witness), layers_between(resumed, other), strict=True
-        )
+        pairs = zip(layers_between(straight, witness), layers_between(resumed, other), strict=True)
         for layer, fresh in pairs:
             fresh.load_state_dict(layer.state_dict())
         going, gone = (
