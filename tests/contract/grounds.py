@@ -132,7 +132,7 @@ PROCGEN = Ground(
     frames="observation",
 )
 MUJOCO = Ground(
-    "InvertedPendulum-v5", {"max_episode_steps": 12}, needs="mujoco", frames=None, steps=40
+    "Swimmer-v5", {"max_episode_steps": 12}, needs="mujoco", frames=None, steps=40
 )
 ATARI = Ground(
     "ALE/Breakout-v5",

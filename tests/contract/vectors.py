@@ -92,14 +92,17 @@ def check_vector_stack(
 def _check_rewards(step: Step, own: np.ndarray | None) -> None:
     _, rewards, *_, infos = step
     assert np.isfinite(rewards).all()
-    if "_reward_bonus" not in infos:
-        return
-    real = infos["_reward_bonus"]
-    sums = infos["extrinsic_reward"] + infos["reward_bonus"]
-    np.testing.assert_allclose(rewards[real], sums[real], rtol=1e-9)
-    if own is not None:
-        np.testing.assert_array_equal(infos["extrinsic_reward"][real], own[real])
-    assert not rewards[~real].any(), "a step that only resets earns nothing"
+    # Of single wrappers, the infos of a last step stand beside those of the reset after it.
+    ended = infos.get("_final_info", np.zeros(len(rewards), np.bool_))
+    for source, lanes in ((infos, ~ended), (infos.get("final_info", {}), ended)):
+        if "_reward_bonus" not in source:
+            continue
+        real = lanes & source["_reward_bonus"]
+        sums = source["extrinsic_reward"] + source["reward_bonus"]
+        np.testing.assert_allclose(rewards[real], sums[real], rtol=1e-9)
+        if own is not None:
+            np.testing.assert_array_equal(source["extrinsic_reward"][real], own[real])
+        assert not rewards[lanes & ~real].any(), "a step that only resets earns nothing"
 
 
 def layers_between(envs: Any, below: VectorEnv) -> list[Any]:
