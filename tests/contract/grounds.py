@@ -131,9 +131,7 @@ PROCGEN = Ground(
     needs="procgen",
     frames="observation",
 )
-MUJOCO = Ground(
-    "Swimmer-v5", {"max_episode_steps": 12}, needs="mujoco", frames=None, steps=40
-)
+MUJOCO = Ground("Swimmer-v5", {"max_episode_steps": 12}, needs="mujoco", frames=None, steps=40)
 ATARI = Ground(
     "ALE/Breakout-v5",
     _pictures(12, repeat_action_probability=0.0),

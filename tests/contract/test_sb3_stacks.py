@@ -105,9 +105,8 @@ def check(ground, layers, venv_class=DummyVecEnv, steps=24):
         each.close()
 
 
-@pytest.mark.parametrize("layers", ORDERS, ids=" < ".join)
-def test_learning_stacks(layers):
-    check(WALK, layers)
+def test_a_learning_stack():
+    check(WALK, ORDERS[1])
 
 
 @pytest.mark.slow

@@ -60,15 +60,21 @@ def check_sb3(ground, layers, make_env, steps=40):
     )
 
 
-@pytest.mark.parametrize("layers", random.Random(0).sample(orders(4), 3), ids=" < ".join)
+@pytest.mark.parametrize("layers", random.Random(0).sample(orders(4), 2), ids=" < ".join)
 def test_all_of_them(layers):
     make_env = partial(inside, "nothing", WALK)
     check_vector(WALK, layers, make_env, steps=20)
     check_sb3(WALK, layers, make_env, steps=20)
 
 
-@pytest.mark.parametrize("outer", ["RNDBonus", "YouTubeImitationReward"])
-@pytest.mark.parametrize("inner", ["CNDBonus", "StickyActions", "SkipReplayedSteps"])
+@pytest.mark.parametrize(
+    ("inner", "outer"),
+    [
+        ("CNDBonus", "YouTubeImitationReward"),
+        ("StickyActions", "RNDBonus"),
+        ("SkipReplayedSteps", "RNDBonus"),
+    ],
+)
 def test_around_single_wrappers(inner, outer):
     make_env = partial(inside, inner, WALK)
     check_vector(WALK, [outer], make_env, steps=20)
