@@ -18,7 +18,7 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.testing._state import check_state_dict
+from hxwrappers.testing._state import check_state_dict, stateful_layers
 from hxwrappers.testing._trajectory import (
     EnvFactory,
     Record,
@@ -63,6 +63,17 @@ def _gymnasium(case: _Case) -> None:
             check_env(env, skip_render_check=True, skip_close_check=True)
     except (AssertionError, AttributeError, TypeError, ValueError, gym.error.Error) as error:
         require(False, "gymnasium", f"check_env says: {error}")
+    complaints = _complaints(case.make(), case) - _complaints(case.make_env(), case)
+    require(not complaints, "gymnasium", f"PassiveEnvChecker says: {'; '.join(complaints)}")
+
+
+def _complaints(env: gym.Env[Any, Any], case: _Case) -> set[str]:
+    """What Gymnasium's passive checker warns of while the environment is played."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        checked = gym.wrappers.PassiveEnvChecker(env)
+        play(checked, case.actions(env), case.seed)
+    return {str(warning.message) for warning in caught}
 
 
 def _spaces(case: _Case) -> None:
@@ -258,8 +269,25 @@ def _workers(case: _Case) -> None:
 
 
 def _state_dict(case: _Case) -> None:
-    if hasattr(case.make(), "state_dict"):
+    below = case.make_env()
+    if stateful_layers(case.wrap(below), below):
         check_state_dict(case.wrap, case.make_env, seed=case.seed, steps=case.steps)
+
+
+def _close(case: _Case) -> None:
+    untouched, played = case.make(), case.make()
+    play(played, case.actions(played)[:1], case.seed)
+    for env, when in ((untouched, "before its first reset"), (played, "after a step")):
+        _close_twice(env, when)
+
+
+def _close_twice(env: gym.Env[Any, Any], when: str) -> None:
+    try:
+        env.close()
+        env.close()
+    except Exception as error:  # whatever a wrapper raises
+        require(False, "close", f"closed twice {when}, it raises {error!r}.")
+        raise
 
 
 def _vector_twin(case: _Case) -> None:
@@ -282,6 +310,7 @@ _CHECKS = {
         _reward,
         _spec,
         _state_dict,
+        _close,
         _vector_twin,
         _workers,
     )
@@ -305,7 +334,8 @@ def check_wrapper(
     In the order of `PROMISES` they are:
 
     - `gymnasium`: `gymnasium.utils.env_checker.check_env` passes, with `training` False in every
-      wrapper that has such a switch;
+      wrapper that has such a switch, and `PassiveEnvChecker` around the wrapper warns of nothing
+      that it does not say of the environment;
     - `spaces`: observations lie in their space, rewards are finite, ends are bools;
     - `fresh_data`: what was returned does not change later and shares no memory;
     - `determinism`: the same seed gives the same trajectory;
@@ -318,11 +348,13 @@ def check_wrapper(
       reward is `extrinsic_reward + reward_bonus`, and `intrinsic_reward` is finite;
     - `spec`: `env.spec` goes through JSON and `gymnasium.make`;
     - `state_dict`: see `check_state_dict`, where the wrapper has one;
+    - `close`: it can be closed unused, and more than once;
     - `vector_twin`: see `check_vector_twin`, where `wrap_vector` is given;
     - `workers`: the same trajectory in spawned processes under `AsyncVectorEnv`.
 
     Args:
-        wrap: Makes the wrapper around an environment, with everything in it new at each call.
+        wrap: Makes the wrapper, or several, around an environment, with everything in it new at
+            each call.
         make_env: Makes the environment: deterministic given its seed, with a spec, and with
             episodes much shorter than `steps`.
         wrap_vector: Makes the vector form of the wrapper.

@@ -20,7 +20,7 @@ from hxwrappers.testing._trajectory import (
     sample_actions,
 )
 
-__all__ = ["check_state_dict"]
+__all__ = ["check_state_dict", "stateful_layers"]
 
 PROMISE = "state_dict"
 
@@ -37,10 +37,12 @@ def check_state_dict(
 
     The wrapper plays half of the steps; its state goes through `torch.save` and
     `torch.load(weights_only=True)` into a new wrapper around an environment that has been brought
-    to the same point; then both play the other half.
+    to the same point; then both play the other half. Of several wrappers around each other every
+    one that has a state is saved and loaded.
 
     Args:
-        wrap: Makes the wrapper around an environment, with everything in it new at each call.
+        wrap: Makes the wrapper, or several, around an environment, with everything in it new at
+            each call.
         make_env: Makes the environment, which must be deterministic given its seed.
         seed: For the environment, the wrapper and the actions.
         steps: How many steps to play in all.
@@ -55,24 +57,27 @@ def check_state_dict(
         >>> from hxwrappers import StickyActions
         >>> check_state_dict(StickyActions, lambda: gym.make("CartPole-v1"))
     """
-    recorder = Recorder(make_env())
-    straight = wrap(recorder)
+    # Some wrappers accept no further one below them; they are saved between two episodes.
+    recorder = Recorder(make_env()) if mid_episode else None
+    below = make_env() if recorder is None else recorder
+    straight = wrap(below)
     require(
-        hasattr(straight, "state_dict") and hasattr(straight, "load_state_dict"),
+        bool(stateful_layers(straight, below)),
         PROMISE,
         f"{type(straight).__name__} has no state_dict() and load_state_dict().",
     )
     actions = sample_actions(straight.action_space, steps, seed)
     half = steps // 2
     play(straight, actions[:half], seed)
-    saved = _through_a_file(straight)
+    saved = _through_a_file([layer.state_dict() for layer in stateful_layers(straight, below)])
 
-    below = make_env()
-    if mid_episode:
-        replay(below, recorder.calls)
-    resumed = wrap(below)
+    other = make_env()
+    if recorder is not None:
+        replay(other, recorder.calls)
+    resumed = wrap(other)
     try:
-        resumed.load_state_dict(saved)  # type: ignore[attr-defined]
+        for layer, state in zip(stateful_layers(resumed, other), saved, strict=True):
+            layer.load_state_dict(state)
     except (HxWrappersError, KeyError, RuntimeError, TypeError, ValueError) as error:
         require(False, PROMISE, f"the saved state cannot be loaded again ({error!r}).")
     next_seed = None if mid_episode else seed + 1
@@ -84,12 +89,24 @@ def check_state_dict(
     )
 
 
-def _through_a_file(env: gym.Env[Any, Any]) -> Any:
+def stateful_layers(env: gym.Env[Any, Any], below: gym.Env[Any, Any]) -> list[Any]:
+    """The wrappers with a state from the outermost to the one around `below`."""
+    layers = []
+    layer: Any = env
+    while layer is not below and isinstance(layer, gym.Wrapper):
+        if hasattr(layer, "state_dict") and hasattr(layer, "load_state_dict"):
+            layers.append(layer)
+        layer = layer.env
+    return layers
+
+
+def _through_a_file(states: list[Any]) -> list[Any]:
     file = io.BytesIO()
     try:
-        torch.save(env.state_dict(), file)  # type: ignore[attr-defined]
+        torch.save(states, file)
         file.seek(0)
-        return torch.load(file, weights_only=True)
+        loaded: list[Any] = torch.load(file, weights_only=True)
+        return loaded
     except Exception as error:  # pickle and torch raise many kinds
         require(
             False,

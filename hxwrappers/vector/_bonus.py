@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.vector._entries import with_entries
-from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
+from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches, reset_lanes
 from hxwrappers.vector._reached import reached_observations
 from hxwrappers.vector._wrapper import AnyVectorWrapper
 from hxwrappers.wrappers._bonus import model_seed
@@ -51,12 +51,13 @@ class NoveltyBonus(HoldsModel, AnyVectorWrapper):
         options: dict[str, Any] | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Reset the environments; a seed also seeds a model that has not learned anything yet."""
+        lanes = reset_lanes(self.env, options)
         observations, infos = self.env.reset(seed=cast(Any, seed), options=options)
         first = seed[0] if isinstance(seed, list) else seed
         if first is not None and self._owns_model:
             self.model.reseed(model_seed(first))
         self._remember(observations)
-        self._resetting[:] = False
+        self._resetting &= ~lanes
         return observations, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -85,6 +86,21 @@ class NoveltyBonus(HoldsModel, AnyVectorWrapper):
         }
         infos = with_entries(infos, entries, real)
         return observations, extrinsic + added, terminations, truncations, infos
+
+    def state_dict(self) -> dict[str, Any]:
+        """The model, with everything that it has learned, and where the environments are."""
+        return {**super().state_dict(), "resetting": self._resetting.tolist()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave; where the environments are, if they are as many.
+
+        Raises:
+            CheckpointError: The state is of another model, or incomplete.
+        """
+        super().load_state_dict(state)
+        resetting = state.get("resetting", ())
+        if len(resetting) == self.num_envs:
+            self._resetting = np.array(resetting, np.bool_)
 
     def _remember(self, observations: Any) -> None:
         if self.model.uses_previous:

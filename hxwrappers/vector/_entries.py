@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 __all__ = ["with_entries"]
+
+_SUMS = ("intrinsic_reward", "reward_bonus")
 
 
 def with_entries(
@@ -15,21 +18,40 @@ def with_entries(
     """Add the entries of a bonus, on top of those of a bonus below it.
 
     They stand at the top level for every real step, and once more in `final_info` where the
-    environment has one, which is where single wrappers would leave those of a last step.
+    environment has one, which is where single wrappers would leave those of a last step. What is
+    below may be a wrapper of the vector or wrappers of its environments, which need not all say
+    something in every step.
     """
     merged = dict(infos)
     for name, values in entries.items():
-        below = infos.get(name)
-        if below is None:
+        if name == "extrinsic_reward":
+            below, there = _below(infos, name, real)
+            merged[name] = np.where(there, below, values)
+        elif name in _SUMS:
+            merged[name] = _below(infos, name, real)[0] + values
+        else:
             merged[name] = values
-        elif name != "extrinsic_reward":
-            merged[name] = below + values
         merged[f"_{name}"] = real.copy()
     if "final_info" in infos:
         ended = infos["_final_info"]
         final = dict(infos["final_info"])
         for name in entries:
-            final[name] = np.where(ended, merged[name], 0.0)
+            final[name] = np.where(ended, merged[name], 0)
             final[f"_{name}"] = ended.copy()
         merged["final_info"] = final
     return merged
+
+
+def _below(
+    infos: dict[str, Any], name: str, real: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """What a bonus below said of the step of each environment, 0 for nothing, and where it did."""
+    values, there = np.zeros(len(real)), np.zeros(len(real), np.bool_)
+    # Where an episode ended, the infos beside `final_info` are those of the reset after it.
+    ended = infos.get("_final_info", there)
+    for source, lanes in ((infos, real & ~ended), (infos.get("final_info", {}), real & ended)):
+        if name in source:
+            said = lanes & source.get(f"_{name}", True)
+            values = np.where(said, source[name], values)
+            there = there | said
+    return values, there

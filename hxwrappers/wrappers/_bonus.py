@@ -22,6 +22,8 @@ __all__ = ["NoveltyBonus", "bonus_info", "model_seed"]
 class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Adds a novelty bonus to the reward of one environment; see `RNDBonus` and `CNDBonus`."""
 
+    unrestored = frozenset({"model", "_streams"})
+
     def __init__(
         self,
         env: gym.Env[Any, Any],

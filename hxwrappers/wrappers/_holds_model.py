@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from gymnasium import spaces
 
+from hxwrappers.errors import CheckpointError
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import find_box
 from hxwrappers.novelty.resolve import resolve_model
@@ -51,13 +53,24 @@ class HoldsModel:
         self.model.training = value
 
     def state_dict(self) -> dict[str, Any]:
-        """The model, with everything that it has learned and counted."""
-        return {"model": self.model.state_dict()}
+        """The model, with everything learned and counted, and what it needs to go on."""
+        state: dict[str, Any] = {"model": self.model.state_dict()}
+        if self.model.uses_previous and self._previous is not None:
+            state["previous"] = torch.tensor(self._previous)
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` gave.
+        """Restore what `state_dict` gave; the observations before the next step only if they fit.
 
         Raises:
             CheckpointError: The state is of another model, or incomplete.
         """
+        if "model" not in state:
+            raise CheckpointError(
+                f"This is no state of a {type(self).__name__}: it has {sorted(state)}, but no "
+                "'model'. Pass what state_dict() returned."
+            )
         self.model.load_state_dict(state["model"])
+        previous = state.get("previous")
+        if isinstance(previous, torch.Tensor) and len(previous) == len(self._streams):
+            self._previous = previous.numpy().copy()

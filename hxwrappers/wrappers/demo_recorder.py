@@ -13,6 +13,9 @@ from gymnasium.core import ActType, ObsType
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.journal import JournalWriter
 from hxwrappers.demos.recording import DemoRecording
+from hxwrappers.demos.snapshots.base import layers_of
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.wrappers.demo_reset_curriculum import DemoResetCurriculum
 
 __all__ = ["DemoRecorder"]
 
@@ -25,7 +28,8 @@ class DemoRecorder(
     """Records each episode that a policy or a person plays, as a demonstration.
 
     Put it at the level at which the demonstration shall be used: inside frame skip and frame
-    stacking for a recording frame by frame, outermost for one in the agent's own steps.
+    stacking for a recording frame by frame, outermost for one in the agent's own steps. What a
+    novelty bonus below has learned is not forgotten by a rewind.
 
     Args:
         env: The environment to record.
@@ -37,7 +41,7 @@ class DemoRecorder(
             own, so that every episode can be replayed from its start.
 
     Raises:
-        InvalidArgumentError: `snapshot_every` is not positive.
+        InvalidArgumentError: `snapshot_every` is not positive, or there is a curriculum below.
         JournalError: The journal is an existing file of another kind.
 
     Example:
@@ -66,6 +70,11 @@ class DemoRecorder(
             seed_resets=seed_resets,
         )
         gym.Wrapper.__init__(self, env)
+        if any(isinstance(layer, DemoResetCurriculum) for layer in layers_of(env)):
+            raise InvalidArgumentError(
+                "The DemoResetCurriculum below begins episodes inside a demonstration, so that "
+                "there is no run to record from its start. Record in an environment without it."
+            )
         self._folder = None if folder is None else Path(folder)
         self._journal = None if journal is None else JournalWriter(journal)
         self._seed_resets = seed_resets

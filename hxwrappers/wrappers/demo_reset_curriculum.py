@@ -72,7 +72,8 @@ class DemoResetCurriculum(
         tracker: The tracker that all workers share, or the path of its file.
         replay_steps: So many steps before the starting point the episode really begins: the
             demonstration's own actions are taken, so that stacked frames and recurrent states are
-            right. These steps have reward 0 and are flagged in `info["replaying"]`;
+            right. These steps have reward 0 (their own is in `info["extrinsic_reward"]`, and what
+            was taken away in `info["reward_bonus"]`) and are flagged in `info["replaying"]`;
             `SkipReplayedSteps` hides them, `DemoRecurrentPPO` learns nothing from them. Published
             for recurrent policies: 512 emulator frames.
         allowed_lag: See `AttemptSettings`.
@@ -263,7 +264,8 @@ class DemoResetCurriculum(
         transition = next(self._replay)
         self._replays_left -= 1
         self._lives = transition.info.get("lives")
-        info = {**self._explained(transition.info), "extrinsic_reward": transition.reward}
+        own = transition.reward
+        info = {**self._explained(transition.info), "extrinsic_reward": own, "reward_bonus": -own}
         return transition.observation, 0.0, transition.terminated, transition.truncated, info
 
     def _explained(self, info: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from gymnasium.core import ActType, ObsType
 
 __all__ = ["SkipReplayedSteps"]
 
+_OF_A_STEP = ("extrinsic_reward", "intrinsic_reward", "reward_bonus")
+
 
 class SkipReplayedSteps(
     gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
@@ -55,4 +57,5 @@ class SkipReplayedSteps(
             observation, _, terminated, truncated, info = self.env.step(self._any_action)
             if terminated or truncated:
                 observation, info = self.env.reset(options=options)
-        return observation, info
+        # The last replayed step is none of this episode: a reset has no rewards.
+        return observation, {key: info[key] for key in info if key not in _OF_A_STEP}

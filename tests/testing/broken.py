@@ -247,3 +247,19 @@ class LosesExtrinsic(VectorStepBonus):
     def step(self, actions):
         *rest, infos = super().step(actions)
         return (*rest, {**infos, "extrinsic_reward": rest[1]})
+
+
+class ClosesOnce(Base):
+    closed = False
+
+    def close(self):
+        if self.closed:
+            raise RuntimeError("closed already")
+        self.closed = True
+        super().close()
+
+
+class ObservesFloat32(Base):
+    def reset(self, **kwargs):
+        observation, info = super().reset(**kwargs)
+        return observation.astype(np.float32), info

@@ -10,6 +10,7 @@ from tests.toys import Echo, make_echo
 
 BREAKS = [
     ("gymnasium", broken.CannotReset),
+    ("gymnasium", broken.ObservesFloat32),
     ("spaces", broken.ObservesOutside),
     ("spaces", broken.NaNReward),
     ("spaces", broken.IntEnds),
@@ -29,6 +30,7 @@ BREAKS = [
     ("state_dict", broken.ForgetsItsCount),
     ("state_dict", broken.SavesAnObject),
     ("state_dict", broken.CannotLoad),
+    ("close", broken.ClosesOnce),
     ("workers", broken.OnlyHere),
 ]
 

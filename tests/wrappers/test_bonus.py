@@ -189,6 +189,13 @@ def test_bad_arguments(arguments, error):
         RNDBonus(Corridor(), **arguments)
 
 
+@BONUSES
+def test_a_state_of_something_else(wrapper):
+    env = wrapper(Corridor(), **QUICK)
+    with pytest.raises(CheckpointError, match="no 'model'"):
+        env.load_state_dict({"imitation": {}})
+
+
 def test_spaces_without_a_box():
     with pytest.raises(InvalidSpaceError, match="Box"):
         RNDBonus(gym.make("FrozenLake-v1"))

@@ -7,8 +7,8 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 
 from hxwrappers.demos import Demo, recover_demos
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.wrappers import DemoRecorder
-from tests.demos.samples import deep_stack, frame_env
+from hxwrappers.wrappers import DemoRecorder, DemoResetCurriculum, RNDBonus
+from tests.demos.samples import deep_stack, frame_env, lake_demo, lake_env
 
 
 def test_it_changes_nothing():
@@ -84,3 +84,25 @@ def test_its_arguments_are_in_the_spec(tmp_path):
 def test_bad_arguments():
     with pytest.raises(InvalidArgumentError):
         DemoRecorder(gym.make("CartPole-v1"), snapshot_every=0)
+
+
+@pytest.mark.parametrize("make", [lambda: gym.make("CartPole-v1"), frame_env])
+def test_a_rewind_does_not_unlearn_what_a_bonus_has_learned(make):
+    quick = {"warmup_steps": 2, "update_every": 4, "batch_size": 4, "features": 4, "device": "cpu"}
+    bonus = RNDBonus(make(), **quick)
+    env = DemoRecorder(bonus, snapshot_every=2)
+    env.reset(seed=0)
+    for step in range(11):
+        env.step(step % 2)
+    updates = bonus.model.updates
+    env.rewind(9)
+    # It sees the steps that the rewind takes again, and goes on from what it knew.
+    assert bonus.model.updates >= updates > 1
+    for step in range(6):
+        env.step(step % 2)
+    assert bonus.model.updates > updates
+
+
+def test_refuses_episodes_that_begin_in_their_midst():
+    with pytest.raises(InvalidArgumentError, match="DemoResetCurriculum"):
+        DemoRecorder(DemoResetCurriculum(lake_env(), lake_demo()))

@@ -14,7 +14,14 @@ from hxwrappers.demos.capture import Kept, apply, capture, kind_of
 from hxwrappers.demos.codec import decode, encode
 from hxwrappers.errors import SnapshotError
 
-__all__ = ["NEUTRAL_LAYERS", "LayeredSnapshotter", "Snapshot", "Snapshotter", "layers_of"]
+__all__ = [
+    "NEUTRAL_LAYERS",
+    "LayeredSnapshotter",
+    "Snapshot",
+    "Snapshotter",
+    "layers_of",
+    "unrestored",
+]
 
 NEUTRAL_LAYERS = frozenset(
     {
@@ -69,6 +76,15 @@ def layers_of(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, Any, Any]]:
         layers.append(env)
         env = env.env
     return layers
+
+
+def unrestored(layer: gym.Env[Any, Any]) -> frozenset[str]:
+    """The attributes of a wrapper that going back in time leaves as they are.
+
+    A wrapper that learns names them in its class attribute `unrestored`: what it has learned is no
+    state of the environment.
+    """
+    return frozenset(getattr(type(layer), "unrestored", ()))
 
 
 class Snapshotter(ABC):
@@ -269,7 +285,9 @@ def _is_layer(item: object) -> bool:
 
 def _layer_state(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any]:
     captured = {
-        name: capture(value) for name, value in vars(layer).items() if name not in _CONFIGURATION
+        name: capture(value)
+        for name, value in vars(layer).items()
+        if name not in _CONFIGURATION | unrestored(layer)
     }
     if type(layer).__name__ == "PassiveEnvChecker":
         return {}

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 
 from hxwrappers.demos.capture import Kept
-from hxwrappers.demos.snapshots.base import Snapshot, Snapshotter, layers_of
+from hxwrappers.demos.snapshots.base import Snapshot, Snapshotter, layers_of, unrestored
 from hxwrappers.errors import SnapshotError
 
 __all__ = ["DeepCopySnapshotter"]
@@ -93,6 +93,8 @@ class DeepCopySnapshotter(Snapshotter):
 
 def _copy(layer: gym.Env[Any, Any], name: str, value: Any, memo: dict[int, Any]) -> Any:
     if isinstance(value, gym.spaces.Space | gym.envs.registration.EnvSpec):
+        return Kept()
+    if name in unrestored(layer):
         return Kept()
     if type(value).__module__.split(".")[0] in _WINDOWS:
         return Kept()
