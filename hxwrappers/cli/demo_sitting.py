@@ -148,6 +148,7 @@ def sit_down(wish: Wish, tool: str, *, recovers: bool = False) -> Iterator[Sitti
         _check_free(out, journal)
     game: gym.Env[Any, Any] | None = None
     sitting: Sitting | None = None
+    whole = True
     with _alone(journal):
         try:
             runs = recover_demos(journal) if was_left else [] if demo is None else [demo]
@@ -161,10 +162,14 @@ def sit_down(wish: Wish, tool: str, *, recovers: bool = False) -> Iterator[Sitti
                     game, snapshot_every=wish.snapshot_every, made_by=made_by, journal=writer
                 )
                 sitting = Sitting(env_id, out, keys, recording, runs, wish)
-                yield sitting
+                try:
+                    yield sitting
+                finally:
+                    whole = writer.is_whole
         finally:
             if sitting is not None and sitting.is_kept:
-                print(f"hxw: what was recorded is kept in {journal}", file=sys.stderr)
+                part = "" if whole else ", as far as there was room for it"
+                print(f"hxw: what was recorded is kept in {journal}{part}", file=sys.stderr)
             elif not was_left or (sitting is not None and sitting.session is not None):
                 journal.unlink()
             if game is not None:

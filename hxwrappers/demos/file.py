@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._files import atomic_write
 from hxwrappers.demos.metadata import MAX_JSON_BYTES
 from hxwrappers.errors import DemoFileError
 
@@ -70,9 +71,8 @@ def write_demo_file(
 
     Raises:
         DemoFileError: The actions are no array of numbers.
+        FileWriteError: The file cannot be written.
     """
-    from hxwrappers.checkpoints import atomic_write  # noqa: PLC0415 - it imports torch
-
     if arrays["actions"].dtype.kind not in "biuf":
         raise DemoFileError(
             f"The actions are of dtype {arrays['actions'].dtype}; only numbers can be saved."

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._files import new_folder
 from hxwrappers._text import brief
 from hxwrappers.errors import DecodedClipError
-from hxwrappers.video.folders import ArrayFile, new_folder
+from hxwrappers.video.array_file import ArrayFile
 
 __all__ = ["DecodedClip"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._files import atomic_write
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import atomic_write
 from hxwrappers.errors import VideoFileError
 from hxwrappers.video.timeline import EPSILON
 

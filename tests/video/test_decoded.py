@@ -7,7 +7,7 @@ import pytest
 
 from hxwrappers.errors import DecodedClipError
 from hxwrappers.video import DecodedClip
-from hxwrappers.video.folders import ArrayFile
+from hxwrappers.video.array_file import ArrayFile
 
 
 def make(frames=7, samples=100, name="a clip"):

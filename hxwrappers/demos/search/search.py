@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hxwrappers import _random, checkpoints
+from hxwrappers._files import try_to_save
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.search.archive import Archive, Cell, Entry
 from hxwrappers.demos.search.explorer import Exploration, Explorer, Start
@@ -145,7 +147,7 @@ class Search:
                 self._seconds = seconds_before + now - began
                 self._workers_lost = lost_before + workers.deaths
                 if self._checkpoint is not None and now - written >= self._checkpoint_every:
-                    self.save(self._checkpoint)
+                    try_to_save(partial(self.save, self._checkpoint))
                     written = time.monotonic()
                 if on_progress is not None:
                     on_progress(self.progress)
