@@ -8,13 +8,13 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from hxwrappers._text import brief
 from hxwrappers.errors import FileWriteError, FileWriteWarning
 
-__all__ = ["atomic_write", "new_folder", "try_to_save", "writing"]
+__all__ = ["atomic_write", "new_folder", "temporary_file", "try_to_save", "writing"]
 
 _MARK = ".hxw-"
 
@@ -41,8 +41,7 @@ def atomic_write(
     """
     target = Path(path)
     with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _temporary(target, _new_file) as temporary:
+        with temporary_file(target) as temporary:
             write(temporary)
             _to_disk(temporary)
             temporary.chmod(0o666 & ~_umask())  # mkstemp's files are for their owner alone
@@ -69,7 +68,6 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
         with _temporary(target, _new_folder) as temporary:
             yield temporary
             for file in temporary.iterdir():
@@ -103,13 +101,15 @@ def writing(path: Path) -> Iterator[None]:
     except FileWriteError:
         raise
     except (OSError, RuntimeError) as error:
-        # torch says it by a RuntimeError of its writer in C++.
-        if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, OSError):
+            cause = cause.__cause__ or cause.__context__  # torch hides it behind an error in C++
+        if cause is None:
             raise
-        reason = error.strerror if isinstance(error, OSError) else None
         raise FileWriteError(
-            f"{path} could not be written ({reason or brief(error)}); an older file of this name "
-            "is as it was. Make room or choose a place that can be written to, then try again."
+            f"{path} could not be written ({cause.strerror or brief(cause)}); an older file of "
+            "this name is as it was. Make room or choose a place that can be written to, then try "
+            "again."
         ) from error
 
 
@@ -134,9 +134,15 @@ def try_to_save(save: Callable[[], object]) -> bool:
     return True
 
 
+def temporary_file(target: Path) -> AbstractContextManager[Path]:
+    """A temporary file in the folder of another, removed on an error, and where its writer died."""
+    return _temporary(target, _new_file)
+
+
 @contextmanager
 def _temporary(target: Path, make: Callable[[Path], str]) -> Iterator[Path]:
     """A temporary file or folder, locked as long as its writer lives."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     _clear(target.parent)
     path, descriptor = _claim(lambda: Path(make(target)))
     try:

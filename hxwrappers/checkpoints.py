@@ -60,7 +60,12 @@ def save_checkpoint(
     """
     _check_plain(state, "state")
     document = {"format": FORMAT, "kind": kind, "state": dict(state)}
-    atomic_write(path, lambda temporary: torch.save(document, temporary), previous=previous)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:  # an error of this file says what is wrong, torch's not
+            torch.save(document, file)
+
+    atomic_write(path, write, previous=previous)
 
 
 def load_checkpoint(path: str | os.PathLike[str], kind: str | tuple[str, ...]) -> dict[str, Any]:

@@ -41,6 +41,11 @@ FORMATS = {
     "clip-frames": "formats:ClipFrames",
     "truth": "formats:TruthFile",
     "studio": "formats:StudioMessage",
+    "clip-tree": "formats:ClipTree",
+    "truth-tree": "formats:TruthTree",
+    "studio-tree": "formats:StudioTree",
+    "metadata": "formats:Metadata",
+    "metadata-tree": "formats:MetadataTree",
     "progress-csv": "formats:ProgressFile",
     "tensorboard": "formats:EventFile",
     "checkpoint": "states:CheckpointFile",
@@ -141,7 +146,9 @@ class Watched:
 
 def _place(error: BaseException) -> str:
     frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if "hxwrappers" in frame.filename
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "hxwrappers" in frame.filename
     ]
     return f"{Path(frames[-1].filename).name}:{frames[-1].name}" if frames else "elsewhere"
 

@@ -19,6 +19,8 @@ import numpy as np
 
 from hxwrappers.demos import Demo, FrontierSettings, JournalWriter, SuccessTracker, recover_demos
 from hxwrappers.demos.codec import decode, encode
+from hxwrappers.demos.environment import make_environment
+from hxwrappers.demos.metadata import DemoMetadata
 from hxwrappers.demos.openai import read_openai_demo
 from hxwrappers.demos.stores import FileStore
 from hxwrappers.run_logs import read_run
@@ -276,6 +278,103 @@ class EventFile(ProgressFile):
             log.add_scalar("rollout/ep_rew_mean", step / 2, step)
         log.close()
         return [next((self.folder / "seed").iterdir()).read_bytes()]
+
+
+class Tree(Format):
+    """A JSON document of which some values are others: three bytes each say what is put where."""
+
+    of: type[Format]
+
+    def seeds(self) -> list[bytes]:
+        self.inner = self.of(self.folder)
+        self.documents = [json.loads(seed) for seed in self.inner.seeds()]
+        numbers = range(len(self.documents))
+        return [bytes([number, 0, place, 3 * place]) for number in numbers for place in range(8)]
+
+    def read(self, data: bytes) -> Any:
+        document = copied(self.documents[(data[0] if data else 0) % len(self.documents)])
+        for at in range(1, min(len(data), 13) - 2, 3):
+            places = list(walk(document))
+            if places:
+                holder, key = places[(256 * data[at] + data[at + 1]) % len(places)]
+                what = data[at + 2]
+                if what < len(JSON):
+                    holder[key] = JSON[what]
+                elif isinstance(holder, dict):
+                    holder[f"{key}{what}"] = holder.pop(key)
+                else:
+                    holder.insert(0, holder[key])
+        self.inner.read(json.dumps(document).encode())
+
+
+NESTED = json.loads("[" * 60 + "]" * 60)
+JSON: list[Any] = [
+    *(None, True, False, -1, 0, 1, 2**31, 2**40, 2**63, 10**400, -(10**40), 0.5, -1.5, 1e308),
+    *(float("nan"), float("inf"), "", "x", "x" * 5000, "\ud800", "../../etc/passwd", [], {}),
+    *([1, 2], [[]], {"a": 1}, [0] * 3000, NESTED),
+]
+
+
+class ClipTree(Tree):
+    """The values beside a decoded clip."""
+
+    of = ClipFacts
+
+
+class TruthTree(Tree):
+    """The values beside a made video."""
+
+    of = TruthFile
+
+
+class StudioTree(Tree):
+    """The values that a page sends."""
+
+    of = StudioMessage
+
+
+class Metadata(Format):
+    """The JSON in a demonstration."""
+
+    def seeds(self) -> list[bytes]:
+        self.demo = samples.lake_demo()
+        return [self.demo.metadata.to_json().encode()]
+
+    def read(self, data: bytes) -> Any:
+        metadata = DemoMetadata.from_json(data.decode("utf-8", "surrogateescape"))
+        demo = Demo(
+            self.demo.actions,
+            self.demo.rewards,
+            self.demo.terminations,
+            self.demo.truncations,
+            metadata,
+            self.demo.snapshots,
+        )
+        env = samples.lake_env()
+        demo.slice(stop=3).save(self.folder / "metadata.npz")
+        Demo.load(self.folder / "metadata.npz").restore(env, 2)
+        make_environment(demo)
+
+
+class MetadataTree(Tree):
+    """The values in it."""
+
+    of = Metadata
+
+
+def copied(value: Any) -> Any:
+    """A document's lists and dicts anew."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def walk(value: Any) -> Any:
+    """Every place in a document: what holds it, and under which key."""
+    if isinstance(value, dict | list):
+        for key in list(value) if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from walk(value[key])
 
 
 def joined(parts: list[bytes]) -> bytes:

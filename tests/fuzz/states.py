@@ -22,7 +22,7 @@ from hxwrappers.sb3.zip_file import load_sb3_zip
 from hxwrappers.video import Embedder, Pretraining
 from hxwrappers.video.architecture import Architecture
 from hxwrappers.video.checkpoints import Checkpoints
-from tests.fuzz.formats import Format
+from tests.fuzz.formats import Format, copied, walk
 from tests.impala import runs
 from tests.sb3.test_runs import build
 from tests.video.squares import moving_square, tiny
@@ -49,7 +49,9 @@ def kinds(folder: Path) -> list[tuple[Path, Reader]]:
     assert newest is not None
     lake = SearchSettings("FrozenLake-v1", {"is_slippery": False}, CellSettings("observation"))
     Search(lake, checkpoint=folder / "search.pt").save(folder / "search.pt")
-    pretraining = Pretraining([moving_square(), moving_square("other", 50, 1)], tiny(), device="cpu")
+    pretraining = Pretraining(
+        [moving_square(), moving_square("other", 50, 1)], tiny(), device="cpu"
+    )
     pretraining.save(folder / "pretraining.pt")
     return [
         (folder / "rnd.pt", rnd.load),
@@ -169,20 +171,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return [(key, plain(item)) for key, item in value.items()]
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    return [copied(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def walk(value: Any) -> Any:
-    """Every place in a state: what holds it, and under which key."""
-    if isinstance(value, dict | list):
-        for key in list(value) if isinstance(value, dict) else range(len(value)):
-            yield value, key
-            yield from walk(value[key])
 
 
 def put(holder: Any, key: Any, what: int) -> None:
