@@ -84,6 +84,8 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str | tuple[str, ...]) -
     try:
         _check_whole(path)
         document = torch.load(path, map_location="cpu", weights_only=True)
+        _check_plain(document, "the file")
+        _check_sizes(document)
     except CheckpointError:
         raise
     except Exception as error:  # torch raises many kinds for a malformed file
@@ -163,6 +165,20 @@ def _check_whole(path: str | os.PathLike[str]) -> None:
         raise CheckpointError(
             f"{path} is damaged ({damaged}). Use the checkpoint before it, or a copy of this one."
         )
+
+
+def _check_sizes(value: object) -> None:
+    """Refuse tensors that are no arrays in memory, or claim more numbers than the file holds."""
+    if isinstance(value, torch.Tensor):
+        there = value.layout == torch.strided and value.device.type == "cpu"
+        if not there or value.numel() * value.itemsize > value.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"The file has a tensor of shape {tuple(value.shape)} without its numbers; it is "
+                "damaged or hostile. Use a file written by hxwrappers."
+            )
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _check_sizes(item)
 
 
 def _check_plain(value: object, where: str) -> None:

@@ -42,8 +42,8 @@ _MAX_RATIO = 1040
 _HEADER_BYTES = 512
 # The header of a .npy file of format 1.0, in the one way in which NumPy writes it.
 _HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>[<>|](?:b1|[iu][1248]|f[248]))', 'fortran_order': False, "
-    rb"'shape': \((?P<shape>(?:\d{1,18}, ?){0,8}(?:\d{1,18})?)\), \} *\n",
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>[<>|](?:b1|[iu][1248]|f[248]))', "
+    rb"'fortran_order': False, 'shape': \((?P<shape>(?:\d{1,18}, ?){0,8}(?:\d{1,18})?)\), \} *\n",
     re.DOTALL,
 )
 _MEMBERS: dict[str, tuple[str, int | None]] = {

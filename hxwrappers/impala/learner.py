@@ -142,16 +142,25 @@ def load_net(net: ImpalaNet, state: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: It is another net's.
     """
+    net.load_state_dict(weights_for(net, state))
+
+
+def weights_for(net: ImpalaNet, state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A learner's weights, if they are for a net, which may be one without memory of its own.
+
+    Raises:
+        CheckpointError: They are another net's.
+    """
     weights = state.get("net")
-    own = net.state_dict()
-    if not isinstance(weights, Mapping) or {n: w.shape for n, w in weights.items()} != {
-        n: w.shape for n, w in own.items()
+    own = {name: weight.shape for name, weight in net.state_dict().items()}
+    if not isinstance(weights, Mapping) or own != {
+        name: getattr(weight, "shape", None) for name, weight in weights.items()
     }:
         raise CheckpointError(
             "The checkpoint is of another net: its weights have other names or shapes. Use the "
             "same environment and the settings net, features and lstm that it was made with."
         )
-    net.load_state_dict(dict(weights))
+    return dict(weights)
 
 
 def _optimizer(net: ImpalaNet, settings: ImpalaSettings) -> torch.optim.Optimizer:

@@ -71,7 +71,9 @@ def kill_again_and_again(name: str, folder: Path, kills: int, seed: int = 0) -> 
             elif number:
                 time.sleep(moments.uniform(0.0, spread))
             else:  # once it is known how long it takes to begin, the others are spread over that
-                wait_for("a checkpoint", lambda: _look(target, run) or not process.is_alive())
+                wait_for(
+                    "a checkpoint", lambda: [*run.glob(target.begun)] or not process.is_alive()
+                )
                 spread = 2 * (time.monotonic() - began)
             assert process.is_alive(), _said(folder)
             only_main = moments.random() < 0.3

@@ -51,6 +51,7 @@ class Target:
             how many more steps both make before they are compared.
         log: A figure of TensorBoard that is logged with every row.
         package: What must be installed.
+        begun: What is there once something is saved.
     """
 
     run: Callable[[Path, int], object]
@@ -58,6 +59,7 @@ class Target:
     same: int | None = None
     log: str | None = None
     package: str = "stable_baselines3"
+    begun: str = "checkpoint.pt"
 
 
 def _training_run(folder: Path) -> Saved | None:
@@ -239,23 +241,38 @@ TARGETS = {
         _example("montezuma_cnd"), _training_run, same=256, log="exploration/rooms"
     ),
     "procgen-cnd": Target(
-        _example("procgen_cnd"), _training_run, same=256, log="exploration/rooms",
+        _example("procgen_cnd"),
+        _training_run,
+        same=256,
+        log="exploration/rooms",
         package="procgen",
     ),
     "demo": Target(
-        _example("montezuma_demo", demo=True), _training_run, same=256,
+        _example("montezuma_demo", demo=True),
+        _training_run,
+        same=256,
         log="curriculum/frontier",
     ),
     "demo-recurrent": Target(
-        _example("montezuma_demo", "--recurrent", demo=True), _training_run, same=256,
+        _example("montezuma_demo", "--recurrent", demo=True),
+        _training_run,
+        same=256,
         log="curriculum/frontier",
     ),
-    "impala": Target(impala, _impala, log="train/policy_loss", package="tensorboard"),
-    "pretraining": Target(pretraining, _pretraining, same=2, package="torch"),
-    "search": Target(search, _search, same=2000, package="torch"),
-    "recording": Target(recording, _recording, package="ale_py"),
-    "youtube": Target(youtube, _youtube, package="av"),
-}  # fmt: skip
+    "impala": Target(
+        impala,
+        _impala,
+        log="train/policy_loss",
+        package="tensorboard",
+        begun="checkpoint-*.pt",
+    ),
+    "pretraining": Target(
+        pretraining, _pretraining, same=2, package="torch", begun="pretraining.pt"
+    ),
+    "search": Target(search, _search, same=2000, package="torch", begun="search.pt"),
+    "recording": Target(recording, _recording, package="ale_py", begun="told"),
+    "youtube": Target(youtube, _youtube, package="av", begun="videos/*.truth.json"),
+}
 
 
 def child(name: str, folder: Path, total: int) -> None:
