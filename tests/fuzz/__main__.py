@@ -43,7 +43,8 @@ def fuzz(
         )
     lines = [line for line in child.stdout.splitlines() if line.startswith("{")]
     if child.returncode or not lines:
-        (findings / "latest").rename(findings / f"{name}-end-of-process")
+        if (findings / "latest").exists():
+            (findings / "latest").rename(findings / f"{name}-end-of-process")
         raise AssertionError(f"{name} ended with {child.returncode}:\n{child.stderr[-3000:]}")
     (findings / "latest").unlink()
     account: dict[str, Any] = json.loads(lines[-1])
