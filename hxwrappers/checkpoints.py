@@ -26,6 +26,7 @@ __all__ = [
     "load_checkpoint",
     "load_newest",
     "save_checkpoint",
+    "says_the_same",
 ]
 
 FORMAT = "hxwrappers-checkpoint-1"
@@ -140,6 +141,19 @@ def checkpoint_kind(path: str | os.PathLike[str]) -> str | None:
         return None
     kind = document.get("kind") if isinstance(document, dict) else None
     return kind if isinstance(kind, str) else None
+
+
+def says_the_same(value: object, other: object) -> bool:
+    """Whether two values without tensors are equal; what has a tensor in it is something else.
+
+    Example:
+        >>> says_the_same({"size": 3}, {"size": 3}), says_the_same(3, torch.zeros(3))
+        (True, False)
+    """
+    try:
+        return bool(value == other)
+    except RuntimeError:  # torch does not say whether several numbers are equal to one
+        return False
 
 
 def is_plain(value: object) -> bool:

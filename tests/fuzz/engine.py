@@ -86,7 +86,7 @@ class Watched:
         """What a seed says; some begin with a value that is another one."""
         try:
             return self.format.read(seed)
-        except HxWrappersError:
+        except Exception:  # that is found out when it is read again
             return None
 
     def _hear(self, event: str, _: tuple[Any, ...]) -> None:

@@ -302,10 +302,11 @@ class Search:
             return None
         state = checkpoints.load_checkpoint(path, _KIND)
         mine, its = self.settings.to_dict(), state.get("settings")
-        if mine != its:
-            different = [
-                name for name in mine if not isinstance(its, dict) or its.get(name) != mine[name]
-            ]
+        known = its if isinstance(its, dict) else {}
+        different = [
+            name for name in mine if not checkpoints.says_the_same(mine[name], known.get(name))
+        ]
+        if different:
             raise SearchError(
                 f"{path} is the checkpoint of a search with other settings; what differs is "
                 f"{', '.join(different)}. Give the same settings, or another file."
