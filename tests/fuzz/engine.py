@@ -188,7 +188,7 @@ def guided(watched: Watched, count: int, seed: int, corpus: Path) -> None:
         if watched.outcomes.total() == count:  # libFuzzer ends without ever returning
             watched.tell()
 
-    options = [f"-runs={2 * count}", f"-seed={seed + 1}", f"-max_len={LONGEST}", "-timeout=0"]
+    options = [f"-runs={2 * count}", f"-seed={seed + 1}", f"-max_len={LONGEST}", "-timeout=3000"]
     options += ["-rss_limit_mb=0", "-verbosity=0", "-detect_leaks=0"]
     atheris.Setup([sys.argv[0], *options, str(corpus)], read)
     atheris.Fuzz()

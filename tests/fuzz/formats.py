@@ -299,11 +299,11 @@ class Tree(Format):
                 holder, key = places[(256 * data[at] + data[at + 1]) % len(places)]
                 what = data[at + 2]
                 if what < len(JSON):
-                    holder[key] = JSON[what]
+                    holder[key] = copied(JSON[what])
                 elif isinstance(holder, dict):
                     holder[f"{key}{what}"] = holder.pop(key)
                 else:
-                    holder.insert(0, holder[key])
+                    holder.insert(0, copied(holder[key]))
         self.inner.read(json.dumps(document).encode())
 
 

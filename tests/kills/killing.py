@@ -66,7 +66,7 @@ def kill_again_and_again(name: str, folder: Path, kills: int, seed: int = 0) -> 
     for number in range(kills):
         with _started(name, run, ENDLESS) as process:
             began = time.monotonic()
-            if number % 2:
+            if number % 2 and target.aims:
                 _await_writing(run, process, moments)
             elif number:
                 time.sleep(moments.uniform(0.0, spread))

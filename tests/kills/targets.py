@@ -52,6 +52,7 @@ class Target:
         log: A figure of TensorBoard that is logged with every row.
         package: What must be installed.
         begun: What is there once something is saved.
+        aims: Whether there are moments of writing to be aimed at.
     """
 
     run: Callable[[Path, int], object]
@@ -60,6 +61,7 @@ class Target:
     log: str | None = None
     package: str = "stable_baselines3"
     begun: str = "checkpoint.pt"
+    aims: bool = True
 
 
 def _training_run(folder: Path) -> Saved | None:
@@ -270,7 +272,7 @@ TARGETS = {
         pretraining, _pretraining, same=2, package="torch", begun="pretraining.pt"
     ),
     "search": Target(search, _search, same=2000, package="torch", begun="search.pt"),
-    "recording": Target(recording, _recording, package="ale_py", begun="told"),
+    "recording": Target(recording, _recording, package="ale_py", begun="told", aims=False),
     "youtube": Target(youtube, _youtube, package="av", begun="videos/*.truth.json"),
 }
 
