@@ -143,7 +143,7 @@ def sit_down(wish: Wish, tool: str, *, recovers: bool = False) -> Iterator[Sitti
     if out is None:
         out = _new_file(_which(env, demo), recovers=recovers)
     journal = out.with_suffix(_JOURNAL)
-    was_left = recovers and journal.exists() and journal.stat().st_size > 0
+    was_left = recovers and _holds_something(journal)
     if not was_left:
         _check_free(out, journal)
     game: gym.Env[Any, Any] | None = None
@@ -227,12 +227,17 @@ def _new_file(env_id: str, *, recovers: bool) -> Path:
     return Path(f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{_ENDING}")
 
 
+def _holds_something(journal: Path) -> bool:
+    """Whether it does; a process that was killed at its start leaves an empty one."""
+    return journal.exists() and journal.stat().st_size > 0
+
+
 def _check_free(out: Path, journal: Path) -> None:
     if out.exists():
         raise DemoFileError(
             f"{out} exists already. Give another name, or go on from it: --continue {out}."
         )
-    if journal.exists():
+    if _holds_something(journal):
         raise DemoFileError(
             f"{journal} is the journal of a recording that was not saved. Bring it back with "
             f"`hxw demo import {journal} FOLDER`, or delete it."

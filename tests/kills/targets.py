@@ -174,8 +174,11 @@ def recording(folder: Path, total: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     wish = Wish("ALE/Pong-v5", folder / "demo.npz", None, None, (), None, None, 0, (), 20)
     generator = np.random.default_rng()
-    with sit_down(wish, "kills", recovers=True) as sitting, (folder / "told").open("wb", 0) as told:
+    with sit_down(wish, "kills", recovers=True) as sitting:
         session = sitting.begin(branching=True)
+        session.advance(["right"], ["right"], -1.0)
+        session.advance(["right"], [], -0.5)
+        told = (folder / "told").open("wb", 0)
         now = 0.0
         while len(sitting.recording) < total:
             keys = ["backspace"] if generator.integers(12) == 0 else ["right", "space"]
@@ -192,7 +195,8 @@ def _recording(folder: Path) -> Saved | None:
     if not runs:
         return None
     assert runs[-1].verify(frame_env()).ok
-    text = (folder / "told").read_bytes()
+    told = folder / "told"
+    text = told.read_bytes() if told.exists() else b""
     if text:
         assert abs(len(runs[-1]) - int(text)) <= 60  # what one call of `advance` may do
     return Saved(sum(map(len, runs)), [], None)
