@@ -20,6 +20,7 @@ from hxwrappers._files import atomic_write
 from hxwrappers.errors import CheckpointError
 
 __all__ = [
+    "MALFORMED",
     "atomic_write",
     "checkpoint_kind",
     "is_plain",
@@ -30,6 +31,10 @@ __all__ = [
 ]
 
 FORMAT = "hxwrappers-checkpoint-1"
+MALFORMED = (
+    *(AttributeError, ArithmeticError, IndexError, KeyError, RuntimeError, TypeError, ValueError),
+)
+"""What Python, NumPy and torch raise for a state with something else in it than should be."""
 
 
 def save_checkpoint(

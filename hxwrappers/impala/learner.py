@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.errors import CheckpointError
 from hxwrappers.impala.batches import Batch
 from hxwrappers.impala.net import ImpalaNet
@@ -129,7 +130,7 @@ class Learner:
         load_net(self.net, state)
         try:
             self._optimizer.load_state_dict(state["optimizer"])
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise CheckpointError(
                 f"The optimizer in the checkpoint does not fit ({error}). Resume with the same "
                 "optimizer."

@@ -14,6 +14,7 @@ import torch
 
 from hxwrappers._ranges import require_range
 from hxwrappers._text import brief
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidSpaceError
 from hxwrappers.evaluation import State
 from hxwrappers.impala.acting import NetPolicy
@@ -159,7 +160,7 @@ def load_policy(
         settings = ImpalaSettings.from_state(state["settings"])
         environment = dict(state["environment"])
         steps, learner = int(state["num_timesteps"]), state["learner"]
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is incomplete ({error!r}).") from error

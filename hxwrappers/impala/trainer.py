@@ -16,6 +16,7 @@ from tqdm import tqdm
 from hxwrappers._devices import resolve_device
 from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.errors import ActorError, CheckpointError, InvalidArgumentError
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actor import MakeVectorEnv
@@ -139,7 +140,7 @@ class Impala:
             self.num_timesteps = int(state["num_timesteps"])
             self.updates = int(state["updates"])
             self._restarts = int(state["restarts"])
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"The checkpoint is incomplete ({error!r}).") from error

@@ -17,7 +17,7 @@ from hxwrappers._event_log import EventLog
 from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import load_newest, save_checkpoint
+from hxwrappers.checkpoints import MALFORMED, load_newest, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, WorkerError
 from hxwrappers.sb3.histories import ExplorationHistory, History
 from hxwrappers.sb3.persistence import load_model_state, model_state
@@ -90,7 +90,7 @@ class TrainingRun:
             model, history = state["model"], state["history"]
             load_model_state(self.model, model)
             self.history.load_state_dict(history)
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"{path} is incomplete ({brief(error)}).") from error

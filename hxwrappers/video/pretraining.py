@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from hxwrappers._devices import resolve_device
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint, says_the_same
+from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
 from hxwrappers.errors import CheckpointError, PretrainingError
 from hxwrappers.video.batches import Batch, BatchMaker, made_ahead
 from hxwrappers.video.decoded import DecodedClip
@@ -186,7 +186,7 @@ class Pretraining:
             self._networks.load_state_dict(state["networks"])
             self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
             self.step = int(state["step"])
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        except MALFORMED as error:
             raise CheckpointError(f"The saved training is damaged ({brief(error)}).") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:

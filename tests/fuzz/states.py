@@ -190,7 +190,14 @@ def put(holder: Any, key: Any, what: int) -> None:
     if what < len(others):
         holder[key] = others[what]
     elif isinstance(old, torch.Tensor):
-        changes = (old.double(), old[:0], old.flatten(), -old, old.long(), torch.full_like(old, 99))
+        changes = (
+            old.double(),
+            old.flatten()[:0],
+            old.flatten(),
+            -old,
+            old.long(),
+            torch.full_like(old, 99),
+        )
         holder[key] = changes[what % len(changes)] if old.ndim else old[None]
     elif isinstance(holder, dict):
         del holder[key]

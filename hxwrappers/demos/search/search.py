@@ -323,7 +323,7 @@ class Search:
             self._steps, self._explorations = int(state["steps"]), int(state["explorations"])
             self._seconds = float(state["seconds"])
             self._workers_lost = int(state["workers_lost"])
-        except (KeyError, TypeError, ValueError) as error:
+        except checkpoints.MALFORMED as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(
