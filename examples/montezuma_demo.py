@@ -61,6 +61,7 @@ class Options:
             four conditions; see docs/evaluation.md. 0 plays none.
         seed: Seed of everything.
         resume: Go on from the checkpoint in the folder.
+        checkpoint_every: Steps between checkpoints; episodes in flight are cut at each.
         device: "auto", "cpu", "cuda", ...
         threads: Threads of torch on the CPU; None takes one for each core.
     """
@@ -78,6 +79,7 @@ class Options:
     episodes: int = 10
     seed: int = 0
     resume: bool = False
+    checkpoint_every: int = 50_000
     device: str = "auto"
     threads: int | None = None
 
@@ -179,7 +181,8 @@ def main() -> None:
         return late or (tracker.finished and tracker.success_rates[0] >= options.success_rate)
 
     history = CurriculumHistory(tracker)
-    run = TrainingRun(model, options.folder, options.seed, 50_000, history=history, stop_when=over)
+    every = options.checkpoint_every
+    run = TrainingRun(model, options.folder, options.seed, every, history=history, stop_when=over)
     steps = run.begin(resume=options.resume)
     if options.resume:
         print(f"resuming at step {steps:,}, frontier {tracker.frontiers[0]}")

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from hxwrappers import FrameInInfo
 from hxwrappers._devices import resolve_device
+from hxwrappers._files import try_to_save
 from hxwrappers.demos import Demo, make_environment
 from hxwrappers.demos.film import film_demo
 from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
@@ -204,7 +205,7 @@ def learn_embedding(options: Options, clips: Sequence[Path]) -> Embedder:
 
         while training.step < settings.steps:
             training.run(min(500, settings.steps - training.step), progress=show)
-            training.save(training_path)
+            try_to_save(partial(training.save, training_path))
     embedder = training.embedder()
     embedder.save(path)
     return embedder

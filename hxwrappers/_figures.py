@@ -7,7 +7,7 @@ from typing import Any
 
 from gymnasium.error import DependencyNotInstalled
 
-from hxwrappers.checkpoints import atomic_write
+from hxwrappers._files import atomic_write
 
 __all__ = ["pyplot", "save_figure"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.errors import CheckpointError
 
 __all__ = ["generator_from_state", "own_generator"]
@@ -48,7 +49,7 @@ def generator_from_state(state: Mapping[str, Any]) -> np.random.Generator:
     bits = np.random.PCG64()
     try:
         bits.state = state  # type: ignore[assignment]
-    except (KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         raise CheckpointError(
             f"A saved generator state could not be restored ({error}): it must be a PCG64 state "
             "as state_dict() writes it. Use a checkpoint written by hxwrappers."

@@ -8,60 +8,54 @@ state holds only tensors, numbers, strings, None, and lists and dicts of these. 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hxwrappers._files import atomic_write
 from hxwrappers.errors import CheckpointError
 
-__all__ = ["atomic_write", "checkpoint_kind", "is_plain", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "MALFORMED",
+    "atomic_write",
+    "checkpoint_kind",
+    "is_plain",
+    "load_checkpoint",
+    "load_newest",
+    "save_checkpoint",
+    "says_the_same",
+]
 
 FORMAT = "hxwrappers-checkpoint-1"
+MALFORMED = (
+    *(AttributeError, ArithmeticError, IndexError, KeyError, RuntimeError, TypeError, ValueError),
+)
+"""What Python, NumPy and torch raise for a state with something else in it than should be."""
 
 
-def atomic_write(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
-    """Write a file so that a crash leaves either the old file or the new one, never half of one.
-
-    Args:
-        path: Where the file shall be; missing folders are made.
-        write: Called with the path of a temporary file in the same folder, which it fills.
-
-    Raises:
-        OSError: The folder cannot be written to or the disk is full; an old file stays as it was.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
-    )
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def save_checkpoint(path: str | os.PathLike[str], kind: str, state: Mapping[str, Any]) -> None:
+def save_checkpoint(
+    path: str | os.PathLike[str],
+    kind: str,
+    state: Mapping[str, Any],
+    *,
+    previous: str | os.PathLike[str] | None = None,
+) -> None:
     """Save a state atomically.
 
     Args:
         path: The file to write; an existing one is replaced only once the new one is complete.
         kind: What the state belongs to, checked on loading, for example `"RNDModel"`.
         state: Tensors, numbers, strings, None, and lists and dicts of these.
+        previous: The name in the same folder under which the replaced file is kept; it is not kept
+            where None.
 
     Raises:
         CheckpointError: The state holds something that could not be loaded again safely.
+        FileWriteError: The file cannot be written; an existing one stays as it was.
 
     Example:
         >>> import tempfile, torch
@@ -72,7 +66,12 @@ def save_checkpoint(path: str | os.PathLike[str], kind: str, state: Mapping[str,
     """
     _check_plain(state, "state")
     document = {"format": FORMAT, "kind": kind, "state": dict(state)}
-    atomic_write(path, lambda temporary: torch.save(document, temporary))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:  # an error of this file says what is wrong, torch's not
+            torch.save(document, file)
+
+    atomic_write(path, write, previous=previous)
 
 
 def load_checkpoint(path: str | os.PathLike[str], kind: str | tuple[str, ...]) -> dict[str, Any]:
@@ -89,7 +88,12 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str | tuple[str, ...]) -
     if not Path(path).is_file():
         raise CheckpointError(f"There is no checkpoint file at {path}.")
     try:
+        _check_whole(path)
         document = torch.load(path, map_location="cpu", weights_only=True)
+        _check_plain(document, "the file")
+        _check_sizes(document)
+    except CheckpointError:
+        raise
     except Exception as error:  # torch raises many kinds for a malformed file
         raise CheckpointError(
             f"{path} could not be read as a checkpoint: it is truncated, damaged or holds objects "
@@ -110,6 +114,26 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str | tuple[str, ...]) -
     return state
 
 
+def load_newest(paths: Sequence[Path], kind: str) -> dict[str, Any]:
+    """Load the newest of several checkpoints that can be read.
+
+    Args:
+        paths: The files, the newest first; those that do not exist are passed over.
+        kind: What the state must belong to.
+
+    Raises:
+        CheckpointError: None of them can be read.
+    """
+    newest, *older = [path for path in paths if path.exists()] or paths[:1]
+    try:
+        return load_checkpoint(newest, kind)
+    except CheckpointError as error:
+        if not older:
+            raise
+        warnings.warn(f"{error} The checkpoint before it is used.", stacklevel=2)
+    return load_newest(older, kind)
+
+
 def checkpoint_kind(path: str | os.PathLike[str]) -> str | None:
     """What a checkpoint belongs to; None if the file is none, or cannot be read.
 
@@ -124,6 +148,19 @@ def checkpoint_kind(path: str | os.PathLike[str]) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
+def says_the_same(value: object, other: object) -> bool:
+    """Whether two values without tensors are equal; what has a tensor in it is something else.
+
+    Example:
+        >>> says_the_same({"size": 3}, {"size": 3}), says_the_same(3, torch.zeros(3))
+        (True, False)
+    """
+    try:
+        return bool(value == other)
+    except RuntimeError:  # torch does not say whether several numbers are equal to one
+        return False
+
+
 def is_plain(value: object) -> bool:
     """Whether a value may stand in a checkpoint.
 
@@ -136,6 +173,31 @@ def is_plain(value: object) -> bool:
     except CheckpointError:
         return False
     return True
+
+
+def _check_whole(path: str | os.PathLike[str]) -> None:
+    """Compare the checksums, which torch writes and does not read."""
+    with zipfile.ZipFile(path) as archive:
+        stored = all(item.compress_type == zipfile.ZIP_STORED for item in archive.infolist())
+        damaged = archive.testzip() if stored else "compression"
+    if damaged is not None:
+        raise CheckpointError(
+            f"{path} is damaged ({damaged}). Use the checkpoint before it, or a copy of this one."
+        )
+
+
+def _check_sizes(value: object) -> None:
+    """Refuse tensors that are no arrays in memory, or claim more numbers than the file holds."""
+    if isinstance(value, torch.Tensor):
+        there = value.layout == torch.strided and value.device.type == "cpu"
+        if not there or value.numel() * value.itemsize > value.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"The file has a tensor of shape {tuple(value.shape)} without its numbers; it is "
+                "damaged or hostile. Use a file written by hxwrappers."
+            )
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _check_sizes(item)
 
 
 def _check_plain(value: object, where: str) -> None:

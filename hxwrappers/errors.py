@@ -28,6 +28,14 @@ class CheckpointError(HxWrappersError, ValueError):
     """A checkpoint that is unreadable, truncated, unsafe or made by another kind of model."""
 
 
+class FileWriteError(HxWrappersError, OSError):
+    """A file that cannot be written: the disk is full, or the place is not for writing."""
+
+
+class FileWriteWarning(UserWarning):
+    """A file that could not be written for now, in the midst of work that goes on."""
+
+
 class WrapperContractError(HxWrappersError, AssertionError):
     """A wrapper that breaks a promise of the wrapper contract (`hxwrappers.testing`)."""
 

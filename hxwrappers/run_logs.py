@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gymnasium.error import DependencyNotInstalled
@@ -94,12 +96,23 @@ def _from_tensorboard(folder: Path) -> Iterator[tuple[float, str, float]]:
         str(folder), size_guidance={event_accumulator.SCALARS: 0}
     )
     try:
-        log.Reload()
+        with _quiet(logging.getLogger("tensorboard")):  # it tells what a resumed run took back
+            log.Reload()
     except Exception as error:  # damaged files fail in TensorBoard's own ways
         raise RunLogError(f"The log in {folder} is unreadable: {error}.") from error
     for key in log.Tags()["scalars"]:
         for event in log.Scalars(key):
             yield float(event.step), key, float(event.value)
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _from_csv(path: Path) -> Iterator[tuple[float, str, float]]:

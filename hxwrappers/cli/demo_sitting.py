@@ -145,6 +145,7 @@ def sit_down(wish: Wish, tool: str) -> Iterator[Sitting]:
     if out is None:
         out = _new_file(_which(env, demo))
     journal = out.with_suffix(_JOURNAL)
+    # A process that was killed at its start leaves an empty one.
     was_left = journal.exists() and journal.stat().st_size > 0
     if out.exists() and not was_left:
         raise DemoFileError(
@@ -152,6 +153,7 @@ def sit_down(wish: Wish, tool: str) -> Iterator[Sitting]:
         )
     game: gym.Env[Any, Any] | None = None
     sitting: Sitting | None = None
+    whole = True
     with _alone(journal):
         try:
             runs = recover_demos(journal) if was_left else [] if demo is None else [demo]
@@ -165,10 +167,14 @@ def sit_down(wish: Wish, tool: str) -> Iterator[Sitting]:
                     game, snapshot_every=wish.snapshot_every, made_by=made_by, journal=writer
                 )
                 sitting = Sitting(env_id, out, keys, recording, runs, wish)
-                yield sitting
+                try:
+                    yield sitting
+                finally:
+                    whole = writer.is_whole
         finally:
             if sitting is not None and sitting.is_kept:
-                print(f"hxw: what was recorded is kept in {journal}", file=sys.stderr)
+                part = "" if whole else ", as far as there was room for it"
+                print(f"hxw: what was recorded is kept in {journal}{part}", file=sys.stderr)
             elif not was_left or (sitting is not None and sitting.session is not None):
                 journal.unlink()
             if game is not None:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ import tyro
 from gymnasium.error import DependencyNotInstalled
 from tqdm import tqdm
 
+from hxwrappers._files import try_to_save
 from hxwrappers._ranges import require_count
 from hxwrappers._text import brief
 from hxwrappers.cli.arguments import Json
@@ -140,7 +142,7 @@ def pretrain(
         training.load(checkpoint)
     last: dict[str, float] = {}
     bar = tqdm(total=settings.steps, initial=training.step, unit="step", disable=None, leave=False)
-    with _tensorboard(log_dir) as log, bar:
+    with _tensorboard(log_dir, training.step) as log, bar:
 
         def show(step: int, means: Mapping[str, float]) -> None:
             last.update(means)
@@ -162,7 +164,7 @@ def pretrain(
                 count = min(due, settings.steps - training.step)
                 training.run(count, progress=show, report_every=report_every)
                 if checkpoint is not None:
-                    training.save(checkpoint)
+                    try_to_save(partial(training.save, checkpoint))
     training.embedder(command=shlex.join(["hxw", *sys.argv[1:]])).save(out)
     print(f"{out}: {training.step} steps; {_in_words(last)}")
 
@@ -274,17 +276,16 @@ def _in_words(means: Mapping[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in means.items())
 
 
-def _tensorboard(folder: Path | None) -> AbstractContextManager[Any]:
+def _tensorboard(folder: Path | None, steps: int) -> AbstractContextManager[Any]:
     if folder is None:
         return nullcontext()
     try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
+        from hxwrappers._event_log import EventLog  # noqa: PLC0415 - optional
     except ImportError as error:
         raise DependencyNotInstalled(
             'Logs for TensorBoard need it: pip install "hxwrappers[sb3]"'
         ) from error
-    writer: AbstractContextManager[Any] = SummaryWriter(str(folder))
-    return writer
+    return EventLog(folder, steps)
 
 
 COMMANDS = {"pretrain": pretrain, "align": align}

@@ -12,6 +12,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from hxwrappers._text import brief
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import DemoMismatchError
 
@@ -90,9 +91,12 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
         env = gym.make(name, max_episode_steps=-1, **{**arguments, **overrides})
         for make, options in layers:
             env = make(env, **options)
-    except (TypeError, ValueError, AttributeError, AssertionError) as error:
+    except gym.error.Error:
+        raise
+    except Exception as error:  # environments have errors of their own for arguments of others
         raise DemoMismatchError(
-            f"The environment {name!r} cannot be made as the demonstration describes it: {error}."
+            f"The environment {name!r} cannot be made as the demonstration describes it: "
+            f"{brief(error)}."
         ) from error
     return env
 

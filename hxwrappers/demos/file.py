@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._files import atomic_write
 from hxwrappers.demos.metadata import MAX_JSON_BYTES
 from hxwrappers.errors import DemoFileError
 
@@ -41,8 +42,8 @@ _MAX_RATIO = 1040
 _HEADER_BYTES = 512
 # The header of a .npy file of format 1.0, in the one way in which NumPy writes it.
 _HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>[<>|][biuf][1248])', 'fortran_order': False, "
-    rb"'shape': \((?P<shape>(?:\d{1,18}, ?){0,8}(?:\d{1,18})?)\), \} *\n",
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>[<>|](?:b1|[iu][1248]|f[248]))', "
+    rb"'fortran_order': False, 'shape': \((?P<shape>(?:\d{1,18}, ?){0,8}(?:\d{1,18})?)\), \} *\n",
     re.DOTALL,
 )
 _MEMBERS: dict[str, tuple[str, int | None]] = {
@@ -70,9 +71,8 @@ def write_demo_file(
 
     Raises:
         DemoFileError: The actions are no array of numbers.
+        FileWriteError: The file cannot be written.
     """
-    from hxwrappers.checkpoints import atomic_write  # noqa: PLC0415 - it imports torch
-
     if arrays["actions"].dtype.kind not in "biuf":
         raise DemoFileError(
             f"The actions are of dtype {arrays['actions'].dtype}; only numbers can be saved."

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hxwrappers._append import AppendFile
 from hxwrappers._text import brief
 from hxwrappers.demos.codec import decode, encode
 from hxwrappers.demos.metadata import DemoMetadata
@@ -39,25 +40,28 @@ class JournalWriter:
     """Appends what happens to a file, each record with one unbuffered write.
 
     What was written is with the operating system and survives the end of the process, `SIGKILL`
-    included. (A power cut can lose what the system had not yet put on disk: some seconds.)
+    included. (A power cut can lose what the system had not yet put on disk: some seconds.) While
+    the disk is full records wait in memory; a `FileWriteWarning` says so.
 
     Args:
         path: The journal; an existing one is continued.
 
     Raises:
         JournalError: The file exists and is no journal.
-        OSError: The file cannot be written to.
+        FileWriteError: The file cannot be written to.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         end = _usable_length(self.path) if self.path.exists() else 0
-        self._file = self.path.open("r+b" if end else "wb", buffering=0)
-        self._file.truncate(end)
-        self._file.seek(end)
+        self._file = AppendFile(self.path, end)
         if not end:
-            self._file.write(_MAGIC)
+            self._file.append(_MAGIC)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is in the file, rather than waiting for room on the disk."""
+        return not self._file.waits
 
     def begin(self, metadata: DemoMetadata) -> None:
         """A run begins."""
@@ -105,7 +109,7 @@ class JournalWriter:
 
     def _write(self, kind: bytes, content: bytes) -> None:
         head = _HEAD.pack(kind, len(content), zlib.crc32(content))
-        self._file.write(head + _CHECK.pack(zlib.crc32(head)) + content)
+        self._file.append(head + _CHECK.pack(zlib.crc32(head)) + content)
 
 
 def recover_demos(path: str | os.PathLike[str]) -> list[Demo]:

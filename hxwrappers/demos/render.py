@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._files import atomic_write
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import InvalidArgumentError
 
@@ -69,8 +70,6 @@ def write_video(
         InvalidArgumentError: There are no frames.
         gymnasium.error.DependencyNotInstalled: PyAV is not installed.
     """
-    from hxwrappers.checkpoints import atomic_write  # noqa: PLC0415 - it imports torch
-
     try:
         import av  # noqa: PLC0415 - optional
     except ImportError as error:

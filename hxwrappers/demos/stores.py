@@ -14,12 +14,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._files import temporary_file, writing
 from hxwrappers.demos.frontier import FrontierSettings
 from hxwrappers.demos.success_table import StartingPoint, SuccessTable
 from hxwrappers.errors import TrackerError
@@ -162,17 +164,12 @@ class FileStore:
         text = _MAGIC + json.dumps(header).encode()
         if len(text) >= _HEADER_BYTES:
             raise TrackerError(f"{len(latest)} demonstrations are too many for one table.")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(text.ljust(_HEADER_BYTES, b"\0") + words.tobytes())
-            # Linked rather than renamed: of several processes that make it, the first one wins.
-            os.link(temporary, self.path)
-        except FileExistsError:
-            pass
-        finally:
-            Path(temporary).unlink()
+        with writing(self.path), temporary_file(self.path) as temporary:
+            temporary.write_bytes(text.ljust(_HEADER_BYTES, b"\0") + words.tobytes())
+            with suppress(FileExistsError):
+                # Linked rather than renamed: of several that make it, the first one wins.
+                self.path.hardlink_to(temporary)
+            temporary.unlink()
 
     def _open(self) -> tuple[dict[str, Any], SuccessTable]:
         with self.path.open("r+b") as file:
@@ -212,7 +209,8 @@ class FileStore:
         if self._lock_owner != os.getpid():
             # A forked process needs a descriptor of its own: an inherited one is the same lock.
             name = self.path.with_name(f"{self.path.name}.lock")
-            self._lock_file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            with writing(name):
+                self._lock_file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             self._lock_owner = os.getpid()
         assert self._lock_file is not None
         limit = time.monotonic() + _PATIENCE

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
+from hxwrappers.checkpoints import load_newest as newest_of
 from hxwrappers.errors import CheckpointError
 
 __all__ = ["KIND", "checkpoints", "load_newest", "save_numbered"]
@@ -41,11 +41,4 @@ def load_newest(path: Path) -> dict[str, Any]:
     found = checkpoints(path)
     if not found:
         raise CheckpointError(f"There is no checkpoint of IMPALA at {path}.")
-    newest, older = found[-1], found[:-1]
-    if not older:
-        return load_checkpoint(newest, KIND)
-    try:
-        return load_checkpoint(newest, KIND)
-    except CheckpointError as error:
-        warnings.warn(f"{error} The checkpoint before it is used.", stacklevel=2)
-        return load_checkpoint(older[-1], KIND)
+    return newest_of(found[::-1], KIND)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 from torch import Tensor
 
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.errors import CheckpointError, InvalidSpaceError
 
 __all__ = ["Layout", "Part"]
@@ -143,7 +144,7 @@ class Layout:
                 for name, shape, dtype, high in state["parts"]
             )
             return cls(parts, bool(state["is_dict"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise CheckpointError(
                 f"The layout of the observations in a checkpoint is damaged ({error!r}). Use a "
                 "checkpoint written by hxwrappers."

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.errors import CheckpointError
 from hxwrappers.impala.batches import Batch
 from hxwrappers.impala.net import ImpalaNet
@@ -129,7 +130,7 @@ class Learner:
         load_net(self.net, state)
         try:
             self._optimizer.load_state_dict(state["optimizer"])
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise CheckpointError(
                 f"The optimizer in the checkpoint does not fit ({error}). Resume with the same "
                 "optimizer."
@@ -142,16 +143,25 @@ def load_net(net: ImpalaNet, state: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: It is another net's.
     """
+    net.load_state_dict(weights_for(net, state))
+
+
+def weights_for(net: ImpalaNet, state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A learner's weights, if they are for a net, which may be one without memory of its own.
+
+    Raises:
+        CheckpointError: They are another net's.
+    """
     weights = state.get("net")
-    own = net.state_dict()
-    if not isinstance(weights, Mapping) or {n: w.shape for n, w in weights.items()} != {
-        n: w.shape for n, w in own.items()
+    own = {name: weight.shape for name, weight in net.state_dict().items()}
+    if not isinstance(weights, Mapping) or own != {
+        name: getattr(weight, "shape", None) for name, weight in weights.items()
     }:
         raise CheckpointError(
             "The checkpoint is of another net: its weights have other names or shapes. Use the "
             "same environment and the settings net, features and lstm that it was made with."
         )
-    net.load_state_dict(dict(weights))
+    return dict(weights)
 
 
 def _optimizer(net: ImpalaNet, settings: ImpalaSettings) -> torch.optim.Optimizer:

@@ -44,14 +44,14 @@ class TrainingLog:
         self._folder = folder
         self._writer: Any = None
         if folder is not None:
-            _summary_writer()
+            _event_log()
 
     def begin(self, steps: int) -> None:
         """Start the clock."""
         self._clock = self._row_clock = time.perf_counter()
         self._row_steps = steps
         if self._folder is not None:
-            self._writer = _summary_writer()(str(self._folder))
+            self._writer = _event_log()(self._folder, steps)
 
     def report(self, report: Report, lag: int) -> None:
         """Note what an actor told about an unroll that is `lag` versions old."""
@@ -137,12 +137,12 @@ class TrainingLog:
             self._writer.flush()
 
 
-def _summary_writer() -> Any:
+def _event_log() -> Any:
     try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an optional extra
+        from hxwrappers._event_log import EventLog  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise DependencyNotInstalled(
             'The log of a run needs TensorBoard: pip install "hxwrappers[impala]". Without a '
             "folder nothing is logged or saved."
         ) from error
-    return SummaryWriter
+    return EventLog

@@ -13,11 +13,13 @@ import numpy.typing as npt
 import torch
 
 from hxwrappers._ranges import require_range
-from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers._text import brief
+from hxwrappers.checkpoints import MALFORMED
+from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidSpaceError
 from hxwrappers.evaluation import State
 from hxwrappers.impala.acting import NetPolicy
 from hxwrappers.impala.files import load_newest
-from hxwrappers.impala.learner import load_net
+from hxwrappers.impala.learner import load_net, weights_for
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.spec import EnvSpec
@@ -158,11 +160,26 @@ def load_policy(
         settings = ImpalaSettings.from_state(state["settings"])
         environment = dict(state["environment"])
         steps, learner = int(state["num_timesteps"]), state["learner"]
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is incomplete ({error!r}).") from error
-    with torch.random.fork_rng(devices=[]):
-        net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
-    load_net(net, learner)
+    net = _net(spec, settings, learner, path)
     return Policy(net, spec, environment, steps, deterministic, seed)
+
+
+def _net(
+    spec: EnvSpec, settings: ImpalaSettings, learner: Any, path: str | os.PathLike[str]
+) -> ImpalaNet:
+    try:
+        # At first without memory of its own: sizes that a file claims must not cost anything.
+        with torch.device("meta"):
+            weights_for(ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32"), learner)
+        with torch.random.fork_rng(devices=[]):
+            net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
+        load_net(net, learner)
+    except HxWrappersError:
+        raise
+    except Exception as error:  # whatever torch raises for sizes that are none
+        raise CheckpointError(f"{path} holds no net that can be built ({brief(error)}).") from error
+    return net

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 
 __all__ = ["ImpalaSettings"]
@@ -143,7 +144,7 @@ class ImpalaSettings:
         """
         try:
             return cls(**state)
-        except (TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise CheckpointError(
                 f"The settings in a checkpoint do not make sense here ({error}). Use a checkpoint "
                 "written by this version of hxwrappers."

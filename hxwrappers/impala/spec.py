@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.errors import CheckpointError, InvalidSpaceError
 from hxwrappers.impala.layout import Layout
 
@@ -73,7 +74,7 @@ class EnvSpec(NamedTuple):
         try:
             numbers = [int(state[name]) for name in cls._fields[1:]]
             return cls(Layout.from_state(state["layout"]), *numbers)
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(

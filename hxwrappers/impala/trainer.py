@@ -14,7 +14,9 @@ import torch
 from tqdm import tqdm
 
 from hxwrappers._devices import resolve_device
+from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.errors import ActorError, CheckpointError, InvalidArgumentError
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actor import MakeVectorEnv
@@ -138,7 +140,7 @@ class Impala:
             self.num_timesteps = int(state["num_timesteps"])
             self.updates = int(state["updates"])
             self._restarts = int(state["restarts"])
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"The checkpoint is incomplete ({error!r}).") from error
@@ -158,14 +160,14 @@ class Impala:
         Raises:
             ActorError: An actor failed; its traceback is in the message.
             CheckpointError: The folder holds a run already, and `resume` was not called.
+            FileWriteError: The last checkpoint cannot be written; call `save` once there is room.
+                (One in the midst of training is tried again when the next is due.)
         """
-        if self.folder is not None:
-            if not self._resumed and checkpoints(self.folder):
-                raise CheckpointError(
-                    f"{self.folder} holds a run already: call resume() (--resume) to go on with "
-                    "it, or choose another folder."
-                )
-            self.folder.mkdir(parents=True, exist_ok=True)
+        if self.folder is not None and not self._resumed and checkpoints(self.folder):
+            raise CheckpointError(
+                f"{self.folder} holds a run already: call resume() (--resume) to go on with "
+                "it, or choose another folder."
+            )
         self._resumed = True
         with (
             stopping_on_signals() as stopping,
@@ -275,7 +277,7 @@ class Impala:
                 last = self.num_timesteps >= total
                 self.log.row(self.num_timesteps, self.updates, self._restarts, bar, last)
                 if time.monotonic() - saved >= settings.checkpoint_every and not last:
-                    self.save()
+                    try_to_save(self.save)
                     saved = time.monotonic()
             self.log.row(self.num_timesteps, self.updates, self._restarts, bar, last=True)
         finally:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hxwrappers._devices import resolve_device
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
+from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.novelty.execution import Execution
 from hxwrappers.novelty.moments import RewardFilter
@@ -213,7 +213,7 @@ class NoveltyModel(ABC):
             CheckpointError: The state is of another model, or incomplete.
         """
         signature = state.get("signature")
-        if signature != self._signature():
+        if not says_the_same(signature, self._signature()):
             raise CheckpointError(
                 f"The state is of another model: it has {signature}, this one has "
                 f"{self._signature()}. Make the model with the same settings and space."
@@ -221,7 +221,7 @@ class NoveltyModel(ABC):
         before = self.state_dict()
         try:
             self._restore(state)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        except MALFORMED as error:
             self._restore(before)
             raise CheckpointError(
                 f"The state of {type(self).__name__} is incomplete or damaged ({brief(error)}). "

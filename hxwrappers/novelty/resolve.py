@@ -8,13 +8,22 @@ from typing import Any
 
 from gymnasium import spaces
 
-from hxwrappers.checkpoints import load_checkpoint
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers._text import brief
+from hxwrappers.checkpoints import MALFORMED, load_checkpoint
+from hxwrappers.errors import (
+    CheckpointError,
+    HxWrappersError,
+    InvalidArgumentError,
+    InvalidSpaceError,
+)
 from hxwrappers.novelty.cnd import CNDModel
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.rnd import RNDModel
 
 __all__ = ["model_of", "resolve_model"]
+
+_SIZES = ("features", "hidden")
+_WIDEST = 1 << 14  # so that a small file cannot ask for all the memory there is
 
 
 def resolve_model(
@@ -40,9 +49,7 @@ def resolve_model(
         return kind(space, **settings)
     if not isinstance(model, NoveltyModel):
         state = load_checkpoint(model, kind.__name__)
-        loaded = kind(space, **{**state.get("settings", {}), **settings})
-        loaded.load_state_dict(state)
-        return loaded
+        return _made(kind, space, state, settings)
     if not isinstance(model, kind):
         raise InvalidArgumentError(f"model is a {type(model).__name__}, not a {kind.__name__}.")
     if settings:
@@ -74,11 +81,31 @@ def model_of(state: Mapping[str, Any], space: spaces.Space[Any]) -> NoveltyModel
     """
     kinds: dict[str, type[NoveltyModel]] = {"RNDModel": RNDModel, "CNDModel": CNDModel}
     try:
-        kind, settings = kinds[state["signature"]["model"]], state["settings"]
-    except (KeyError, TypeError) as error:
+        kind = kinds[state["signature"]["model"]]
+    except MALFORMED as error:
         raise CheckpointError(
             f"This is the state of no novelty model ({error}); save one with its save()."
         ) from error
-    model = kind(space, **settings)
+    return _made(kind, space, state, {})
+
+
+def _made(
+    kind: type[NoveltyModel],
+    space: spaces.Space[Any],
+    state: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> NoveltyModel:
+    """The model that a state from a file is of, with some settings in place of its own."""
+    try:
+        saved = dict(state["settings"])
+        if any(isinstance(size, int) and size > _WIDEST for size in map(saved.get, _SIZES)):
+            raise ValueError(f"it asks for layers of more than {_WIDEST}")
+        model = kind(space, **{**saved, **settings})
+    except MALFORMED as error:
+        if isinstance(error, HxWrappersError):
+            raise
+        raise CheckpointError(
+            f"The settings in the state of a novelty model are damaged ({brief(error)})."
+        ) from error
     model.load_state_dict(state)
     return model

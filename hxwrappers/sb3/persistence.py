@@ -12,8 +12,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import is_plain, load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.checkpoints import MALFORMED, is_plain, load_checkpoint, save_checkpoint
+from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentError
 from hxwrappers.sb3._generators import generator_states, restore_generators
 from hxwrappers.sb3._stateful import load_wrapper_states, wrapper_states
 
@@ -50,7 +50,7 @@ def load_model_state(model: OnPolicyAlgorithm, state: Mapping[str, Any]) -> None
     before = copy.deepcopy(model_state(model))
     try:
         _restore(model, state)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except MALFORMED as error:
         _restore(model, before)
         raise CheckpointError(
             f"The state does not fit this model ({brief(error)}). Nothing was changed."
@@ -126,10 +126,20 @@ class SafePersistence(OnPolicyAlgorithm):
             CheckpointError: The file is unreadable, of another kind, or does not fit `env`.
         """
         state = load_checkpoint(_with_suffix(path), cls.__name__)
-        given = {**state.get("arguments", {}), **arguments}
-        if "policy" not in given:
-            raise CheckpointError(f"{path} was saved with a policy class: give it as policy=...")
-        model = cls(env=env, **given)
+        try:
+            given = {**state["arguments"], **arguments}
+            if "policy" not in given:
+                raise CheckpointError(
+                    f"{path} was saved with a policy class: give it as policy=..."
+                )
+            model = cls(env=env, **given)
+        except MALFORMED as error:
+            if isinstance(error, HxWrappersError):
+                raise
+            raise CheckpointError(
+                f"No {cls.__name__} can be made as {path} says ({brief(error)}). Give the "
+                "arguments that are wrong again."
+            ) from error
         model.load_state_dict(state)
         return model
 

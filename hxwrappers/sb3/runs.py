@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from tqdm import tqdm
 
+from hxwrappers._event_log import EventLog
+from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
+from hxwrappers.checkpoints import MALFORMED, load_newest, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, WorkerError
 from hxwrappers.sb3.histories import ExplorationHistory, History
 from hxwrappers.sb3.persistence import load_model_state, model_state
 
 __all__ = ["TrainingRun"]
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 KIND = "TrainingRun"
 
 
@@ -82,12 +85,12 @@ class TrainingRun:
             CheckpointError: There is none, or it does not fit the model.
         """
         path = self.folder / CHECKPOINT
-        state = load_checkpoint(path, KIND)
+        state = load_newest([path, self.folder / PREVIOUS], KIND)
         try:
             model, history = state["model"], state["history"]
             load_model_state(self.model, model)
             self.history.load_state_dict(history)
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"{path} is incomplete ({brief(error)}).") from error
@@ -124,21 +127,24 @@ class TrainingRun:
         Raises:
             WorkerError: The process of an environment has died. What was learned up to then is
                 saved first.
+            FileWriteError: The last checkpoint cannot be written; call `save` once there is room.
+                (One in the midst of training is tried again when the next is due.)
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.model.set_logger(configure(str(self.folder), ["tensorboard"]))
         model, saved = self.model, self.model.num_timesteps
+        log = _TensorBoard(self.folder, saved)
+        model.set_logger(Logger(str(self.folder), [log]))
         with (
             tqdm(
                 total=total_timesteps, initial=saved, unit="step", disable=not self.progress
             ) as bar,
             stopping_on_signals() as stopping,
+            closing(log),
         ):
             self._begin_segment()
             over = self.stop_when or (lambda: False)
             while model.num_timesteps < total_timesteps and not stopping() and not over():
                 if model.num_timesteps - saved >= self.checkpoint_every:
-                    self.save()
+                    try_to_save(self.save)
                     saved = model.num_timesteps
                     self._begin_segment()
                 self._roll_out()
@@ -148,9 +154,10 @@ class TrainingRun:
         return self.history
 
     def save(self) -> None:
-        """Write the checkpoint atomically."""
+        """Write the checkpoint atomically; the one before it is kept beside it."""
         state = {"model": model_state(self.model), "history": self.history.state_dict()}
-        save_checkpoint(self.folder / CHECKPOINT, KIND, state)
+        path = self.folder / CHECKPOINT
+        save_checkpoint(path, KIND, state, previous=self.folder / PREVIOUS)
 
     def _roll_out(self) -> None:
         """Collect one rollout and learn from it."""
@@ -176,3 +183,15 @@ class TrainingRun:
     def _show(self, bar: tqdm[Any]) -> None:
         bar.update(self.model.num_timesteps - bar.n)
         bar.set_postfix(self.history.shown())
+
+
+class _TensorBoard(TensorBoardOutputFormat):
+    """What the model logs, in the files of an `EventLog`."""
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        self.writer = EventLog(folder, steps)
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Close the file; should the model be trained otherwise, it goes on in another one."""
+        self.writer.close()

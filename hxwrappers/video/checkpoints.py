@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
+from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, DemonstrationError, EmbedderError
 from hxwrappers.video.decoded import DecodedClip
 
@@ -182,7 +182,7 @@ class Checkpoints:
         try:
             points, centre, frames = (state[name] for name in ("points", "centre", "frames"))
             return cls(points.float(), centre.float(), frames.long(), state["frames_per_second"])
-        except (AttributeError, DemonstrationError, KeyError, RuntimeError, TypeError) as error:
+        except MALFORMED as error:
             raise CheckpointError(
                 f"{os.fspath(path)} holds no checkpoints of a demonstration ({brief(error)})."
             ) from error
@@ -288,7 +288,7 @@ class CheckpointMatcher:
         """
         try:
             last, reached = (state[name].numpy().copy() for name in ("last", "reached"))
-        except (AttributeError, KeyError, TypeError) as error:
+        except MALFORMED as error:
             raise CheckpointError(f"The state holds no reached checkpoints ({error!r}).") from error
         inside = last.dtype.kind == "i" and bool(
             ((last >= -1) & (last < self.reached.shape[1])).all()

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._files import new_folder
 from hxwrappers.errors import EmptyClipError, InvalidArgumentError, VideoFileError
+from hxwrappers.video.array_file import ArrayFile
 from hxwrappers.video.decoded import DecodedClip, write_facts
-from hxwrappers.video.folders import ArrayFile, new_folder
 from hxwrappers.video.pictures import Crop, picture_of
 from hxwrappers.video.reading import VideoFacts, probe, timed_frames
 from hxwrappers.video.sound import sound_pieces

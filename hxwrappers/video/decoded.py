@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._files import new_folder
 from hxwrappers._text import brief
 from hxwrappers.errors import DecodedClipError
-from hxwrappers.video.folders import ArrayFile, new_folder
+from hxwrappers.video.array_file import ArrayFile
 
 __all__ = ["DecodedClip"]
 
@@ -23,6 +24,7 @@ FORMAT = "hxwrappers-clip"
 VERSION = 1
 _PIECE = 64
 _MAX_JSON_BYTES = 1 << 20
+_MOST_A_SECOND = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,7 @@ class DecodedClip:
                 "name": str(name),
                 "frames_per_second": int() | float() as frames_per_second,
                 "sample_rate": int(sample_rate),
-            }:
+            } if max(frames_per_second, sample_rate) <= _MOST_A_SECOND:
                 frames, sound = (
                     _read_array(source / f"{part}.npy") for part in ("frames", "sound")
                 )

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, EmbedderError, HxWrappersError
+from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint
+from hxwrappers.errors import CheckpointError, EmbedderError
 from hxwrappers.video.architecture import Architecture
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.networks import VisualNet
@@ -181,14 +181,7 @@ class Embedder:
                 None if rate is None else float(rate),
                 dict(state["made_by"]),
             )
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            RuntimeError,
-            AttributeError,
-            HxWrappersError,
-        ) as error:
+        except MALFORMED as error:
             raise CheckpointError(
                 f"{path} is damaged: what it holds is no embedder ({brief(error)}). Use a file "
                 "that hxw video pretrain wrote."

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from hxwrappers._devices import resolve_device
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
+from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
 from hxwrappers.errors import CheckpointError, PretrainingError
 from hxwrappers.video.batches import Batch, BatchMaker, made_ahead
 from hxwrappers.video.decoded import DecodedClip
@@ -176,7 +176,7 @@ class Pretraining:
         mine = self._signature()
         signature = state.get("signature")
         theirs = signature if isinstance(signature, Mapping) else {}
-        differing = sorted(name for name in mine if mine[name] != theirs.get(name))
+        differing = sorted(name for name in mine if not says_the_same(mine[name], theirs.get(name)))
         if differing:
             raise CheckpointError(
                 f"The training that was saved had other {', '.join(differing)}. Go on with the "
@@ -186,7 +186,7 @@ class Pretraining:
             self._networks.load_state_dict(state["networks"])
             self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
             self.step = int(state["step"])
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        except MALFORMED as error:
             raise CheckpointError(f"The saved training is damaged ({brief(error)}).") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._files import atomic_write
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import atomic_write
 from hxwrappers.errors import VideoFileError
 from hxwrappers.video.timeline import EPSILON
 
@@ -23,6 +22,7 @@ __all__ = ["NO_STEP", "Truth", "truth_path"]
 FORMAT = "hxwrappers-truth"
 VERSION = 1
 NO_STEP = -1
+_LARGEST = 1 << 53
 
 
 def truth_path(video: str | os.PathLike[str]) -> Path:
@@ -105,9 +105,13 @@ class Truth:
                 "frames_per_second": int() | float() as rate,
                 "made": dict(made),
                 "steps": [int(), *_] as steps,
-            } if all(type(step) is int for step in steps) and 0 < rate < math.inf:
+            } if all(_is_step(step) for step in steps) and 0 < rate <= _LARGEST:
                 return cls(float(rate), np.array(steps, np.int64), made)
         raise VideoFileError(
             f"{os.fspath(path)} does not say which step a video shows when (expected {FORMAT!r}, "
             f"version {VERSION})."
         )
+
+
+def _is_step(value: object) -> bool:
+    return type(value) is int and NO_STEP <= value <= _LARGEST

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.checkpoints import atomic_write
+from hxwrappers._files import atomic_write
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video.media import pyav
 

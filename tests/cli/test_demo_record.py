@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.cli import main
+from hxwrappers.cli.demo_sitting import Wish, sit_down
 from hxwrappers.demos import Demo, make_environment, recover_demos, shipped
 from hxwrappers.demos.play import find_keys
 from hxwrappers.envs import make_minigrid
@@ -189,6 +190,14 @@ def test_errors_are_one_sentence(no_screen, capsys, tmp_path):
         assert said.count("\n") == 1
         assert not new.exists()
         assert not new.with_suffix(".journal").exists()
+
+
+@pytest.mark.parametrize("recovers", [False, True])
+def test_the_empty_journal_of_a_process_killed_at_its_start_is_no_hindrance(recovers, tmp_path):
+    (tmp_path / "demo.journal").touch()
+    wish = Wish("CliffWalking-v1", tmp_path / "demo.npz", None, None, (), None, None, 0, (), 50)
+    with sit_down(wish, "test", recovers=recovers) as sitting:
+        assert not sitting.runs
 
 
 def test_without_pygame(monkeypatch, capsys, tmp_path):

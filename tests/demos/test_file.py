@@ -82,6 +82,7 @@ def header_claims(shape):
         ("metadata", as_json(seed=True), "lack entries"),
         ("metadata", as_json(env=None), "lack entries"),
         ("snapshot_steps", lambda _: npy(np.array([1, 0])), "do not fit together"),
+        ("actions", lambda good: good.replace(b"'|u1'", b"'|b2'"), "as a plain array does"),
     ],
 )
 def test_members_that_are_wrong(members, tmp_path, name, change, message):

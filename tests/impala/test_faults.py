@@ -24,11 +24,11 @@ ENDLESS = 10**9
 PATIENCE = 250.0
 
 
-def wait_for(what, condition, patience=PATIENCE) -> None:
+def wait_for(what, condition, patience=PATIENCE, pause=0.05) -> None:
     deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, f"waited {patience} s for {what}"
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def is_gone(process_id: int) -> bool:

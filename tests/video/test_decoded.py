@@ -7,7 +7,7 @@ import pytest
 
 from hxwrappers.errors import DecodedClipError
 from hxwrappers.video import DecodedClip
-from hxwrappers.video.folders import ArrayFile
+from hxwrappers.video.array_file import ArrayFile
 
 
 def make(frames=7, samples=100, name="a clip"):
@@ -70,6 +70,12 @@ def test_damaged_and_hostile_folders(tmp_path):
     good = json.dumps({"format": "hxwrappers-clip", "version": 1})
     for content in (b"", b"{", b"[]", b"\xff\xfe", good.encode(), b" " * (1 << 20) + b"{}"):
         refuse("clip.json", content, r"clip\.json|no decoded clip")
+    make().save(folder)
+    facts = json.loads((folder / "clip.json").read_text())
+    for name in ("frames_per_second", "sample_rate"):
+        for much in (10**400, 2**31):
+            content = json.dumps({**facts, name: much}).encode()
+            refuse("clip.json", content, "does not describe a clip")
     make().save(folder)
     whole = (folder / "frames.npy").read_bytes()
     for content in (b"", whole[:50], whole[:-1], b"\x80\x04N.", whole[:20] + b"\xff" * 40):

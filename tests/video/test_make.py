@@ -152,7 +152,9 @@ def test_truths_that_are_none(tmp_path):
         Truth.load(path)
     Truth(30.0, np.array([1, 2])).save(path)
     good = path.read_text()
-    for bad in ("", "[1]", "{}", good.replace("30.0", '"x"'), good.replace("[1, 2]", "[]")):
+    changes = (("30.0", '"x"'), ("30.0", "1e400"), ("30.0", "NaN"), ("30.0", "9" * 400))
+    changes += (("[1, 2]", "[]"), ("[1, 2]", "[9223372036854775808]"), ("[1, 2]", "[-2]"))
+    for bad in ("", "[1]", "{}", *(good.replace(*change) for change in changes)):
         path.write_text(bad)
         with pytest.raises(VideoFileError, match=r"x\.truth\.json"):
             Truth.load(path)

@@ -15,7 +15,7 @@ from hxwrappers.demos.play.pace import Pace
 from hxwrappers.demos.play.timeline import Timeline
 from hxwrappers.demos.play.view import Mode, Status, View
 from hxwrappers.demos.recording import DemoRecording
-from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.errors import FileWriteError, InvalidArgumentError
 
 __all__ = ["PlaySession"]
 
@@ -143,7 +143,7 @@ class PlaySession:
         """
         for key in tapped:
             if self._leaving:
-                self._answer(key)
+                self._answer(key, now)
             else:
                 self._control(key, now)
         if not self._leaving:
@@ -253,18 +253,29 @@ class PlaySession:
         elif key == controls.slower:
             self.set_speed(self._slower + 1)
         elif key == controls.save:
-            path = self.save()
-            self.say("nothing to save yet" if path is None else f"saved {path.name}", now)
+            self._try_to_save(now)
         elif key == controls.help:
             self._help = not self._help
         elif key == controls.leave:
             self._leaving = True
             self.finished = self.recording.saved or not len(self.recording)
 
-    def _answer(self, key: str) -> None:
-        if key in ("y", "return", "n"):
-            self.end(save=key != "n")
-        elif key == self._controls.leave:
+    def _try_to_save(self, now: float) -> bool:
+        """Save and say so, or say what is in the way: the play is not to end over it."""
+        try:
+            path = self.save()
+        except FileWriteError as error:
+            self.say(str(error), now)
+            return False
+        self.say("nothing to save yet" if path is None else f"saved {path.name}", now)
+        return True
+
+    def _answer(self, key: str, now: float) -> None:
+        if key == "n":
+            self.end(save=False)
+        elif key in ("y", "return") and self._try_to_save(now):
+            self.finished = True
+        elif key in ("y", "return", self._controls.leave):
             self._leaving = False
             self.pause()
 

@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hxwrappers import _random, checkpoints
+from hxwrappers._files import try_to_save
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.search.archive import Archive, Cell, Entry
 from hxwrappers.demos.search.explorer import Exploration, Explorer, Start
@@ -145,7 +147,7 @@ class Search:
                 self._seconds = seconds_before + now - began
                 self._workers_lost = lost_before + workers.deaths
                 if self._checkpoint is not None and now - written >= self._checkpoint_every:
-                    self.save(self._checkpoint)
+                    try_to_save(partial(self.save, self._checkpoint))
                     written = time.monotonic()
                 if on_progress is not None:
                     on_progress(self.progress)
@@ -300,10 +302,11 @@ class Search:
             return None
         state = checkpoints.load_checkpoint(path, _KIND)
         mine, its = self.settings.to_dict(), state.get("settings")
-        if mine != its:
-            different = [
-                name for name in mine if not isinstance(its, dict) or its.get(name) != mine[name]
-            ]
+        known = its if isinstance(its, dict) else {}
+        different = [
+            name for name in mine if not checkpoints.says_the_same(mine[name], known.get(name))
+        ]
+        if different:
             raise SearchError(
                 f"{path} is the checkpoint of a search with other settings; what differs is "
                 f"{', '.join(different)}. Give the same settings, or another file."
@@ -320,7 +323,7 @@ class Search:
             self._steps, self._explorations = int(state["steps"]), int(state["explorations"])
             self._seconds = float(state["seconds"])
             self._workers_lost = int(state["workers_lost"])
-        except (KeyError, TypeError, ValueError) as error:
+        except checkpoints.MALFORMED as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.demos.codec import decode, encode
 from hxwrappers.demos.search.archive import Archive, Entry
 from hxwrappers.demos.search.trajectory import Node
-from hxwrappers.errors import CheckpointError, SnapshotError
+from hxwrappers.errors import CheckpointError
 
 __all__ = ["archive_from_state", "archive_state"]
 
@@ -75,14 +76,7 @@ def archive_from_state(state: Mapping[str, Any]) -> Archive:
         cells = decode(state["cells"].numpy().tobytes())
         visits = state["visits"].numpy().astype(np.int64)
         return Archive.restored(cells, entries[:-1], entries[-1], visits)
-    except (
-        KeyError,
-        IndexError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        SnapshotError,
-    ) as error:
+    except MALFORMED as error:
         raise CheckpointError(
             f"The checkpoint of the search is damaged ({error}). Begin the search anew."
         ) from error

@@ -1,12 +1,7 @@
-"""Folders that are there whole or not at all, and arrays of unknown length on disk."""
+"""Arrays of unknown length on disk."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,43 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
-__all__ = ["ArrayFile", "new_folder"]
-
-
-@contextmanager
-def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Fill a folder so that a crash leaves either the old one or the new one.
-
-    Args:
-        path: Where the folder shall be; one that is there is replaced.
-
-    Yields:
-        A temporary folder beside it, which becomes the folder unless an error is raised.
-
-    Raises:
-        OSError: The place cannot be written to or the disk is full.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)  # mkdtemp makes folders that only their owner can read
-        try:
-            temporary.replace(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-            # There is one already, perhaps since another process was faster.
-            old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-            target.replace(old)
-            temporary.replace(target)
-            shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+__all__ = ["ArrayFile"]
 
 
 class ArrayFile:
@@ -63,6 +22,7 @@ class ArrayFile:
         shape: Shape of one item; the array is `(items, *shape)`.
 
     Example:
+        >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "numbers.npy"
         >>> with ArrayFile(path, np.int16, ()) as file:
         ...     file.append(np.arange(3))

@@ -1,0 +1,221 @@
+"""Files and folders that are there whole or not at all, whoever is killed and whatever is full."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from hxwrappers._text import brief
+from hxwrappers.errors import FileWriteError, FileWriteWarning
+
+__all__ = ["atomic_write", "new_folder", "temporary_file", "try_to_save", "writing"]
+
+_MARK = ".hxw-"
+
+
+def atomic_write(
+    path: str | os.PathLike[str],
+    write: Callable[[Path], object],
+    *,
+    previous: str | os.PathLike[str] | None = None,
+) -> None:
+    """Write a file so that a crash leaves either the old file or the new one, never half of one.
+
+    What writers that were killed have left half-written in the folder is removed.
+
+    Args:
+        path: Where the file shall be; missing folders are made.
+        write: Called with the path of a temporary file in the same folder, which it fills.
+        previous: The name in the same folder under which the old file is kept; it is not kept
+            where None.
+
+    Raises:
+        FileWriteError: The folder cannot be written to or the disk is full; an old file stays as
+            it was.
+    """
+    target = Path(path)
+    with writing(target):
+        with temporary_file(target) as temporary:
+            write(temporary)
+            _to_disk(temporary)
+            temporary.chmod(0o666 & ~_umask())  # mkstemp's files are for their owner alone
+            if previous is not None:
+                _link(target, Path(previous))
+            temporary.replace(target)
+        _to_disk(target.parent)
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill a folder so that a crash leaves either the old one or the new one.
+
+    (Or none, in the moment between the two renames that put one in the place of another.)
+
+    Args:
+        path: Where the folder shall be; one that is there is replaced.
+
+    Yields:
+        A temporary folder beside it, which becomes the folder unless an error is raised.
+
+    Raises:
+        FileWriteError: The place cannot be written to or the disk is full.
+    """
+    target = Path(path)
+    with writing(target):
+        with _temporary(target, _new_folder) as temporary:
+            yield temporary
+            for file in temporary.iterdir():
+                _to_disk(file)
+            temporary.chmod(0o777 & ~_umask())
+            try:
+                temporary.replace(target)
+            except OSError:
+                if not target.is_dir():
+                    raise
+                # There is one already, perhaps since another process was faster.
+                with _temporary(target, _new_folder) as old:
+                    target.replace(old)
+                    temporary.replace(target)
+                    shutil.rmtree(old, ignore_errors=True)
+        _to_disk(target.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what goes wrong on a disk into the one error that says so.
+
+    Args:
+        path: What is written.
+
+    Raises:
+        FileWriteError: It cannot be.
+    """
+    try:
+        yield
+    except FileWriteError:
+        raise
+    except (OSError, RuntimeError) as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, OSError):
+            cause = cause.__cause__ or cause.__context__  # torch hides it behind an error in C++
+        if cause is None:
+            raise
+        raise FileWriteError(
+            f"{path} could not be written ({cause.strerror or brief(cause)}); an older file of "
+            "this name is as it was. Make room or choose a place that can be written to, then try "
+            "again."
+        ) from error
+
+
+def try_to_save(save: Callable[[], object]) -> bool:
+    """Save in the midst of long work, which goes on where there is no room now.
+
+    Args:
+        save: Saves it.
+
+    Returns:
+        Whether it did. Otherwise there is a `FileWriteWarning`.
+    """
+    try:
+        save()
+    except FileWriteError as error:
+        warnings.warn(
+            f"{error} The run goes on, and saves again when the next checkpoint is due.",
+            FileWriteWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
+
+
+def temporary_file(target: Path) -> AbstractContextManager[Path]:
+    """A temporary file in the folder of another, removed on an error, and where its writer died."""
+    return _temporary(target, _new_file)
+
+
+@contextmanager
+def _temporary(target: Path, make: Callable[[Path], str]) -> Iterator[Path]:
+    """A temporary file or folder, locked as long as its writer lives."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _clear(target.parent)
+    path, descriptor = _claim(lambda: Path(make(target)))
+    try:
+        yield path
+    except BaseException:
+        _remove(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _new_file(target: Path) -> str:
+    prefix = f".{target.name}{_MARK}"
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix)
+    os.close(descriptor)
+    return name
+
+
+def _new_folder(target: Path) -> str:
+    return tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}{_MARK}")
+
+
+def _claim(make: Callable[[], Path]) -> tuple[Path, int]:
+    while True:
+        path = make()
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # another writer has cleared it away before it was locked
+        with suppress(OSError):  # a disk without locks, where nothing is cleared away either
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if path.exists():
+            return path, descriptor
+        os.close(descriptor)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what is locked by nobody: its writer was killed."""
+    for path in folder.glob(f".*{_MARK}*"):
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(path)
+            finally:
+                os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _link(target: Path, name: Path) -> None:
+    """Give a file a second name, under which it stays when it is replaced."""
+    with suppress(OSError):  # there is none yet, or the disk knows no second names
+        new = Path(_new_file(name))
+        new.unlink()
+        new.hardlink_to(target)
+        new.replace(name)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

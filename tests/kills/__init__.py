@@ -1,0 +1,1 @@
+"""Long runs, killed by SIGKILL again and again, and resumed."""

@@ -1,0 +1,21 @@
+"""Whenever a run is killed, it goes on from a whole checkpoint as if nothing had happened."""
+
+import pytest
+
+from tests.kills.killing import kill_again_and_again
+from tests.kills.targets import TARGETS
+
+
+@pytest.mark.timeout(900)  # seconds on an idle machine
+@pytest.mark.parametrize("name", ["dual-value-ppo", "recording", "search"])
+def test_two_kills(name, tmp_path):
+    pytest.importorskip(TARGETS[name].package)
+    assert kill_again_and_again(name, tmp_path, kills=2).kills == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_many_kills(name, tmp_path):
+    pytest.importorskip(TARGETS[name].package)
+    deaths = kill_again_and_again(name, tmp_path, kills=20)
+    assert deaths.writing or TARGETS[name].same is None

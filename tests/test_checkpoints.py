@@ -1,0 +1,99 @@
+"""Checkpoint files: whole or refused, whatever was done to them."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from hxwrappers._random import generator_from_state
+from hxwrappers.checkpoints import load_checkpoint, load_newest, save_checkpoint
+from hxwrappers.errors import CheckpointError
+from hxwrappers.impala import Impala, load_policy
+from hxwrappers.novelty import RNDModel
+from hxwrappers.novelty.resolve import resolve_model
+from tests.impala import runs
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "model.pt"
+    save_checkpoint(path, "Example", {"weight": torch.arange(1000.0), "steps": 3})
+    return path
+
+
+def test_a_flipped_bit_in_a_weight_is_noticed(path):
+    data = bytearray(path.read_bytes())
+    data[data.index(torch.arange(500.0, 510.0).numpy().tobytes())] ^= 4
+    path.write_bytes(data)
+    loaded = torch.load(path, weights_only=True)["state"]["weight"]
+    assert not torch.equal(loaded, torch.arange(1000.0))  # torch itself does not
+    with pytest.raises(CheckpointError, match=r"is damaged \(.*data/0\)"):
+        load_checkpoint(path, "Example")
+
+
+def test_a_compressed_one_is_refused(path, tmp_path):
+    bomb = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path) as good, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as bad:
+        for name in good.namelist():
+            bad.writestr(name, good.read(name))
+    with pytest.raises(CheckpointError, match="compression"):
+        load_checkpoint(bomb, "Example")
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.zeros(1).expand(10**11), torch.zeros(3, device="meta"), torch.eye(3).to_sparse()],
+)
+def test_tensors_without_their_numbers_are_refused(tensor, tmp_path):
+    save_checkpoint(tmp_path / "big.pt", "Example", {"weight": [tensor]})
+    assert (tmp_path / "big.pt").stat().st_size < 10_000
+    with pytest.raises(CheckpointError, match="without its numbers"):
+        load_checkpoint(tmp_path / "big.pt", "Example")
+
+
+def test_the_newest_that_can_be_read(path, tmp_path):
+    files = [tmp_path / "newest.pt", tmp_path / "missing.pt", path]
+    files[0].write_bytes(path.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match=r"newest\.pt.*The checkpoint before it is used"):
+        assert load_newest(files, "Example")["steps"] == 3
+    with pytest.raises(CheckpointError, match="no checkpoint file"):
+        load_newest(files[1:2], "Example")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("settings", {"hidden": 10**9}), ("settings", torch.zeros(2)), ("signature", torch.zeros(2))],
+)
+def test_a_small_model_file_asks_for_nothing_strange(name, value, tmp_path):
+    space = spaces.Box(-1, 1, (3,), np.float32)
+    model = RNDModel(space, features=4, hidden=4, seed=0)
+    path = tmp_path / "rnd.pt"
+    save_checkpoint(path, "RNDModel", {**model.state_dict(), name: value})
+    with pytest.raises(CheckpointError):
+        resolve_model(RNDModel, path, space, {})
+    with pytest.raises(CheckpointError):
+        model.load_state_dict({**model.state_dict(), "generator": -1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("settings", {"features": 10**9}), ("settings", {"gamma": torch.zeros(2)}), ("spec", 3)],
+)
+def test_a_small_run_of_impala_asks_for_nothing_strange(name, value, tmp_path):
+    run = Impala(runs.make_corridors, runs.settings(), tmp_path)
+    path = run.save()
+    state = load_checkpoint(path, "Impala")
+    changed = {**state[name], **value} if isinstance(value, dict) else value
+    save_checkpoint(path, "Impala", {**state, name: changed})
+    with pytest.raises(CheckpointError):
+        load_policy(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["state", "uinteger"])
+def test_a_generator_that_is_none(field):
+    state = np.random.PCG64(0).state
+    bad = {**state, "state": {"state": -1, "inc": 1}} if field == "state" else {**state, field: -1}
+    with pytest.raises(CheckpointError, match="generator"):
+        generator_from_state(bad)
