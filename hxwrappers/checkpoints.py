@@ -3,6 +3,7 @@
 A checkpoint is a `torch.save` archive of `{"format": ..., "kind": ..., "state": ...}` where the
 state holds only tensors, numbers, strings, None, and lists and dicts of these. It is read with
 `weights_only=True`, so that a pickle that poses as a checkpoint is refused before it is built.
+Tensors that are equal bit by bit, such as a table that many wrappers share, are stored once.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
+from hxwrappers._shared_tensors import apart, stored_once
 from hxwrappers.errors import CheckpointError
 
 __all__ = ["atomic_write", "checkpoint_kind", "is_plain", "load_checkpoint", "save_checkpoint"]
@@ -71,7 +73,7 @@ def save_checkpoint(path: str | os.PathLike[str], kind: str, state: Mapping[str,
         3
     """
     _check_plain(state, "state")
-    document = {"format": FORMAT, "kind": kind, "state": dict(state)}
+    document = {"format": FORMAT, "kind": kind, "state": stored_once(dict(state))}
     atomic_write(path, lambda temporary: torch.save(document, temporary))
 
 
@@ -107,7 +109,7 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str | tuple[str, ...]) -
     state = document.get("state")
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds no state.")
-    return state
+    return cast(dict[str, Any], apart(state))
 
 
 def checkpoint_kind(path: str | os.PathLike[str]) -> str | None:
