@@ -5,9 +5,9 @@
 
 Its own `RND` is used as it is, `compute` to score and `update` to train; of its package only the
 modules that this needs are loaded, and instead of the 2,560 steps of environments from which it
-takes its first moments it gets the batch. Its observations are floating-point numbers already, since
-it refuses others; its scoring also takes their moments, which cannot be turned off. Both score the observations of one step of all
-environments, and train on a minibatch.
+takes its first moments it gets the batch. Its observations are floating-point numbers already,
+since it refuses others; its scoring also takes their moments, which cannot be turned off. Both
+score the observations of one step of all environments, and train on a minibatch.
 
 The same work: all four frames of an observation, as RLeXplore looks at them, as many features, and
 as many samples trained on. Two differences are left: `RNDModel` has the two further layers of the
