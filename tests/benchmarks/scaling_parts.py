@@ -14,7 +14,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hxwrappers import DemoResetCurriculum
-from hxwrappers.demos import Demo, FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.demos import Demo, FrontierSettings, LocalStore, SuccessTracker, shipped
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.vector import CNDBonus, RNDBonus, StickyActions, YouTubeImitationReward
 from hxwrappers.video.architecture import Architecture
@@ -128,8 +128,8 @@ def side(pixels: int, factor: int) -> int:
 
 
 def bonus_steps() -> dict[str, Any]:
-    """Each call is a rollout of eight steps and the training after it."""
-    return {"update_every": 8, "warmup_steps": 8, "seed": 0, "device": "cpu"}
+    """Each call is a rollout of eight steps and a pass of training over it."""
+    return {"update_every": 8, "warmup_steps": 8, "epochs": 1, "seed": 0, "device": "cpu"}
 
 
 def part_of(demo: Demo, share: int) -> Demo:
@@ -163,13 +163,27 @@ def of_curriculum(axis: str, what: str, units: int, long: Demo) -> Part:
     return Part(f"DemoResetCurriculum, a {what}", axis, units, envs, prepare)
 
 
+def of_emulators() -> Part:
+    """The same emulators without a wrapper, whose memory is not measured."""
+
+    def prepare(factor: int) -> Callable[[], Call]:
+        demo = shipped("montezuma-first-key")
+        bare = [make_environment(demo) for _ in range(factor)]
+        for env in bare:
+            env.reset(seed=0)
+        return lambda: playing(bare, 40)
+
+    return Part("the emulators alone, a step", "environments", 40, lambda factor: factor, prepare)
+
+
 def playing(envs: list[gym.Env[Any, Any]], steps: int) -> Call:
     def call() -> None:
         for _ in range(steps):
             for env in envs:
                 _, _, terminated, truncated, _ = env.step(0)
                 if terminated or truncated:
-                    env.reset(options={"starting_point": 0})
+                    curriculum = env.has_wrapper_attr("tracker")
+                    env.reset(options={"starting_point": 0} if curriculum else None)
 
     return call
 
@@ -192,7 +206,7 @@ def parts(demo: Demo) -> list[Part]:
     Args:
         demo: The longest demonstration.
     """
-    frame, rgb = (4, 84, 84), (140, 140, 3)
+    frame, rgb = (4, 42, 42), (70, 70, 3)
 
     def rnd(env: VectorEnv, _: int) -> VectorEnv:
         return RNDBonus(env, **bonus_steps())
@@ -217,6 +231,7 @@ def parts(demo: Demo) -> list[Part]:
             lambda env, _: follow(env, CHECKPOINTS),
             lambda factor: (factor, rgb),
         ),
+        of_emulators(),
         of_curriculum("environments", "step", 40, demo),
         of_curriculum("environments", "reset", 4, demo),
         of_vector(

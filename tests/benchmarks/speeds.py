@@ -64,8 +64,10 @@ class Marks:
         self._told = False
 
     def mark(self, steps: float) -> None:
-        """Say after an update how many agent steps there were up to now."""
+        """Say after an update how many agent steps there were up to now; 0 is no update."""
         now = time.perf_counter()
+        if not steps:
+            return
         if self._first is None:
             self._first = now
         if self._told or now - self._first < WARM_UP:
