@@ -83,7 +83,7 @@ def _first_like(tensor: Tensor, seen: _Seen) -> Tensor:
     if not plain or not tensor.is_contiguous() or tensor.nbytes < _WORTH:
         return tensor
     content = _bytes(tensor)
-    key = (type(tensor), tensor.dtype, tensor.shape, tensor.requires_grad, zlib.crc32(content))
+    key = (type(tensor), tensor.dtype, tensor.shape, tensor.requires_grad, zlib.crc32(content.data))
     alike = seen.setdefault(key, [])
     for other in alike:
         if np.array_equal(_bytes(other), content):

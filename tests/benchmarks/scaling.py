@@ -14,6 +14,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -40,12 +41,14 @@ class Options:
         demo: A demonstration of OpenAI's; the library's longest one where None.
         rounds: How often each size is measured.
         axes: What shall grow.
+        tables: What earlier runs printed; the parts in them are not measured again.
         picture: Where to draw it.
     """
 
     demo: Path | None = None
     rounds: int = 5
     axes: tuple[str, ...] = AXES
+    tables: tuple[Path, ...] = ()
     picture: Path | None = None
 
 
@@ -88,7 +91,7 @@ class Growth:
         for factor, one, size in zip(FACTORS, steps, self.megabytes, strict=True):
             each = 1e6 * one / self.part.envs(factor)
             lines.append(f"    x{factor:<4} {each:12,.1f} us an env-step {size:10,.1f} MB")
-        return [f"{self.part.axis}: {self.part.name}   time {slope}", *lines]
+        return [f"{self.part.title}   time {slope}", *lines]
 
 
 def memory(name: str) -> float:
@@ -141,6 +144,21 @@ def measure(part: Part, rounds: int) -> Growth:
     return Growth(part, seconds, megabytes)
 
 
+def read(tables: Sequence[Path], known: Sequence[Part]) -> dict[str, Growth]:
+    """What earlier runs printed, by the beginning of their rows."""
+    found = {}
+    lines = [line for table in tables for line in table.read_text().splitlines()]
+    for part in known:
+        for at, line in enumerate(lines):
+            if line.startswith(f"{part.title}   "):
+                rows = [line.split() for line in lines[at + 1 : at + 1 + len(FACTORS)]]
+                numbers = [[float(row[at].replace(",", "")) for at in (1, 4)] for row in rows]
+                each, megabytes = np.array(numbers).T
+                seconds = 1e-6 * each * [part.envs(factor) for factor in FACTORS]
+                found[part.title] = Growth(part, seconds[None], megabytes)
+    return found
+
+
 def draw(growths: list[Growth], path: Path) -> None:
     """Time and memory over size, both in multiples of the smallest, with what is proportional."""
     figure, axes = pyplot().subplots(2, len(AXES), figsize=(11, 6.4), sharex=True)
@@ -176,14 +194,14 @@ def main() -> None:
     options = tyro.cli(Options)
     print(f"load {os.getloadavg()[0]:.1f}, {options}", flush=True)
     demo = shipped("montezuma-long") if options.demo is None else import_openai_demo(options.demo)
-    growths = []
-    for part in parts(demo):
-        if part.axis in options.axes:
-            growth = measure(part, options.rounds)
-            growths.append(growth)
-            print("\n".join(growth.rows()), flush=True)
+    wanted = [part for part in parts(demo) if part.axis in options.axes]
+    growths = read(options.tables, wanted)
+    for part in wanted:
+        if part.title not in growths:
+            growths[part.title] = measure(part, options.rounds)
+            print("\n".join(growths[part.title].rows()), flush=True)
     if options.picture is not None:
-        draw(growths, options.picture)
+        draw([growths[part.title] for part in wanted], options.picture)
 
 
 if __name__ == "__main__":

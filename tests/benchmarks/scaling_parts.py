@@ -52,6 +52,11 @@ class Part:
     envs: Callable[[int], int]
     prepare: Callable[[int], Callable[[], Call]]
 
+    @property
+    def title(self) -> str:
+        """What its rows begin with."""
+        return f"{self.axis}: {self.name}"
+
 
 class Still(VectorEnv[Any, Any, Any]):
     """Environments that cost nothing: views of one array of noise, and no episode ends."""
