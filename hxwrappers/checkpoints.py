@@ -3,6 +3,7 @@
 A checkpoint is a `torch.save` archive of `{"format": ..., "kind": ..., "state": ...}` where the
 state holds only tensors, numbers, strings, None, and lists and dicts of these. It is read with
 `weights_only=True`, so that a pickle that poses as a checkpoint is refused before it is built.
+Tensors that are equal bit by bit, such as a table that many wrappers share, are stored once.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from hxwrappers._files import atomic_write
+from hxwrappers._shared_tensors import apart, stored_once
 from hxwrappers.errors import CheckpointError
 
 __all__ = [
@@ -65,7 +67,7 @@ def save_checkpoint(
         3
     """
     _check_plain(state, "state")
-    document = {"format": FORMAT, "kind": kind, "state": dict(state)}
+    document = {"format": FORMAT, "kind": kind, "state": stored_once(dict(state))}
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:  # an error of this file says what is wrong, torch's not
@@ -111,7 +113,7 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str | tuple[str, ...]) -
     state = document.get("state")
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds no state.")
-    return state
+    return cast(dict[str, Any], apart(state))
 
 
 def load_newest(paths: Sequence[Path], kind: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,11 @@ from hxwrappers.demos.store import SnapshotLog, SnapshotStore
 from hxwrappers.errors import DemoError, DemoFileError, DemoMismatchError, InvalidArgumentError
 
 if TYPE_CHECKING:
-    from hxwrappers.demos.snapshots import Snapshotter
+    from hxwrappers.demos.snapshots import Snapshot, Snapshotter
 
 __all__ = ["Demo", "concatenate"]
+
+_UNPACKED = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +67,10 @@ class Demo:
     metadata: DemoMetadata
     snapshots: SnapshotStore
     _players: dict[str, DemoPlayer] = field(default_factory=dict, init=False, repr=False)
+    _unpacked: dict[object, Snapshot] = field(default_factory=dict, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_players": {}}
+        return {**vars(self), "_players": {}, "_unpacked": {}}
 
     def __post_init__(self) -> None:
         count = len(self.actions) if self.actions.ndim else -1
@@ -258,6 +261,16 @@ class Demo:
         if last is None or not same or snapshotter not in (None, last.snapshotter):
             last = self._players["last"] = DemoPlayer(self, env, snapshotter)
         return last
+
+    def unpacked(self, key: object, unpack: Callable[[], Snapshot]) -> Snapshot:
+        """A snapshot that was unpacked before, or is now; the last 512 are remembered."""
+        found = self._unpacked.get(key)
+        if found is None:
+            found = unpack()
+            if len(self._unpacked) >= _UNPACKED:
+                self._unpacked.pop(next(iter(self._unpacked)), None)
+            self._unpacked[key] = found
+        return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the demonstration to a file, atomically; see `hxwrappers.demos.file`.

@@ -149,12 +149,12 @@ class DemoPlayer:
         if step == 0:
             return self._restore_start()
         start = self._go_before(step)
-        observation = None
-        for transition in self._play(start, step):
-            observation = transition.observation
-            if transition.step == step - 1:
-                self._keep(step - 1)
-        return observation
+        with self.snapshotter.unseen():
+            for transition in self._play(start, step - 1):
+                if transition.step == step - 1:
+                    self._keep(step - 1)
+        (last,) = self._play(step - 1, step)
+        return last.observation
 
     def replay(self, start: int, stop: int) -> Iterator[Transition]:
         """Go to a step and take the demonstration's actions; see `Demo.replay`."""
@@ -172,14 +172,15 @@ class DemoPlayer:
         steps, score = 0, 0.0
         for start, stop in pairwise(bounds):
             self._go_before(start + 1)
-            for transition in self._play(start, stop, mend_seams=False):
-                steps += 1
-                score += transition.reward
-                if progress is not None:
-                    progress(steps)
-                difference = self._compare(transition)
-                if difference is not None:
-                    return Verification(steps, len(store), score, difference)
+            with self.snapshotter.unseen():
+                for transition in self._play(start, stop, mend_seams=False):
+                    steps += 1
+                    score += transition.reward
+                    if progress is not None:
+                        progress(steps)
+                    difference = self._compare(transition)
+                    if difference is not None:
+                        return Verification(steps, len(store), score, difference)
             index = store.last_at_or_before(stop)
             if index is not None and store.steps[index] == stop and not self._is_reached(index):
                 return Verification(steps, len(store), score, Difference(stop, "state"))
@@ -285,7 +286,11 @@ class DemoPlayer:
         return np.array(action, dtype=space.dtype)
 
     def _stored(self, index: int) -> Snapshot:
-        return self.snapshotter.decode(self.demo.snapshots.get(index))
+        """A stored snapshot, unpacked once for all environments of a kind."""
+        return self.demo.unpacked(
+            (type(self.snapshotter), index),
+            lambda: self.snapshotter.decode(self.demo.snapshots.get(index)),
+        )
 
 
 def _check_actions(actions: npt.NDArray[Any], space: gym.Space[Any]) -> None:

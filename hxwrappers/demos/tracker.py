@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from hxwrappers._text import brief
-from hxwrappers.demos.attempt import latest_starting_point
+from hxwrappers.demos.attempt import AttemptSettings, Course, latest_starting_point
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.frontier import FrontierSettings, window_of
 from hxwrappers.demos.stores import FileStore, TrackerStore
@@ -72,10 +72,25 @@ class SuccessTracker:
         self.demos = load_demos(demos)
         self.latest = tuple(latest_starting_point(demo.returns()) for demo in self.demos)
         self._digests = [_digest(demo) for demo in self.demos]
+        self._courses: dict[AttemptSettings, tuple[Course, ...]] = {}
         if store is None or isinstance(store, str | os.PathLike):
             store = FileStore(store)
         self.store: TrackerStore = store
         self.settings = store.attach(self.latest, self._digests, settings)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_courses": {}}  # as large as the demonstrations, and soon made
+
+    def courses(self, settings: AttemptSettings) -> tuple[Course, ...]:
+        """What each demonstration asks of an episode, the same for all workers of a process.
+
+        Args:
+            settings: When episodes succeed and end.
+        """
+        if settings not in self._courses:
+            made = tuple(Course(demo.returns(), settings) for demo in self.demos)
+            self._courses[settings] = made
+        return self._courses[settings]
 
     def draw(self, generator: np.random.Generator) -> StartingPoint:
         """Draw where an episode begins.

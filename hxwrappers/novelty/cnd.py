@@ -139,13 +139,13 @@ class CNDModel(NoveltyModel):
             "feature_magnitude": magnitude.detach(),
         }
 
-    def _distil(self, inputs: Tensor) -> Tensor:
+    def _distil(self, frames: Tensor) -> Tensor:
         if self.settings["distil_mask"] == "sample":
-            return super()._distil(inputs)
-        shape = (len(inputs), self.settings["features"])
+            return super()._distil(frames)
+        shape = (len(frames), self.settings["features"])
         draws = torch.rand(shape, generator=self._generator, device=self.device)
         kept = (draws < self.settings["train_fraction"]).to(torch.float32)
-        return self._distil_weighted(inputs, kept / kept.sum().clamp(min=1.0))
+        return self._distil_weighted(frames, kept / kept.sum().clamp(min=1.0))
 
     def _contrastive_loss(self, frames: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor]:
         """The target's loss on random pairs of a minibatch, and the magnitude of its features."""
@@ -153,7 +153,7 @@ class CNDModel(NoveltyModel):
         order = torch.randperm(len(frames), generator=generator, device=device)
         chosen = order[: self.settings["pairs"]]
         if previous is not None:
-            views = torch.cat([previous[chosen], frames[chosen]])
+            views = self._normalize(torch.cat([previous[chosen], frames[chosen]]))
             with self._execution.precision():
                 both, local = self.target.features_and_local(views)
             first, second = both.to(torch.float32).chunk(2)
@@ -170,9 +170,8 @@ class CNDModel(NoveltyModel):
                 partner = torch.where(is_other, chosen.roll(1), chosen)
                 different = is_other.to(torch.float32)
             noise = self.settings["noise"]
-            views = torch.cat(
-                [augment(frames[rows], generator, noise=noise) for rows in (chosen, partner)]
-            )
+            pairs = [self._normalize(frames[rows]) for rows in (chosen, partner)]
+            views = torch.cat([augment(inputs, generator, noise=noise) for inputs in pairs])
             first, second = self._execution.run(self.target, views).chunk(2)
             if self._loss == "mse":
                 loss = pair_distance(first, second, different)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -45,24 +47,31 @@ class Execution:
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
     def distil(
-        self, predictor: nn.Module, target: nn.Module, inputs: Tensor, weights: Tensor
+        self,
+        predictor: nn.Module,
+        target: nn.Module,
+        frames: Tensor,
+        weights: Tensor,
+        normalize: Callable[[Tensor], Tensor],
     ) -> Tensor:
         """Add the gradient of the weighted squared errors to the predictor's, chunk by chunk.
 
         Args:
             predictor: Whose gradient it is.
             target: Whose outputs are to be guessed; it gets no gradient.
-            inputs: Normalised frames, shape `(batch, ...)`.
+            frames: Frames, shape `(batch, ...)`.
             weights: Weight of each sample's errors, `(batch, features)`.
+            normalize: Makes inputs of a chunk of frames, which the networks then find in the cache.
 
         Returns:
             The weighted sum of the squared errors.
         """
         total = torch.zeros((), device=self._device)
-        for chunk, weight in zip(self.chunks(inputs), self.chunks(weights), strict=True):
+        for chunk, weight in zip(self.chunks(frames), self.chunks(weights), strict=True):
+            inputs = normalize(chunk)
             with torch.no_grad():
-                wanted = self.run(target, chunk)
-            loss = ((self.run(predictor, chunk) - wanted).square() * weight).sum()
+                wanted = self.run(target, inputs)
+            loss = ((self.run(predictor, inputs) - wanted).square() * weight).sum()
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total

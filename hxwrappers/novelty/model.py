@@ -244,7 +244,7 @@ class NoveltyModel(ABC):
 
     @abstractmethod
     def _train_minibatch(self, frames: Tensor, previous: Tensor | None, /) -> dict[str, Tensor]:
-        """One optimiser step on normalised frames; returns detached losses."""
+        """One optimiser step on frames as they were observed; returns detached losses."""
 
     def _build(self, seed: int) -> None:
         settings, shape = self.settings, self.layout.frame_shape
@@ -336,27 +336,27 @@ class NoveltyModel(ABC):
                 chosen = order[start : start + self.settings["batch_size"]]
                 if len(chosen) < 2 <= len(frames):
                     continue  # a pair needs two
-                earlier = None if previous is None else self._normalize(previous[chosen])
-                losses = self._train_minibatch(self._normalize(frames[chosen]), earlier)
+                earlier = None if previous is None else previous[chosen]
+                losses = self._train_minibatch(frames[chosen], earlier)
                 for name, loss in losses.items():
                     totals[name] = totals.get(name, torch.zeros((), device=self.device)) + loss
                 steps += 1
         return {name: float(total) / max(steps, 1) for name, total in totals.items()}
 
-    def _distil(self, inputs: Tensor) -> Tensor:
+    def _distil(self, frames: Tensor) -> Tensor:
         """Train the predictor on a random share of the samples of a minibatch; returns the loss."""
-        number = max(1, round(self.settings["train_fraction"] * len(inputs)))
-        if number < len(inputs):
-            order = torch.randperm(len(inputs), generator=self._generator, device=self.device)
-            inputs = inputs[order[:number]]
+        number = max(1, round(self.settings["train_fraction"] * len(frames)))
+        if number < len(frames):
+            order = torch.randperm(len(frames), generator=self._generator, device=self.device)
+            frames = frames[order[:number]]
         weight = torch.full((1, 1), 1.0 / (number * self.settings["features"]), device=self.device)
-        return self._distil_weighted(inputs, weight.expand(number, -1))
+        return self._distil_weighted(frames, weight.expand(number, -1))
 
-    def _distil_weighted(self, inputs: Tensor, weights: Tensor) -> Tensor:
+    def _distil_weighted(self, frames: Tensor, weights: Tensor) -> Tensor:
         """One step of the predictor on squared errors, weighted for each sample and feature."""
         optimizer = self._optimizers["predictor"]
         optimizer.zero_grad(set_to_none=True)
-        loss = self._execution.distil(self.predictor, self.target, inputs, weights)
+        loss = self._execution.distil(self.predictor, self.target, frames, weights, self._normalize)
         optimizer.step()
         return loss
 

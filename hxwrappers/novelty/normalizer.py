@@ -37,7 +37,8 @@ class InputNormalizer:
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Inputs of shape `(batch, *frame_shape)`, float32, images with channels last in memory."""
-        inputs = (frames.to(torch.float32) - self._shift) * self._scale
+        # One pass makes the numbers, the others work on them in place.
+        inputs = torch.sub(frames.to(torch.float32), self._shift).mul_(self._scale)
         if self._standardize:
             inputs = inputs.clamp_(-self._clip, self._clip)
         if self._layout.is_image:

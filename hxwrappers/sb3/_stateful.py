@@ -28,7 +28,10 @@ def wrappers(env: Any) -> Iterator[Any]:
 
 
 def wrapper_states(env: Any) -> list[dict[str, Any]]:
-    """State of every wrapper that has a `state_dict`, a shared model once for each wrapper."""
+    """State of every wrapper that has a `state_dict`.
+
+    What wrappers share is in the state of each; a checkpoint's file holds it once.
+    """
     return [
         {"wrapper": type(wrapper).__name__, "state": wrapper.state_dict()}
         for wrapper in wrappers(env)

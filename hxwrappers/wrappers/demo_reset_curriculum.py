@@ -14,7 +14,7 @@ from gymnasium.core import ActType, ObsType
 
 from hxwrappers._random import generator_from_state, own_generator
 from hxwrappers._ranges import require_count
-from hxwrappers.demos.attempt import Attempt, AttemptSettings, Course, Verdict
+from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.frontier import FrontierSettings
 from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
@@ -155,7 +155,7 @@ class DemoResetCurriculum(
         rules = AttemptSettings(allowed_lag, extra_steps, score_tolerance, success_at)
         # One for each demonstration, made now so that a wrong level is noticed now.
         self._players = [DemoPlayer(each, env) for each in self.tracker.demos]
-        self._courses = [Course(each.returns(), rules) for each in self.tracker.demos]
+        self._courses = self.tracker.courses(rules)
         self._generator = own_generator(None, _OWNER)
         # Time limits and statistics that the demonstration does not know must begin anew as well.
         names = {type(layer).__name__ for layer in layers_of(env)}

@@ -12,21 +12,13 @@ the writer of its log, which reads its steps. Without `--torchbeast` the rest is
 from __future__ import annotations
 
 import argparse
-import contextlib
-import dataclasses
-import json
 import os
-import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 import types
 from collections.abc import Sequence
 from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -35,7 +27,8 @@ import numpy as np
 
 from hxwrappers.envs import make_atari
 from hxwrappers.impala import ImpalaSettings
-from tests.benchmarks.impala_speed import WARM_UP, Speed, measure, processor_time
+from tests.benchmarks.impala_speed import measure
+from tests.benchmarks.speeds import Marks, Speed, in_turn, processor_time
 
 GAME = "montezuma_revenge"
 ENVS_PER_ACTOR, UNROLL, BATCH = 8, 20, 32
@@ -71,19 +64,6 @@ class OldInterface:
         return observation, float(reward), terminated or truncated, info
 
 
-def processes_of(group: int) -> list[int]:
-    """The ids of the processes of a group."""
-    stats = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            stats[int(path.parent.name)] = path.read_text().rpartition(")")[2].split()
-    return [process for process, fields in stats.items() if int(fields[2]) == group]
-
-
-def report(speed: Speed) -> None:
-    print(json.dumps(dataclasses.asdict(speed)), flush=True)
-
-
 def play_monobeast(path: str, actors: int, lstm: bool, seconds: float) -> None:
     """Run monobeast, and tell its speed once it is known; the parent ends it."""
     sys.path.insert(0, path)
@@ -92,28 +72,16 @@ def play_monobeast(path: str, actors: int, lstm: bool, seconds: float) -> None:
     from torchbeast import monobeast  # noqa: PLC0415 - only where there is one
     from torchbeast.core import file_writer  # noqa: PLC0415
 
-    began: list[tuple[float, ...]] = []
-
-    def read(step: int) -> tuple[float, ...]:
-        processes = processes_of(os.getpgid(0))
-        return step, time.perf_counter(), sum(map(processor_time, processes))
+    marks = Marks(seconds)
 
     class Steps:
         """In the place of the log's writer."""
 
         def __init__(self, **_: Any) -> None:
-            self.first = 0.0
+            pass
 
         def log(self, row: dict[str, Any]) -> None:
-            now = time.perf_counter()
-            self.first = self.first or now
-            if not began and now - self.first > WARM_UP:
-                began.append(read(row["step"]))
-            if began and now - began[0][1] > seconds:
-                pairs = zip(read(row["step"]), began[0], strict=True)
-                steps, wall, cpu = (after - before for after, before in pairs)
-                report(Speed(steps / wall, steps / cpu, cpu / wall))
-                began[0] = (0, float("inf"), 0)
+            marks.mark(row["step"])
 
         def close(self) -> None:
             pass
@@ -149,7 +117,7 @@ def play_raw(backend: str, actors: int, seconds: float) -> None:
     ends.value = 1.0
     for process in processes:
         process.join()
-    report(Speed(steps / wall, steps / cpu, cpu / wall))
+    Speed(steps / wall, steps / cpu, cpu / wall).tell()
 
 
 def _step(backend: str, number: int, counts: Any, ends: Any) -> None:
@@ -176,37 +144,14 @@ def play_ours(row: dict[str, str], actors: int, lstm: int, seconds: float) -> No
         learner_threads=1,
         log_every=1.0,
     )
-    report(measure(make_env, settings, seconds))
+    measure(make_env, settings, seconds).tell()
 
 
-def in_turn(words: Sequence[str], cores: int, seconds: float) -> Speed:
-    """Run one of them in a session of its own on so many cores, and end it."""
-    command = [sys.executable, "-m", __spec__.name, "--child", *words]
+def command(words: Sequence[str], cores: int) -> list[str]:
+    """This module as a child, on so many cores."""
     allowed = sorted(os.sched_getaffinity(0))[:cores]
-    with tempfile.TemporaryFile("w+") as complaints:
-        process = subprocess.Popen(
-            ["taskset", "-c", ",".join(map(str, allowed)), *command],
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            text=True,
-            start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert process.stdout is not None
-        patience = threading.Timer(seconds * 10 + 300, os.killpg, (process.pid, signal.SIGKILL))
-        patience.start()
-        try:
-            line = next((line for line in process.stdout if line.startswith('{"steps"')), None)
-        finally:
-            patience.cancel()
-            for one in processes_of(process.pid):
-                os.kill(one, signal.SIGKILL)
-            process.wait()
-            process.stdout.close()
-        if line is None:
-            complaints.seek(0)
-            raise SystemExit(f"{words} told nothing:\n{complaints.read()[-3000:]}")
-    return Speed(**json.loads(line))
+    programme = [sys.executable, "-m", __spec__.name, "--child", *words]
+    return ["taskset", "-c", ",".join(map(str, allowed)), *programme]
 
 
 def child(options: argparse.Namespace) -> None:
@@ -244,7 +189,7 @@ def main() -> None:
                     if row in RAW and lstm != options.lstm[0]:
                         continue
                     words = [row, str(options.actors), str(lstm), *common]
-                    speed = in_turn(words, cores, options.seconds)
+                    speed = in_turn(command(words, cores), options.seconds * 10 + 300)
                     found.setdefault((cores, lstm, row), []).append(speed)
                     print(f"{cores} cores lstm {lstm:3} {row:15} {speed}", flush=True)
     print("medians, and ratios to monobeast: of steps a second, of steps a cpu-second")

@@ -14,40 +14,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 from gymnasium.vector import VectorEnv
 
 from hxwrappers.envs import make_vector
 from hxwrappers.impala import Impala, ImpalaSettings
-
-WARM_UP = 5.0
-
-
-@dataclass(frozen=True)
-class Speed:
-    """How fast a run was.
-
-    Attributes:
-        steps: Agent steps a second.
-        per_cpu: Agent steps a second of processor time, of all processes together.
-        cores: Processor time a second.
-        note: What else there is to say.
-    """
-
-    steps: float
-    per_cpu: float
-    cores: float
-    note: str = ""
-
-    def __str__(self) -> str:
-        return (
-            f"{self.steps:8.0f} steps/s {self.per_cpu:8.0f} steps/cpu-s "
-            f"{self.cores:5.2f} cores {self.note}"
-        )
+from tests.benchmarks.speeds import WARM_UP, Speed, processor_time
 
 
 class Clock:
@@ -79,11 +53,6 @@ class Clock:
     def read(self) -> tuple[float, float, float, float]:
         actors = sum(processor_time(process) for process in self.run.process_ids)
         return self.run.num_timesteps, time.perf_counter(), processor_time(os.getpid()), actors
-
-
-def processor_time(process_id: int) -> float:
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(make_env: Callable[[], VectorEnv], settings: ImpalaSettings, seconds: float) -> Speed:

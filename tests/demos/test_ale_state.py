@@ -157,3 +157,18 @@ def test_a_restore_finishes_the_frame_that_the_emulator_is_in():
     find_snapshotter(other).restore(snapshot)
     assert all(np.array_equal(other.step(1)[0], frame) for frame in expected)
     assert not is_frame_finished(b"")
+
+
+def test_a_file_of_a_later_emulator_is_restored_in_the_layout_of_this_one():
+    env = frame_env()
+    env.reset(seed=0)
+    snapshotter = find_snapshotter(env)
+    snapshot = snapshotter.snapshot()
+    here = snapshot.base["state"]
+    state = parse_ale_state(here)
+    at = state.machine.index(b"TIASound") - 4
+    machine = state.machine[:at] + struct.pack("<I", FALSE) + state.machine[at:]
+    later = {**snapshot.base, "state": replace(state, machine=machine).serialise()}
+    decoded = snapshotter.decode(snapshotter.encode(replace(snapshot, base=later)))
+    assert decoded.base["state"] == here
+    snapshotter.restore(decoded)

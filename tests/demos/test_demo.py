@@ -336,3 +336,16 @@ def test_files_that_are_none(tmp_path):
         Demo.load(tmp_path / "empty.npz")
     with pytest.raises(DemoFileError):
         Demo.load(tmp_path)
+
+
+def test_a_snapshot_is_unpacked_once_for_all_environments_of_a_kind(monkeypatch):
+    demo = record(frame_env(), 130, every=50)
+    unpacked = []
+    get = demo.snapshots.get
+    monkeypatch.setattr(demo.snapshots, "get", lambda index: unpacked.append(index) or get(index))
+    observations = [
+        demo.restore(env, step) for env in (frame_env(), frame_env()) for step in (60, 70)
+    ]
+    assert unpacked == [1]
+    np.testing.assert_array_equal(observations[:2], observations[2:])
+    assert demo.__getstate__()["_unpacked"] == {}

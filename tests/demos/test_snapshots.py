@@ -273,3 +273,20 @@ def test_mujoco():
     other = gym.make("Hopper-v5")
     with pytest.raises(SnapshotError, match="does not fit this MuJoCo model"):
         find_snapshotter(other).decode(encoded)
+
+
+def test_nobody_sees_the_ram_that_is_shown_while_nobody_looks():
+    env = frame_env()
+    env.reset(seed=0)
+    snapshotter = find_snapshotter(env)
+    with snapshotter.unseen():
+        assert env.step(0)[0].shape == (210, 160, 3)  # the checker still has to see a picture
+    with snapshotter.unseen():
+        assert env.step(0)[0].shape == (128,)
+    assert env.step(0)[0].shape == (210, 160, 3)
+    with pytest.raises(KeyError), snapshotter.unseen():
+        raise KeyError
+    assert env.step(0)[0].shape == (210, 160, 3)
+    stacked = FrameStackObservation(env, 2)
+    with find_snapshotter(stacked).unseen():
+        assert stacked.step(0)[0].shape == (2, 210, 160, 3)

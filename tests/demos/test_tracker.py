@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.demos import (
+    AttemptSettings,
     Demo,
     FileStore,
     FrontierSettings,
@@ -184,3 +185,13 @@ def test_a_path_of_a_demonstration_will_do(demo, tmp_path):
     tracker = SuccessTracker(str(tmp_path / "demo.npz"), store=LocalStore())
     assert isinstance(tracker.demos[0], Demo)
     assert tracker.latest == (5,)
+
+
+def test_environments_of_a_process_share_what_is_worked_out_of_the_demonstrations(demo):
+    tracker = SuccessTracker(demo, RULES, LocalStore())
+    courses = tracker.courses(AttemptSettings())
+    assert tracker.courses(AttemptSettings()) is courses
+    assert tracker.courses(AttemptSettings(allowed_lag=None)) is not courses
+    assert [course.last for course in courses] == [len(demo)]
+    before = len(pickle.dumps(SuccessTracker(demo, RULES, LocalStore())))
+    assert len(pickle.dumps(tracker)) == before

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -155,6 +156,11 @@ class Snapshotter(ABC):
     def saw_step(self, action: Any) -> None:  # noqa: B027 - a hook, not a duty
         """Tell the snapshotter that the environment was stepped; only replay needs to know."""
 
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """A context whose steps nobody looks at: where pictures cost much, none are made."""
+        yield
+
     def encode(self, snapshot: Snapshot) -> bytes:
         """A snapshot as bytes for a file.
 
@@ -255,8 +261,7 @@ class LayeredSnapshotter(Snapshotter):
             case _:
                 raise SnapshotError("The bytes are no snapshot: their outermost form is wrong.")
         self._check_family(snapshot)
-        self.check_base(base)
-        return snapshot
+        return replace(snapshot, base=self.check_base(base))
 
     def fingerprint(self, snapshot: Snapshot) -> bytes | None:
         """Bytes that are equal for equal states."""
