@@ -44,7 +44,7 @@ def sync(ground, mode):
     return SyncVectorEnv([ground.make_framed] * 3, autoreset_mode=mode)
 
 
-@pytest.mark.parametrize(("layers", "mode"), zip(ORDERS, AutoresetMode, strict=True))
+@pytest.mark.parametrize(("layers", "mode"), list(zip(ORDERS, AutoresetMode, strict=True)))
 def test_learning_stacks(layers, mode):
     wrap = partial(learning, layers, WALK.clip, "info")
     check_vector_stack(wrap, partial(sync, WALK, mode), 24)
