@@ -35,9 +35,12 @@ class EventLog(SummaryWriter):
         FileWriteError: The folder cannot be written to.
     """
 
+    file_writer: Any
+    all_writers: Any
+
     def __init__(self, folder: Path, steps: int = 0) -> None:
         self._steps = steps
-        super().__init__(str(folder))  # type: ignore[no-untyped-call]
+        super().__init__(str(folder))
 
     def _get_file_writer(self) -> Any:
         if self.file_writer is None:

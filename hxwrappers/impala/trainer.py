@@ -184,7 +184,7 @@ class Impala:
                 self._run(total_timesteps, stopping, bar)
             except ActorError:
                 if self.updates:
-                    self.save()  # what was learned until then is not lost
+                    try_to_save(self.save)  # what was learned until then is not lost
                 raise
             finally:
                 self.log.close()

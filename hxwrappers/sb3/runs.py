@@ -164,11 +164,13 @@ class TrainingRun:
         try:
             self.model.learn(1, callback=self.history, reset_num_timesteps=False)
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-            self.save()
+            path = self.folder / CHECKPOINT
+            kept = f"is in {path}; go on from there with resume()"
+            if not try_to_save(self.save):
+                kept = "is in memory alone; call save() once there is room"
             raise WorkerError(
                 "The process of an environment has died: it was killed, ran out of memory or "
-                f"crashed. What was learned up to step {self.model.num_timesteps:,} is in "
-                f"{self.folder / CHECKPOINT}; go on from there with resume()."
+                f"crashed. What was learned up to step {self.model.num_timesteps:,} {kept}."
             ) from error
 
     def _begin_segment(self) -> None:

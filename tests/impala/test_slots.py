@@ -8,28 +8,19 @@ these it may be killed, also in the midst of sending, or fall silent, or close i
 from __future__ import annotations
 
 import ctypes
-import os
-import random
-import signal
-import threading
-import time
 from collections import deque
 from types import SimpleNamespace
 
-import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import SyncVectorEnv
 from torch import zeros
 
 from hxwrappers.impala import processes
 from hxwrappers.impala.actor import Delivery, Ready
-from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.processes import ProcessActors
 from hxwrappers.impala.reports import Report
 from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import Unroll
-from hxwrappers.impala.weights import flat_weights
 from tests.impala import runs
 
 PARTIAL = object()
@@ -324,89 +315,3 @@ def test_every_order_of_events_with_more_kills_and_actors(monkeypatch):
     states, _, complete = explore(monkeypatch, kills=3, units=3, limit=100_000)
     assert complete
     assert states > 1000
-
-
-class Counting(gym.Env):
-    """Observations count from a number of their own, so that any tear in an unroll shows."""
-
-    observation_space = gym.spaces.Box(0, 2**30, (3000,), np.int64)
-    action_space = gym.spaces.Discrete(2)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.count = int(self.np_random.integers(2**20)) * 1000 + os.getpid() % 100
-        return self.observation(), {}
-
-    def step(self, action):
-        self.count += 1
-        time.sleep(random.random() * 1e-3)
-        return self.observation(), float(self.count % 97), False, False, {}
-
-    def observation(self):
-        return np.full(3000, self.count)
-
-
-def make_counting():
-    return SyncVectorEnv([Counting, Counting])
-
-
-def consistent(unroll):
-    """Whether all of an unroll is of one stretch of play."""
-    (observations,) = unroll.observations.values()
-    counts = observations[..., 0]
-    assert (observations == counts[..., None]).all()
-    assert (np.diff(counts, axis=0) == 1).all()
-    assert (unroll.rewards == counts[1:] % 97).all()
-    return counts.copy()
-
-
-def under_fire(kills):
-    """Receive while actors are killed at random moments."""
-    settings = runs.settings(num_actors=2, max_failures=10**6, net="mlp")
-    spec = EnvSpec.of(make_counting())
-    net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
-    actors = ProcessActors(make_counting, spec, settings, "float32", flat_weights(net), 0)
-    fired, over, moments = [], threading.Event(), random.Random(0)
-
-    def fire():
-        while len(fired) < kills and not over.wait(moments.uniform(0.05, 0.4)):
-            try:
-                os.kill(moments.choice(actors.process_ids), signal.SIGKILL)
-            except (ProcessLookupError, AttributeError, TypeError, ValueError, IndexError):
-                continue  # it is just being replaced
-            fired.append(time.monotonic())
-
-    thread = threading.Thread(target=fire)
-    thread.start()
-    received, held = 0, []
-    try:
-        while thread.is_alive() or received < 10:
-            filled = actors.receive(1.0)
-            if filled is not None:
-                received += 1
-                held.append((filled, consistent(filled.unroll)))
-            if held and (len(held) > 2 or moments.random() < 0.5):
-                filled, counts = held.pop(moments.randrange(len(held)))
-                assert (consistent(filled.unroll) == counts).all()
-                actors.release(filled)
-    finally:
-        over.set()
-        thread.join()
-        actors.close()
-    return len(fired), received, actors.restarts
-
-
-def test_nothing_half_written_is_received_under_fire():
-    fired, received, restarts = under_fire(kills=4)
-    assert fired == 4
-    assert received >= 10
-    assert 1 <= restarts <= 4
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(0)
-def test_nothing_half_written_is_received_under_heavy_fire():
-    fired, received, restarts = under_fire(kills=300)
-    assert fired == 300
-    assert received >= 100
-    assert restarts > 100
