@@ -152,7 +152,7 @@ def read(tables: Sequence[Path], known: Sequence[Part]) -> dict[str, Growth]:
         for at, line in enumerate(lines):
             if line.startswith(f"{part.title}   "):
                 rows = [line.split() for line in lines[at + 1 : at + 1 + len(FACTORS)]]
-                numbers = [[float(row[at].replace(",", "")) for at in (1, 4)] for row in rows]
+                numbers = [[float(row[place].replace(",", "")) for place in (1, 5)] for row in rows]
                 each, megabytes = np.array(numbers).T
                 seconds = 1e-6 * each * [part.envs(factor) for factor in FACTORS]
                 found[part.title] = Growth(part, seconds[None], megabytes)
