@@ -9,11 +9,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.summary.writer.record_writer import RecordWriter
-from torch.utils.tensorboard.writer import FileWriter, SummaryWriter
+from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers._append import AppendFile
+
+try:
+    from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+    from tensorboard.summary.writer.record_writer import RecordWriter
+    from torch.utils.tensorboard.writer import FileWriter, SummaryWriter
+except ImportError as error:
+    raise DependencyNotInstalled(
+        'Logs for TensorBoard need it: pip install "hxwrappers[impala]". Without a folder nothing is '
+        "logged."
+    ) from error
 
 __all__ = ["EventLog"]
 

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import tyro
-from gymnasium.error import DependencyNotInstalled
 from tqdm import tqdm
 
 from hxwrappers._files import try_to_save
@@ -279,12 +278,8 @@ def _in_words(means: Mapping[str, float]) -> str:
 def _tensorboard(folder: Path | None, steps: int) -> AbstractContextManager[Any]:
     if folder is None:
         return nullcontext()
-    try:
-        from hxwrappers._event_log import EventLog  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise DependencyNotInstalled(
-            'Logs for TensorBoard need it: pip install "hxwrappers[sb3]"'
-        ) from error
+    from hxwrappers._event_log import EventLog  # noqa: PLC0415 - an optional extra
+
     return EventLog(folder, steps)
 
 

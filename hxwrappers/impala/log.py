@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium.error import DependencyNotInstalled
 from tqdm import tqdm
 
 from hxwrappers.impala.reports import Report
@@ -138,11 +137,6 @@ class TrainingLog:
 
 
 def _event_log() -> Any:
-    try:
-        from hxwrappers._event_log import EventLog  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise DependencyNotInstalled(
-            'The log of a run needs TensorBoard: pip install "hxwrappers[impala]". Without a '
-            "folder nothing is logged or saved."
-        ) from error
+    from hxwrappers._event_log import EventLog  # noqa: PLC0415 - an optional extra
+
     return EventLog

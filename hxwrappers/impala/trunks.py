@@ -74,22 +74,6 @@ NETS = ("auto", *_FEATURES)
 """Names of nets; "auto" is "nature" for images, "small" under 36 pixels, "mlp" without any."""
 
 
-def scaled(frames: Tensor, high: float, dtype: torch.dtype) -> Tensor:
-    """Frames from 0 to 1, channels last in memory: in one pass over them, and one in place.
-
-    Args:
-        frames: `(batch, channels, height, width)`, of any dtype; they stay as they are.
-        high: Their upper bound.
-        dtype: The dtype to compute in.
-
-    Example:
-        >>> scaled(torch.tensor([[[[0, 255]]]], dtype=torch.uint8), 255.0, torch.float32).tolist()
-        [[[[0.0, 1.0]]]]
-    """
-    copied = frames.to(dtype, copy=True, memory_format=torch.channels_last)
-    return copied.mul_(1 / high)
-
-
 class Trunk(nn.Module):
     """Turns observations into features.
 
@@ -185,8 +169,8 @@ class Trunk(nn.Module):
         assert self.convolutions is not None
         frames = image.frames(observations[image.name])
         # All bytes are exact in bfloat16.
-        inputs = scaled(frames, image.high, torch.bfloat16 if self.in_bfloat16 else torch.float32)
-        looked = self.convolutions(inputs).flatten(1)
+        scaled = frames.to(torch.bfloat16 if self.in_bfloat16 else torch.float32) * (1 / image.high)
+        looked = self.convolutions(scaled.contiguous(memory_format=torch.channels_last)).flatten(1)
         if self.layout.vectors:
             looked = torch.cat([looked, self._vectors(observations).to(looked.dtype)], dim=1)
         features: Tensor = self.layers(looked)

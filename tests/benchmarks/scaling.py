@@ -152,7 +152,7 @@ def read(tables: Sequence[Path], known: Sequence[Part]) -> dict[str, Growth]:
         for at, line in enumerate(lines):
             if line.startswith(f"{part.title}   "):
                 rows = [line.split() for line in lines[at + 1 : at + 1 + len(FACTORS)]]
-                numbers = [[float(row[at].replace(",", "")) for at in (1, 4)] for row in rows]
+                numbers = [[float(row[place].replace(",", "")) for place in (1, 5)] for row in rows]
                 each, megabytes = np.array(numbers).T
                 seconds = 1e-6 * each * [part.envs(factor) for factor in FACTORS]
                 found[part.title] = Growth(part, seconds[None], megabytes)
@@ -160,34 +160,33 @@ def read(tables: Sequence[Path], known: Sequence[Part]) -> dict[str, Growth]:
 
 
 def draw(growths: list[Growth], path: Path) -> None:
-    """Time and memory over size, both in multiples of the smallest, with what is proportional."""
-    figure, axes = pyplot().subplots(2, len(AXES), figsize=(11, 6.4), sharex=True)
-    for column, axis in enumerate(AXES):
-        top, bottom = axes[:, column]
-        for growth in growths:
-            if growth.part.axis != axis:
-                continue
-            steps = np.median(growth.seconds, axis=0)
-            top.plot(FACTORS, steps / steps[0], "o-", label=growth.part.name)
-            if np.isfinite(growth.memory_slope()):
-                seen = growth.megabytes >= SMALL
-                sizes = np.where(seen, growth.megabytes, np.nan)
-                bottom.plot(FACTORS, sizes, "o-", label=growth.part.name)
-        top.plot(FACTORS, FACTORS, "k--", lw=1, label="in proportion")
-        low, high = bottom.get_ylim()
-        for shift in range(-1, 4):
-            bottom.plot(FACTORS, [factor * 10.0**shift for factor in FACTORS], "k--", lw=0.5)
-        bottom.set_ylim(max(low, SMALL / 2), high)
-        top.set_title(f"{axis}, times as many")
+    """Time, in multiples of the smallest size, and memory over size, with what is proportional."""
+    figure, axes = pyplot().subplots(2, len(AXES), figsize=(11, 7), sharex=True, sharey="row")
+    names = list(dict.fromkeys(growth.part.name for growth in growths))
+    lines = {}
+    for growth in growths:
+        top, bottom = axes[:, AXES.index(growth.part.axis)]
+        name = growth.part.name
+        style = {"color": f"C{names.index(name)}", "marker": "o"}
+        steps = np.median(growth.seconds, axis=0)
+        (lines[name],) = top.plot(FACTORS, steps / steps[0], **style)
+        sizes = np.where(growth.megabytes >= SMALL, growth.megabytes, np.nan)
+        bottom.plot(FACTORS, sizes, **style)
+    for axis, (top, bottom) in zip(AXES, axes.T, strict=True):
+        (lines["in proportion"],) = top.plot(FACTORS, FACTORS, "k--", lw=1)
+        for start in 10.0 ** np.arange(-1, 4):
+            bottom.plot(FACTORS, start * np.array(FACTORS), "k--", lw=0.5)
+        top.set_title(f"{axis}, times as {'long' if axis == 'demonstration' else 'many'}")
         for panel in (top, bottom):
             panel.set_xscale("log")
             panel.set_yscale("log")
             panel.set_xticks(FACTORS, [str(factor) for factor in FACTORS])
             panel.grid(alpha=0.3)
-        top.legend(fontsize=7)
+    axes[1, 0].set_ylim(SMALL / 2, 10_000)
     axes[0, 0].set_ylabel("time of a step, times as long")
     axes[1, 0].set_ylabel("memory, MB")
-    save_figure(figure, path)
+    figure.legend(lines.values(), lines, loc="lower center", ncols=4, fontsize=8)
+    save_figure(figure, path, rect=(0, 0.08, 1, 1))
 
 
 def main() -> None:

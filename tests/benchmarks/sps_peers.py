@@ -39,7 +39,8 @@ class Options:
         sample_factory: The Python that has Sample Factory; it is left out where None.
         rllib: The Python that has RLlib; likewise.
         rounds: How often.
-        seconds: How long each time, after five seconds of warm-up.
+        seconds: How long each time, after five seconds of warm-up; an update is 640 steps, of which
+            there should be many.
         ours: Which of this library's rows.
     """
 
@@ -85,9 +86,15 @@ def main() -> None:
     speeds: dict[str, list[Speed]] = {}
     for _ in range(options.rounds):
         for name, command in commands(options).items():
-            speed = in_turn(command, options.seconds * 10 + 300, settings)
+            try:
+                speed = in_turn(command, options.seconds * 10 + 300, settings)
+            except SystemExit as silence:  # one that cannot start does not stop the others
+                print(f"{name:24} {str(silence)[-300:]}", flush=True)
+                continue
             speeds.setdefault(name, []).append(speed)
             print(f"{name:24} {speed}", flush=True)
+    if REFERENCE not in speeds:
+        return
     print(f"medians, and ratios to {REFERENCE}: of steps a second, of steps a cpu-second")
     for name, found in speeds.items():
         pairs = [

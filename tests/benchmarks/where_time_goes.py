@@ -31,7 +31,7 @@ from hxwrappers.demos.environment import make_environment
 from hxwrappers.demos.openai import import_openai_demo
 from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings
 from hxwrappers.demos.snapshots import AleSnapshotter, Snapshotter
-from hxwrappers.impala import ImpalaSettings, trunks
+from hxwrappers.impala import ImpalaSettings
 from hxwrappers.impala.batches import Batch
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.learner import Learner
@@ -94,11 +94,6 @@ def former_replay() -> Iterator[None]:
         yield
 
 
-def former_scaling(frames: torch.Tensor, high: float, dtype: torch.dtype) -> torch.Tensor:
-    """Each step of it in memory of its own."""
-    return (frames.to(dtype) * (1 / high)).contiguous(memory_format=torch.channels_last)
-
-
 def training(kind: type[RNDModel | CNDModel]) -> Work:
     shape = (4, 84, 84)
     frames = np.random.default_rng(0).integers(0, 256, (512, *shape)).astype(np.uint8)
@@ -126,10 +121,7 @@ def learning() -> Work:
         state=torch.zeros(2, envs, 0),
     )
 
-    def before() -> Any:
-        return mock.patch.object(trunks, "scaled", former_scaling)
-
-    return Work("steps", steps * envs, lambda: learner.learn(batch, 0.0), is_torch, before)
+    return Work("steps", steps * envs, lambda: learner.learn(batch, 0.0), is_torch)
 
 
 def following() -> Work:
