@@ -19,8 +19,8 @@ try:
     from torch.utils.tensorboard.writer import FileWriter, SummaryWriter
 except ImportError as error:
     raise DependencyNotInstalled(
-        'Logs for TensorBoard need it: pip install "hxwrappers[impala]". Without a folder nothing is '
-        "logged."
+        'Logs for TensorBoard need it: pip install "hxwrappers[impala]". Without a folder nothing '
+        "is logged."
     ) from error
 
 __all__ = ["EventLog"]
