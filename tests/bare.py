@@ -125,3 +125,4 @@ if __name__ == "__main__":
         hide_all_else()
     wanting = import_everything()
     run_the_pure_parts()
+    sys.stdout.write(f"without extras: {' '.join(wanting)}\n")

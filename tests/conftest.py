@@ -10,6 +10,9 @@ from hypothesis import settings
 # Two test processes on two cores: more threads than that only get in each other's way.
 torch.set_num_threads(1)
 
+# Run by a Python that has atheris; see tests/fuzz/__main__.py.
+collect_ignore = ["fuzz/guided.py"]
+
 settings.register_profile("default", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("default")
 

@@ -192,11 +192,10 @@ def test_errors_are_one_sentence(no_screen, capsys, tmp_path):
         assert not new.with_suffix(".journal").exists()
 
 
-@pytest.mark.parametrize("recovers", [False, True])
-def test_the_empty_journal_of_a_process_killed_at_its_start_is_no_hindrance(recovers, tmp_path):
+def test_the_empty_journal_of_a_process_killed_at_its_start_is_no_hindrance(tmp_path):
     (tmp_path / "demo.journal").touch()
     wish = Wish("CliffWalking-v1", tmp_path / "demo.npz", None, None, (), None, None, 0, (), 50)
-    with sit_down(wish, "test", recovers=recovers) as sitting:
+    with sit_down(wish, "test") as sitting:
         assert not sitting.runs
 
 

@@ -158,11 +158,11 @@ def test_a_silent_actor_is_killed_and_reported():
 
 
 def test_actors_are_not_blamed_for_a_slow_learner(monkeypatch):
-    run = Impala(runs.make_corridors, runs.settings(actor_timeout=4.0))
+    run = Impala(runs.make_corridors, runs.settings(actor_timeout=8.0))
     learn = Learner.learn
 
     def learn_slowly(self, batch, progress):
-        time.sleep(5.0)
+        time.sleep(9.0)
         return learn(self, batch, progress)
 
     monkeypatch.setattr(Learner, "learn", learn_slowly)

@@ -174,7 +174,7 @@ def recording(folder: Path, total: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     wish = Wish("ALE/Pong-v5", folder / "demo.npz", None, None, (), None, None, 0, (), 20)
     generator = np.random.default_rng()
-    with sit_down(wish, "kills", recovers=True) as sitting:
+    with sit_down(wish, "kills") as sitting:
         session = sitting.begin(branching=True)
         session.advance(["right"], ["right"], -1.0)
         session.advance(["right"], [], -0.5)
