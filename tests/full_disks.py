@@ -6,7 +6,7 @@ import gc
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -26,12 +26,13 @@ class SmallDisk:
     def fill(self, leave: int = 0) -> None:
         """Leave so many bytes of it free, and no more."""
         facts = os.statvfs(self.path)
-        with self._ballast.open("ab") as file:
-            file.write(bytes(facts.f_bavail * facts.f_frsize - leave))
+        # Another process or thread may have taken the room in the meantime.
+        with suppress(OSError), self._ballast.open("ab", buffering=0) as file:
+            file.write(bytes(max(0, facts.f_bavail * facts.f_frsize - leave)))
 
     def make_room(self) -> None:
         """Undo `fill`."""
-        self._ballast.unlink()
+        self._ballast.unlink(missing_ok=True)
 
     def forbid(self) -> None:
         """Let nobody write to it."""

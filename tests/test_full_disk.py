@@ -1,5 +1,7 @@
 """A disk that is full or read-only: one clear error, the old file whole, and runs that go on."""
 
+import os
+import signal
 import threading
 import time
 import warnings
@@ -236,18 +238,18 @@ def test_training_by_impala_goes_on_and_saves_once_there_is_room(disk):
     done: list[str] = []
 
     def fill_and_make_room() -> None:
-        wait_for("checkpoints", lambda: len(checkpoints(folder)) == 2)
-        disk.fill()
-        updates = run.updates
-        wait_for("training to go on", lambda: run.updates > updates + 10)
-        done.append(checkpoints(folder)[-1].name)
-        disk.make_room()
-        wait_for("a new checkpoint", lambda: checkpoints(folder)[-1].name != done[0])
-        time.sleep(0.2)
-        import os  # noqa: PLC0415
-        import signal  # noqa: PLC0415
-
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            wait_for("checkpoints", lambda: len(checkpoints(folder)) == 2)
+            updates = run.updates
+            while run.updates <= updates + 10:
+                disk.fill()  # again and again: what was being written is cleared away
+                time.sleep(0.01)
+            done.append(checkpoints(folder)[-1].name)
+            disk.make_room()
+            wait_for("a new checkpoint", lambda: checkpoints(folder)[-1].name != done[0])
+            time.sleep(0.2)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=fill_and_make_room, daemon=True)
     thread.start()
