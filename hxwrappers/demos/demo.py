@@ -67,7 +67,7 @@ class Demo:
     metadata: DemoMetadata
     snapshots: SnapshotStore
     _players: dict[str, DemoPlayer] = field(default_factory=dict, init=False, repr=False)
-    _unpacked: dict[object, Snapshot] = field(default_factory=dict, init=False, repr=False)
+    _unpacked: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_players": {}, "_unpacked": {}}
