@@ -34,7 +34,13 @@ __all__ = [
 
 FORMAT = "hxwrappers-checkpoint-1"
 MALFORMED = (
-    *(AttributeError, ArithmeticError, IndexError, KeyError, RuntimeError, TypeError, ValueError),
+    AttributeError,
+    ArithmeticError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
 )
 """What Python, NumPy and torch raise for a state with something else in it than should be."""
 
