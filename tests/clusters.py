@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,8 +77,11 @@ class LocalCluster:
         return str(self._cluster.address)
 
     def lose_a_node(self) -> None:
-        """Kill a node and all that runs on it."""
-        self._cluster.remove_node(self._nodes.pop(0), allow_graceful=False)
+        """Kill a node and all that runs on it, and wait until nothing is sent there any more."""
+        node = self._nodes.pop(0)
+        self._cluster.remove_node(node, allow_graceful=False)
+        while node.node_id in {each["NodeID"] for each in ray.nodes() if each["Alive"]}:
+            time.sleep(0.1)
 
     def add_a_node(self) -> None:
         """Put another one in its place, from any thread."""

@@ -17,6 +17,12 @@ settings.register_profile("default", deadline=None, max_examples=50, derandomize
 settings.load_profile("default")
 
 
+@pytest.fixture(autouse=True)
+def _same_weights() -> None:
+    """Networks begin alike in every run of a test, whatever ran before it."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[Any]:
     """A Ray cluster of several nodes on this machine; it takes some ten seconds to start."""

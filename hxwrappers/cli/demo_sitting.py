@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
+import tyro
 
 from hxwrappers.cli.arguments import environment_arguments
 from hxwrappers.cli.progress import progress_bar
@@ -37,18 +38,33 @@ _ENDING, _JOURNAL = ".npz", ".journal"
 
 @dataclass(frozen=True)
 class Wish:
-    """What shall be played and recorded; see the arguments of `hxw demo record`."""
+    """What shall be played and recorded: the arguments that the commands share.
 
-    env: str | None
-    out: Path | None
-    continue_: Path | None
-    at: int | None
-    keys: tuple[str, ...]
-    idle: int | None
-    fps: float | None
-    seed: int
-    env_args: tuple[str, ...]
-    snapshot_every: int
+    Attributes:
+        env: The environment's id, for example ALE/MontezumaRevenge-v5; may be left out to continue.
+        out: The demonstration to write; a name with the date unless given.
+        continue_: Go on from this demonstration.
+        at: The step to go on from; the end unless given.
+        keys: Keys by action, as keys=action, for example left=1 left+space=5; those of the
+            environment unless given.
+        idle: The action while no key is held (with --keys); without one a step waits for a key.
+        fps: Steps per second; 60 for Atari games frame by frame.
+        seed: Seed of the environment's reset.
+        env_args: Arguments for gymnasium.make, as name=value; an Atari game is played frame by
+            frame and without sticky actions unless it has others here.
+        snapshot_every: Steps between two snapshots of the demonstration.
+    """
+
+    env: tyro.conf.Positional[str | None] = None
+    out: tyro.conf.Positional[Path | None] = None
+    continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None
+    at: int | None = None
+    keys: tuple[str, ...] = ()
+    idle: int | None = None
+    fps: float | None = None
+    seed: int = 0
+    env_args: tuple[str, ...] = ()
+    snapshot_every: int = 50
 
 
 @dataclass

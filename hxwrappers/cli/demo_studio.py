@@ -6,7 +6,6 @@ import ipaddress
 import secrets
 import socket
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -20,18 +19,8 @@ __all__ = ["studio"]
 
 
 def studio(
-    env: Annotated[str | None, tyro.conf.Positional] = None,
-    out: Annotated[Path | None, tyro.conf.Positional] = None,
-    /,
+    wish: Annotated[Wish, tyro.conf.arg(name="")],
     *,
-    continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None,
-    at: int | None = None,
-    keys: tuple[str, ...] = (),
-    idle: int | None = None,
-    fps: float | None = None,
-    seed: int = 0,
-    env_args: tuple[str, ...] = (),
-    snapshot_every: int = 50,
     host: str = "127.0.0.1",
     port: int = 8765,
     allow_host: tuple[str, ...] = (),
@@ -43,18 +32,7 @@ def studio(
     a journal beside the demonstration at once; after a crash the same command goes on with it.
 
     Args:
-        env: The environment's id, for example ALE/MontezumaRevenge-v5; may be left out to continue.
-        out: The demonstration to write; a name with the date unless given.
-        continue_: Go on from this demonstration.
-        at: The step to go on from; the end unless given.
-        keys: Keys by action, as keys=action, for example left=1 left+space=5; those of the
-            environment unless given.
-        idle: The action while no key is held (with --keys); without one a step waits for a key.
-        fps: Steps per second; 60 for Atari games frame by frame.
-        seed: Seed of the environment's reset.
-        env_args: Arguments for gymnasium.make, as name=value; an Atari game is played frame by
-            frame and without sticky actions unless it has others here.
-        snapshot_every: Steps between two snapshots of the demonstration.
+        wish: What is played and recorded.
         host: The address to listen at; only this machine can reach the usual one.
         port: The port; 0 for any that is free.
         allow_host: Names by which pages may call this machine, beside localhost and addresses.
@@ -67,7 +45,6 @@ def studio(
         ) from error
     from hxwrappers.studio import CONTROLS, Desk, Gate  # noqa: PLC0415 - only needed here
 
-    wish = Wish(env, out, continue_, at, keys, idle, fps, seed, env_args, snapshot_every)
     ends: list[tuple[bool, str]] = []
     with sit_down(wish, "hxw demo studio") as sitting:
         session = sitting.begin(branching=True, sound=True, controls=CONTROLS)

@@ -1,55 +1,18 @@
 """RNDModel and CNDModel: what they learn, when, and what they keep."""
 
-import io
-import pickle
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hxwrappers.errors import (
-    CheckpointError,
     InvalidArgumentError,
     InvalidObservationError,
     InvalidSpaceError,
 )
 from hxwrappers.novelty import CNDModel, RNDModel
-from hxwrappers.novelty.resolve import resolve_model
-
-VECTOR = spaces.Box(-10, 10, (4,))
-IMAGE = spaces.Box(0, 255, (4, 48, 48), np.uint8)
-SMALL = {"features": 16, "hidden": 16, "update_every": 4, "batch_size": 8, "seed": 0}
-CND_LOSSES = ("mse", "nce", "vicreg", "st_dim")
-
-
-def observations(space: spaces.Box, number: int, seed: int = 0) -> np.ndarray:
-    generator = np.random.default_rng(seed)
-    if space.dtype == np.uint8:
-        return generator.integers(0, 256, (number, *space.shape)).astype(np.uint8)
-    return generator.normal(size=(number, *space.shape)).astype(np.float32)
-
-
-def drive(model, steps: int, seed: int = 0, streams: int = 3) -> np.ndarray:
-    """Let a model observe some steps of several streams, and return its bonuses."""
-    space = model.layout.space
-    bonuses = []
-    for step in range(steps):
-        batch = observations(space, streams, seed * 1000 + step)
-        before = observations(space, streams, seed * 1000 + step + 500)
-        bonuses.append(model.observe(batch, np.arange(streams), before))
-    return np.array(bonuses)
-
-
-def make(kind: str, space: spaces.Box = VECTOR, **settings):
-    if kind == "rnd":
-        return RNDModel(space, **{**SMALL, "warmup_steps": 2, **settings})
-    return CNDModel(
-        space, **{**SMALL, "warmup_steps": 2, "pairs": 4, "contrastive_loss": kind, **settings}
-    )
+from tests.novelty.samples import CND_LOSSES, IMAGE, SMALL, VECTOR, drive, make, observations
 
 
 def test_score_is_the_mean_squared_error_over_features():
@@ -337,86 +300,3 @@ def test_losses_on_successive_states_ask_for_them(kind):
     model = make(kind, IMAGE)
     with pytest.raises(InvalidArgumentError, match="previous"):
         model.update(observations(IMAGE, 4))
-
-
-# -- files ----------------------------------------------------------------------------------
-
-
-def changed_nothing(model, before) -> bool:
-    buffer_before, buffer_after = io.BytesIO(), io.BytesIO()
-    torch.save(before, buffer_before)
-    torch.save(model.state_dict(), buffer_after)
-    return buffer_before.getvalue() == buffer_after.getvalue()
-
-
-def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    path = tmp_path / "model.pt"
-    make("rnd").save(path)
-    for model in (make("mse"), make("rnd", features=8), make("rnd", spaces.Box(-1, 1, (5,)))):
-        before = model.state_dict()
-        with pytest.raises(CheckpointError, match=r"checkpoint of|another model"):
-            model.load(path)
-        assert changed_nothing(model, before)
-
-
-def test_a_damaged_state_changes_nothing(tmp_path):
-    model = make("mse")
-    model.update(observations(VECTOR, 8))
-    before = model.state_dict()
-    for name in ("networks", "optimizers", "moments", "rollout", "generator", "losses"):
-        broken = make("mse", seed=5).state_dict()
-        del broken[name]
-        with pytest.raises(CheckpointError, match="incomplete"):
-            model.load_state_dict(broken)
-        assert changed_nothing(model, before)
-
-
-def test_truncated_files_are_refused(tmp_path):
-    path = tmp_path / "model.pt"
-    make("rnd").save(path)
-    whole = path.read_bytes()
-    model = make("rnd", seed=1)
-    before = model.state_dict()
-    for size in [0, 1, 10, 100, len(whole) // 2, len(whole) - 1]:
-        path.write_bytes(whole[:size])
-        with pytest.raises(CheckpointError):
-            model.load(path)
-        assert changed_nothing(model, before)
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match="nowhere"):
-        make("rnd").load(tmp_path / "nowhere.pt")
-
-
-class Hostile:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize("write", [pickle.dump, torch.save])
-def test_a_pickle_that_poses_as_a_checkpoint_is_not_executed(write, tmp_path):
-    path, trace = tmp_path / "model.pt", tmp_path / "executed"
-    with path.open("wb") as file:
-        write(
-            {"format": "hxwrappers-checkpoint-1", "kind": "RNDModel", "state": Hostile(trace)}, file
-        )
-    with pytest.raises(CheckpointError, match="Nothing from it was executed"):
-        make("rnd").load(path)
-    assert not trace.exists()
-
-
-def test_resolve_reads_the_settings_from_the_file(tmp_path):
-    path = tmp_path / "model.pt"
-    model = make("rnd", features=7)
-    model.save(path)
-    loaded = resolve_model(RNDModel, str(path), VECTOR, {})
-    assert loaded.settings == model.settings
-    np.testing.assert_array_equal(
-        loaded.score(observations(VECTOR, 3)), model.score(observations(VECTOR, 3))
-    )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import pickle
-from pathlib import Path
 
 from stable_baselines3 import PPO
 
@@ -17,18 +15,3 @@ def cartpole() -> PPO:
     """PPO after a few hundred steps."""
     model = PPO("MlpPolicy", "CartPole-v1", n_steps=64, batch_size=32, device="cpu", seed=0)
     return model.learn(256)
-
-
-class Trap:
-    """Touches a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
-def trap(path: Path) -> bytes:
-    """A pickle that touches a file."""
-    return pickle.dumps(Trap(path))

@@ -18,7 +18,8 @@ from hxwrappers.sb3.extractors import CompactCNN
 from hxwrappers.sb3.policies import CNDFeatures
 from hxwrappers.sb3.policy_file import load_policy, save_policy
 from tests.envs_for_tests import Pictures
-from tests.sb3.samples import CARTPOLE, cartpole, trap
+from tests.sb3.samples import CARTPOLE, cartpole
+from tests.traps import trap
 
 STATES = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 FRESH = np.ones(6, np.bool_)

@@ -14,7 +14,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from hxwrappers.errors import CheckpointError
 from hxwrappers.sb3.zip_file import is_sb3_zip, load_sb3_zip
 from tests.envs_for_tests import Pictures
-from tests.sb3.samples import CARTPOLE, PAINTED, Trap, cartpole, trap
+from tests.sb3.samples import CARTPOLE, PAINTED, cartpole
+from tests.traps import Trap, trap
 
 gym.register("HxPictures-v0", entry_point="tests.envs_for_tests:Pictures")
 STATES = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)

@@ -11,6 +11,7 @@ from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, EmbedderError
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Embedder
+from tests.traps import Trap
 from tests.video.squares import moving_square, tiny
 
 ARCHITECTURE = tiny().architecture
@@ -134,11 +135,8 @@ def test_files_of_other_kinds_hostile_and_truncated_ones_are_refused(embedder, t
     with pytest.raises(CheckpointError, match="a checkpoint of 'RNDModel', but 'Embedder'"):
         Embedder.load(path)
 
-    class Hostile:
-        def __reduce__(self):
-            return (tmp_path.joinpath("owned").touch, ())
-
-    for document in (Hostile(), {"format": "hxwrappers-checkpoint-1", "kind": Hostile()}):
+    trap = Trap(tmp_path / "owned")
+    for document in (trap, {"format": "hxwrappers-checkpoint-1", "kind": trap}):
         path.write_bytes(pickle.dumps(document))
         with pytest.raises(CheckpointError):
             Embedder.load(path)

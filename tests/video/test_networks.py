@@ -43,12 +43,12 @@ def test_flattened_features_of_the_paper():
 @pytest.mark.parametrize("head", ["linear", "batch_norm", "relu"])
 def test_embeddings_have_length_one(head):
     architecture = Architecture(
-        frame_size=40, crop_size=32, channels=(4, 8), hidden=16, dimension=8, head=head
+        frame_size=40, crop_size=32, channels=(4, 8), hidden=16, dimension=64, head=head
     )
     seen = VisualNet(architecture)(torch.randn(6, 12, 32, 32))
     heard = AudioNet(architecture)(torch.randn(6, 256, 137))
     for embeddings in (seen, heard):
-        assert embeddings.shape == (6, 8)
+        assert embeddings.shape == (6, 64)  # of few dimensions, rectifiers may leave nothing
         torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(6))
         assert (embeddings.min() >= 0) == (head == "relu")
 
