@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,8 @@ class LocalCluster:
     """
 
     def __init__(self) -> None:
+        # The system kills a node when the thread that started it ends.
+        self._starter = ThreadPoolExecutor(1)
         head = {"num_cpus": 0, "include_log_monitor": False, **small()}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         ray.init(address=self._cluster.address, log_to_driver=False)
@@ -87,7 +90,7 @@ class LocalCluster:
         """Put another one in its place, from any thread."""
         # Handlers of signals, which only the main thread may set, are there already.
         with mock.patch.object(Node, "_register_shutdown_hooks"):
-            self._nodes.append(self._new_node())
+            self._nodes.append(self._starter.submit(self._new_node).result())
 
     def _new_node(self) -> Any:
         return self._cluster.add_node(num_cpus=1, **small())
@@ -95,6 +98,7 @@ class LocalCluster:
     def close(self) -> None:
         ray.shutdown()
         self._cluster.shutdown()
+        self._starter.shutdown()
 
 
 @contextmanager
