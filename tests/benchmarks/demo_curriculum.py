@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import operator
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "curriculum": {"score_tolerance": 1.0, "allowed_lag": 100},
         "frontier": {"window": 10},
         "success": 0.0,
+        "reward_scale": 1.0,
         "explore": 20,
     },
     "climber, hard": {
@@ -45,9 +47,12 @@ TASKS: dict[str, dict[str, Any]] = {
         "kwargs": CLIMBER,
         "cells": "frame",
         "score": 10.0,
-        "curriculum": {"allowed_lag": 100},
+        # Completing the level is enough, with or without the two stars on the way.
+        "curriculum": {"score_tolerance": 2.0, "allowed_lag": 100},
         "frontier": {"window": 16},
         "success": 9.0,
+        # Rewards of 10 make the errors of the values drown the policy's gradient.
+        "reward_scale": 0.1,
         "explore": 50,
     },
 }
@@ -141,7 +146,11 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     make: Callable[[], gym.Env[Any, Any]] = (
         curriculum if method == "curriculum" else partial(plain, task, demo)
     )
-    envs = VecMonitor(DummyVecEnv([make] * options.num_envs))
+
+    def scaled() -> gym.Env[Any, Any]:
+        return gym.wrappers.TransformReward(make(), partial(operator.mul, about["reward_scale"]))
+
+    envs = VecMonitor(DummyVecEnv([scaled] * options.num_envs))
     images = "climber" in task
     model = PPO(
         "CnnPolicy" if images else "MlpPolicy",

@@ -91,7 +91,9 @@ def play_rllib(marks: Marks) -> None:
     from ray.tune.registry import register_env  # noqa: PLC0415
 
     register_env("montezuma", lambda _: make_env(floats=True))
-    ray.init(num_cpus=4, include_dashboard=False, configure_logging=False, log_to_driver=False)
+    ray.init(
+        "local", num_cpus=4, include_dashboard=False, configure_logging=False, log_to_driver=False
+    )
     net = DefaultModelConfig(
         conv_filters=CONVOLUTIONS,
         conv_activation="relu",
