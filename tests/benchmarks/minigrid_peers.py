@@ -8,7 +8,8 @@ RLeXplore's `RND` is used as it is, with its defaults, in the two ways in which 
 
 - with Stable-Baselines3: the bonus is added to the advantages and to the returns of a rollout;
 - with CleanRL, and in its own agents: the bonus is added to the rewards before the advantages are
-  estimated, at its default weight and at the one that this library's sum of rewards has here.
+  estimated, here at the weight that this library's sum of rewards has, and at a tenth of it, since
+  its bonuses are divided by the deviation of single ones and not of their discounted sum.
 
 Before training it takes the moments of observations from 2,560 random steps of each environment,
 which are not counted. What has run is not run again; `--rlexplore` may be left out to report.
@@ -37,14 +38,14 @@ from tests.benchmarks.rnd_rlexplore import rlexplore_class
 
 PEERS: dict[str, tuple[str, float]] = {
     "rlexplore-advantages": ("advantages", 1.0),
-    "rlexplore-rewards": ("rewards", 1.0),
     "rlexplore-rewards-0.1": ("rewards", learning.SUM_COEFFICIENT),
+    "rlexplore-rewards-0.01": ("rewards", 0.01),
 }
 LABELS = {
     **learning.LABELS,
     "rlexplore-advantages": "RLeXplore's RND, added to the advantages",
-    "rlexplore-rewards": "RLeXplore's RND, added to the rewards",
     "rlexplore-rewards-0.1": "RLeXplore's RND, a tenth, added to the rewards",
+    "rlexplore-rewards-0.01": "RLeXplore's RND, a hundredth, added to the rewards",
 }
 
 
