@@ -117,6 +117,7 @@ def main() -> None:
     for axis, what in zip(axes, ("best score", "rooms"), strict=True):
         axis.set(xlabel="million frames of the game", ylabel=what)
         axis.grid(alpha=0.3)
+    axes[1].yaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(fontsize=8)
     save_figure(figure, options.picture)
 
