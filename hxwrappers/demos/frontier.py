@@ -31,7 +31,8 @@ class FrontierSettings:
         collapse: Below this share of successes the frontier moves forward again. The published
             code takes `threshold` here too, which lets the frontier swing to and fro wherever the
             agent stands still; a lower one keeps it where it is until learning really collapses.
-        retreat: By how many steps it then moves forward. Published: 100.
+        retreat: By how many steps it then moves forward. The published code goes as far as the
+            successes of later starting points make up for it, and 100 where they nowhere do.
         own_share: The share of the episodes that start in the window; the others start anywhere
             between the frontier and the end, so that what was learned there is kept. Published:
             0.8.

@@ -12,12 +12,22 @@ import json
 import multiprocessing
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import torch
 import tyro
+from gymnasium.wrappers import FlattenObservation
+from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
+
+from hxwrappers.envs.minigrid import make_minigrid
+from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, VecRNDBonus
 
 METHODS = ("ppo", "ppo+rnd", "dual+rnd", "dual+cnd")
 LABELS = {
@@ -27,6 +37,7 @@ LABELS = {
     "dual+cnd": "DualValuePPO with VecCNDBonus",
 }
 PPO_SETTINGS: dict[str, Any] = {
+    "policy_kwargs": {"net_arch": {"pi": [128, 128], "vf": [128, 128]}},
     "learning_rate": 3e-4,
     "n_steps": 128,
     "batch_size": 256,
@@ -59,56 +70,67 @@ class Options:
     picture: Path = field(default=Path("docs/images/minigrid.png"))
 
 
+class Curve(BaseCallback):
+    """Keeps the share of successes at the end of each rollout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recent: deque[bool] = deque(maxlen=100)
+        self.points: list[tuple[int, float]] = []
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self.recent.append(info["episode"]["r"] > 0)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        share = sum(self.recent) / len(self.recent) if self.recent else 0.0
+        self.points.append((self.num_timesteps, share))
+
+
+def environments(options: Options, task: str, seed: int) -> VecEnv:
+    """The task's environments, without a bonus; observations are flat, as all networks are."""
+    torch.set_num_threads(1)
+
+    def make() -> FlattenObservation[Any, Any, Any]:
+        return FlattenObservation(make_minigrid(task, level_seed=options.level_seed))
+
+    venv: VecEnv = VecMonitor(DummyVecEnv([make] * options.num_envs))
+    venv.seed(1000 * seed)
+    return venv
+
+
+def keep_curve(
+    path: Path, model: BaseAlgorithm, steps: int, callbacks: Sequence[BaseCallback] = ()
+) -> None:
+    """Train, and write the curve of success over the last 100 episodes."""
+    curve = Curve()
+    start = time.time()
+    model.learn(steps, callback=[curve, *callbacks])
+    document = {"points": curve.points, "seconds": time.time() - start}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+    print(f"{path.stem:36}: {curve.points[-1][1]:.2f}", flush=True)
+
+
+def curve_path(options: Options, task: str, method: str, seed: int) -> Path:
+    return options.folder / f"{task}_{method}_{seed}.json"
+
+
 def run(options: Options, task: str, method: str, seed: int) -> None:
-    """Train once, and write the curve of success over the last 100 episodes."""
-    path = options.folder / f"{task}_{method}_{seed}.json"
+    """Train once, unless it was done before."""
+    path = curve_path(options, task, method, seed)
     if path.exists():
         return
-    import torch  # noqa: PLC0415
-    from stable_baselines3 import PPO  # noqa: PLC0415
-    from stable_baselines3.common.callbacks import BaseCallback  # noqa: PLC0415
-    from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor  # noqa: PLC0415
-
-    from hxwrappers.envs.minigrid import make_minigrid  # noqa: PLC0415
-    from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, VecRNDBonus  # noqa: PLC0415
-
-    class Curve(BaseCallback):
-        """Keeps the share of successes at the end of each rollout."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.recent: deque[bool] = deque(maxlen=100)
-            self.points: list[tuple[int, float]] = []
-
-        def _on_step(self) -> bool:
-            for info in self.locals["infos"]:
-                if "episode" in info:
-                    self.recent.append(info["episode"]["r"] > 0)
-            return True
-
-        def _on_rollout_end(self) -> None:
-            share = sum(self.recent) / len(self.recent) if self.recent else 0.0
-            self.points.append((self.num_timesteps, share))
-
-    torch.set_num_threads(1)
-    make = [lambda: make_minigrid(task, level_seed=options.level_seed)] * options.num_envs
-    venv: VecEnv = VecMonitor(DummyVecEnv(make))
-    venv.seed(1000 * seed)
+    venv = environments(options, task, seed)
     if method.endswith("rnd"):
         coefficient = SUM_COEFFICIENT if method.startswith("ppo") else 1.0
         venv = VecRNDBonus(venv, coefficient=coefficient, seed=seed, **BONUS_SETTINGS)
     elif method.endswith("cnd"):
         venv = VecCNDBonus(venv, seed=seed, **BONUS_SETTINGS)
     algorithm = DualValuePPO if method.startswith("dual") else PPO
-    net = {"net_arch": {"pi": [128, 128], "vf": [128, 128]}}
-    model = algorithm("MlpPolicy", venv, seed=seed, policy_kwargs=net, **PPO_SETTINGS)
-    curve = Curve()
-    start = time.time()
-    model.learn(options.steps, callback=curve)
-    document = {"points": curve.points, "seconds": time.time() - start}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document))
-    print(f"{task:16} {method:10} seed {seed}: {curve.points[-1][1]:.2f}", flush=True)
+    keep_curve(path, algorithm("MlpPolicy", venv, seed=seed, **PPO_SETTINGS), options.steps)
 
 
 def last_fifth(curve: list[tuple[int, float]]) -> float:
@@ -135,7 +157,7 @@ def report(options: Options) -> None:
     for axis, task in zip(axes[0], options.tasks, strict=True):
         for method in options.methods:
             curves = [
-                json.loads((options.folder / f"{task}_{method}_{seed}.json").read_text())["points"]
+                json.loads(curve_path(options, task, method, seed).read_text())["points"]
                 for seed in options.seeds
             ]
             ends = [curve[-1][1] for curve in curves]
@@ -165,18 +187,23 @@ def report(options: Options) -> None:
     print(f"curves: {options.picture}")
 
 
-def main() -> None:
-    """Run what is missing, then report."""
-    options = tyro.cli(Options)
+def run_all(options: Options, run: Callable[[Any, str, str, int], None]) -> None:
+    """Train every method on every task with every seed, each in a process of its own."""
     jobs = [
         (options, task, method, seed)
-        for task in options.tasks
         for seed in options.seeds
+        for task in options.tasks
         for method in options.methods
     ]
     context = multiprocessing.get_context("spawn")
     with context.Pool(options.processes, maxtasksperchild=1) as pool:
         pool.starmap(run, jobs, chunksize=1)
+
+
+def main() -> None:
+    """Run what is missing, then report."""
+    options = tyro.cli(Options)
+    run_all(options, run)
     report(options)
 
 

@@ -2,27 +2,27 @@
 
     python -m tests.benchmarks.reset_rules
 
-Prints how many episodes bring the frontier from step 1,000 to the start: median and quartiles of
-twenty seeds, and how often it moved forward on the way.
+Prints how many episodes there are from step 1,000 until a fifth of the last 32 from the very start
+succeed: median and quartiles of twenty seeds, and how often the frontier moved forward on the way.
 
-The published rule is simulated from what is known of atari-reset: workers whose starting points are
-spread over a window, four of five episodes from there and the others from anywhere to the end, a
-success rate for each starting point, and, every so many episodes, the first step at which the rates
-of the window add up to a fifth of it, or a hundred steps forward again if none is. Window and
-episodes between two moves are the same for both, but here only those from the window count.
+The published rule is that of `tests.benchmarks.published_rule`. The window is the same for both,
+and so are the episodes between two moves in the column "as often"; "as published" decides after ten
+episodes of each starting point, about what 1,024 steps are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import tyro
 
-from tests.demos.learners import Learner, simulate
+from hxwrappers.demos import FrontierSettings, StartingPoint
+from hxwrappers.demos.success_table import SuccessTable
+from tests.benchmarks.published_rule import FromStart, PublishedRule
+from tests.demos.learners import Learner
 
 LATEST = 1000
 LEARNERS: dict[str, Callable[[], Learner]] = {
@@ -41,65 +41,80 @@ class Options:
     seeds: int = 20
     window: int = 64
     update_every: int = 32
-    workers: int = 16
-    episodes: int = 20_000
+    episodes: int = 60_000
 
 
-def published(learner: Learner, options: Options, seed: int) -> npt.NDArray[np.int64]:
-    """The frontier after each episode, under the published rule."""
+class Rule(Protocol):
+    """What decides where episodes begin."""
+
+    @property
+    def frontier(self) -> int: ...
+
+    def draw(self, generator: np.random.Generator) -> int: ...
+
+    def count(self, step: int, *, success: bool) -> None: ...
+
+
+class OwnRule:
+    """The rule of `SuccessTable`, with the draws of `SuccessTracker`."""
+
+    def __init__(self, window: int, update_every: int) -> None:
+        self._rules = FrontierSettings(window=window, update_every=update_every, memory=128)
+        words = np.zeros(SuccessTable.size([LATEST]), np.uint64)
+        self._table = SuccessTable(words, [LATEST], self._rules)
+        self._table.start()
+
+    @property
+    def frontier(self) -> int:
+        return int(self._table.frontiers[0])
+
+    def draw(self, generator: np.random.Generator) -> int:
+        frontier = self.frontier
+        if generator.random() < self._rules.own_share:
+            return int(generator.integers(max(0, frontier - self._rules.window), frontier + 1))
+        return int(generator.integers(frontier, LATEST + 1))
+
+    def count(self, step: int, *, success: bool) -> None:
+        self._table.count(StartingPoint(0, step), success=success)
+
+
+def episodes_to_start(
+    rule: Rule, learner: Learner, options: Options, seed: int
+) -> tuple[float, int]:
+    """Episodes until the learner plays from the start, and moves forward until then."""
     generator = np.random.default_rng(seed)
-    frontier, since = LATEST, 0
-    tried, won = np.zeros(LATEST + 1), np.zeros(LATEST + 1)
-    frontiers = []
-    for episode in range(options.episodes):
-        spread = options.window * (episode % options.workers) // options.workers
-        own = max(0, frontier - spread)
-        step = own
-        if generator.random() >= 0.8:
-            step = int(generator.integers(own, LATEST + 1))
+    from_start = FromStart(32)
+    forward = 0
+    for episode in range(1, options.episodes + 1):
+        step = rule.draw(generator)
         success = learner.attempt(step, generator)
-        if step == own:
-            tried[step] += 1
-            won[step] += success
-        since += 1
-        if since >= options.update_every:
-            first = max(0, frontier - options.window + 1)
-            steps = np.arange(first, frontier + 1)
-            known = steps[tried[steps] > 0]
-            # Each worker's rate stands for the steps up to the next worker's.
-            rates = won[known] / tried[known]
-            share = np.cumsum(rates) / max(len(known), 1)
-            if len(known) and share[-1] >= 0.2:
-                frontier = int(known[np.argmax(share >= 0.2)])
-            else:
-                frontier = min(LATEST, frontier + 100)
-            tried[:], won[:], since = 0, 0, 0
-        frontiers.append(frontier)
-    return np.array(frontiers)
-
-
-def ours(learner: Learner, options: Options, seed: int) -> npt.NDArray[np.int64]:
-    """The same under the rule of `SuccessTable`."""
-    rules: dict[str, Any] = {"window": options.window, "update_every": options.update_every}
-    frontiers: npt.NDArray[np.int64] = simulate(learner, LATEST, options.episodes, seed, **rules)
-    return frontiers
+        before = rule.frontier
+        rule.count(step, success=success)
+        forward += rule.frontier > before
+        from_start.count(step, success=success)
+        if from_start.rate >= 0.2:
+            return episode, forward
+    return np.inf, forward
 
 
 def main() -> None:
     options = tyro.cli(Options)
-    print(f"{'learner':34}{'rule':12}{'episodes to the start':>34}{'moves forward':>16}")
+    often = options.update_every
+    rules: dict[str, Callable[[], Rule]] = {
+        "published, as often": lambda: PublishedRule(LATEST, options.window, often),
+        "as published": lambda: PublishedRule(LATEST, options.window, 10 * (options.window + 1)),
+        "here": lambda: OwnRule(options.window, often),
+    }
+    print(f"{'learner':34}{'rule':22}{'episodes to the start':>30}{'moves forward':>16}")
     for title, make in LEARNERS.items():
-        for name, rule in (("published", published), ("here", ours)):
-            arrived, forward = [], []
-            for seed in range(options.seeds):
-                frontiers = rule(make(), options, seed)
-                there = np.flatnonzero(frontiers == 0)
-                arrived.append(int(there[0]) + 1 if len(there) else np.inf)
-                until = frontiers[: int(there[0]) + 1] if len(there) else frontiers
-                forward.append(int((np.diff(until) > 0).sum()))
+        for name, rule in rules.items():
+            runs = [
+                episodes_to_start(rule(), make(), options, seed) for seed in range(options.seeds)
+            ]
+            arrived, forward = zip(*runs, strict=True)
             low, middle, high = np.quantile(arrived, (0.25, 0.5, 0.75), method="nearest")
             said = f"{middle:,.0f} ({low:,.0f} to {high:,.0f})"
-            print(f"{title:34}{name:12}{said:>34}{np.median(forward):16.0f}", flush=True)
+            print(f"{title:34}{name:22}{said:>30}{np.median(forward):16.0f}", flush=True)
 
 
 if __name__ == "__main__":

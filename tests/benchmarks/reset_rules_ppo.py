@@ -1,0 +1,125 @@
+"""The published rule and this library's with PPO, on the first key of Montezuma's Revenge.
+
+    python -m tests.benchmarks.reset_rules_ppo --rules published --seeds 0 1
+    python -m tests.benchmarks.reset_rules_ppo
+
+Everything but the rule is that of `examples/montezuma_demo.py`: window 32, 32 episodes between two
+moves. A run ends when half of the last 32 episodes from the game's start succeed, or at the cap.
+What has run is not run again; the second command runs the rest and prints the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import tyro
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from examples import montezuma_demo as example
+from hxwrappers.checkpoints import load_checkpoint
+from hxwrappers.demos import Demo, FrontierSettings, StartingPoint, SuccessTracker, shipped
+from hxwrappers.sb3.histories import CurriculumHistory
+from hxwrappers.sb3.runs import CHECKPOINT, KIND, TrainingRun
+from tests.benchmarks.published_rule import FromStart, PublishedRule
+
+RuleName = Literal["published", "here"]
+HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run."""
+
+    rules: tuple[RuleName, ...] = ("published", "here")
+    seeds: tuple[int, ...] = (0, 1)
+    steps: int = 450_000
+    folder: Path = Path("runs/reset_rules_ppo")
+
+
+class JudgedTracker(SuccessTracker):
+    """This library's tracker, which also looks at the episodes from the very start."""
+
+    def __init__(self, demo: Demo, settings: FrontierSettings) -> None:
+        super().__init__(demo, settings)
+        self.from_start = FromStart(settings.update_every)
+
+    def report(self, start: StartingPoint, *, success: bool) -> None:
+        super().report(start, success=success)
+        self.from_start.count(start.step, success=success)
+
+
+class PublishedTracker(JudgedTracker):
+    """The same under the published rule; all environments are in this process."""
+
+    def __init__(self, demo: Demo, settings: FrontierSettings) -> None:
+        super().__init__(demo, settings)
+        self._rule = PublishedRule(self.latest[0], settings.window, settings.update_every)
+
+    def draw(self, generator: np.random.Generator) -> StartingPoint:
+        return StartingPoint(0, self._rule.draw(generator))
+
+    def report(self, start: StartingPoint, *, success: bool) -> None:
+        super().report(start, success=success)
+        self._rule.count(start.step, success=success)
+
+    @property
+    def frontiers(self) -> npt.NDArray[np.int64]:
+        return np.array([self._rule.frontier])
+
+    @property
+    def success_rates(self) -> npt.NDArray[np.float64]:
+        return np.array([self.from_start.rate])
+
+
+TRACKERS = {"published": PublishedTracker, "here": JudgedTracker}
+
+
+def run(options: Options, rule: RuleName, seed: int) -> list[dict[str, float]]:
+    """Train, unless it was done before; get the rows of the history."""
+    folder = options.folder / f"{rule}-{seed}"
+    if not (folder / CHECKPOINT).exists():
+        settings = example.Options(seed=seed)
+        demo = shipped(settings.demo)
+        rules = FrontierSettings(settings.window, update_every=32, memory=128)
+        tracker = TRACKERS[rule](demo, rules)
+        make = partial(example.make_env, demo, tracker, settings)
+        model = example.build(settings, DummyVecEnv([make] * settings.num_envs))
+        TrainingRun(
+            model,
+            folder,
+            seed,
+            settings.checkpoint_every,
+            history=CurriculumHistory(tracker),
+            stop_when=lambda: tracker.from_start.rate >= HALF,
+        ).train(options.steps)
+    rows: list[dict[str, float]] = load_checkpoint(folder / CHECKPOINT, KIND)["history"]["rows"]
+    return rows
+
+
+def main() -> None:
+    """Run what is missing, then report."""
+    options = tyro.cli(Options)
+    torch.set_num_threads(1)
+    for rule in options.rules:
+        for seed in options.seeds:
+            rows = run(options, rule, seed)
+            end = rows[-1]
+            forward = sum(
+                after["frontier"] > before["frontier"] for before, after in pairwise(rows)
+            )
+            print(
+                f"{rule}, seed {seed}: {end['steps']:,.0f} steps, {end['episodes']:,.0f} episodes, "
+                f"{end['seconds']:,.0f} s; frontier {end['frontier']:.0f}, lowest "
+                f"{min(row['frontier'] for row in rows):.0f}, forward between {forward} rollouts"
+            )
+
+
+if __name__ == "__main__":
+    main()
