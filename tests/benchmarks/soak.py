@@ -110,8 +110,11 @@ def interrupted_after(minutes: float) -> Iterator[None]:
     """Press Ctrl-C after so long."""
     timer = threading.Timer(60 * minutes, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with suppress(KeyboardInterrupt):
-        yield
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        timer.cancel()
 
 
 def impala(folder: Path, minutes: float) -> None:
