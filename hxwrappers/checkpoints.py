@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,8 +20,9 @@ import torch
 
 from hxwrappers._files import atomic_write
 from hxwrappers._shared_tensors import apart, stored_once
+from hxwrappers._text import brief
 from hxwrappers._torch_files import read_torch_file
-from hxwrappers.errors import CheckpointError
+from hxwrappers.errors import CheckpointError, HxWrappersError
 
 __all__ = [
     "MALFORMED",
@@ -29,21 +31,75 @@ __all__ = [
     "is_plain",
     "load_checkpoint",
     "load_newest",
+    "refuse_large_layers",
+    "refusing_malformed",
     "save_checkpoint",
     "says_the_same",
 ]
 
 FORMAT = "hxwrappers-checkpoint-1"
+_WIDEST = 1 << 14
 MALFORMED = (
     AttributeError,
     ArithmeticError,
     IndexError,
     KeyError,
+    MemoryError,
     RuntimeError,
     TypeError,
     ValueError,
 )
 """What Python, NumPy and torch raise for a state with something else in it than should be."""
+
+
+@contextmanager
+def refusing_malformed(what: str, advice: str = "") -> Iterator[None]:
+    """Say so, by an error of this library, if a state has something else in it than should be.
+
+    Errors of this library pass as they are.
+
+    Args:
+        what: What is wrong then, such as "The checkpoint is incomplete".
+        advice: What to do about it.
+
+    Raises:
+        CheckpointError: There was one of the errors in `MALFORMED`.
+
+    Example:
+        >>> with refusing_malformed("It is incomplete", "Use another."):
+        ...     {"steps": 3}["updates"]
+        Traceback (most recent call last):
+        ...
+        hxwrappers.errors.CheckpointError: It is incomplete (KeyError('updates')). Use another.
+    """
+    try:
+        yield
+    except HxWrappersError:
+        raise
+    except MALFORMED as error:
+        raise CheckpointError(f"{what} ({brief(repr(error))}). {advice}".rstrip()) from error
+
+
+def refuse_large_layers(value: object) -> None:
+    """Refuse sizes of nets, found in a file, for which a small file could take all the memory.
+
+    Args:
+        value: Sizes, and lists and dicts of them.
+
+    Raises:
+        CheckpointError: One of them is larger than any net needs.
+
+    Example:
+        >>> refuse_large_layers({"net_arch": [64, 10**9]})
+        Traceback (most recent call last):
+        ...
+        hxwrappers.errors.CheckpointError: The file asks for a layer of 1000000000.
+    """
+    if isinstance(value, int) and value > _WIDEST:
+        raise CheckpointError(f"The file asks for a layer of {value}.")
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            refuse_large_layers(item)
 
 
 def save_checkpoint(

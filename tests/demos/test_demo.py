@@ -305,6 +305,8 @@ class TestMakeEnvironment:
             ({"id": None, "spec": None}, "does not say which"),
             ({"id": "os:system-v0"}, "not registered"),
             ({"spec": {"kwargs": {"x": 1}}}, "cannot be made"),
+            # The environment's own error, a KeyError.
+            ({"id": "FrozenLake-v1", "spec": {"kwargs": {"map_name": "9"}}}, "cannot be made"),
             ({"wrappers": ["TimeLimit"], "wrapper_arguments": [{"steps": 3}]}, "cannot be made"),
             (
                 {"wrappers": ["RecordVideo"], "wrapper_arguments": [{"video_folder": "/"}]},
