@@ -117,7 +117,8 @@ def _tensor(
     if more and more[0]:
         raise CheckpointError("The file has a tensor that is conjugated or negated lazily.")
     numbers = [offset, *size, *stride]
-    if not all(type(number) is int and 0 <= number < 1 << 62 for number in numbers):
+    is_shape = all(type(number) is int and 0 <= number < 1 << 62 for number in numbers)
+    if not is_shape or len(size) > MAX_DEPTH:
         raise CheckpointError("The file has a tensor of a strange shape.")
     flat = storage.memory.view(dtype)
     wanted = 1
@@ -205,6 +206,7 @@ class _Machine(PickleMachine):
         state, target = self.pop(), self.stack[-1]
         if type(target) is not OrderedDict or type(state) is not dict or {*state} - {"_metadata"}:
             super().build()
+        _measure(state, {}, 0)
         vars(target).update(state)
 
 

@@ -108,6 +108,7 @@ def watched(folder: Path, minutes: float) -> Iterator[None]:
 @contextmanager
 def interrupted_after(minutes: float) -> Iterator[None]:
     """Press Ctrl-C after so long."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have it ignored by jobs
     timer = threading.Timer(60 * minutes, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     try:
