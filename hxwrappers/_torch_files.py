@@ -1,8 +1,8 @@
 """Files of `torch.save`, read without torch's unpickler and within the size of the file.
 
-`torch.load(weights_only=True)` executes no code, but it believes what the file says: it makes a
-`bytearray` or a tensor of any size that is asked for, gives tensors more numbers than the file
-holds for them, and reads no checksums. Here only the archive's own bytes become tensors.
+`torch.load(weights_only=True)` executes no code, but it makes a `bytearray` or a tensor of any size
+that is asked for, takes pairs of pairs of pairs for as many values as there would be, and reads no
+checksums. Here only the archive's own bytes become tensors.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ def tensor(memory, size=3, stride=1, offset=0):
 
 
 def laughs(levels):
-    """Lists of lists of lists, each twice in the next one."""
-    return b"]" + b"".join(b"q%c](h%ch%ce" % (at, at, at) for at in range(levels))
+    """Pairs of pairs of pairs of one list, each twice in the next one."""
+    return b"]" + b"".join(b"q%ch%c\x86" % (at, at) for at in range(levels))
 
 
 MUCH = 10**11
@@ -89,7 +89,7 @@ BOMBS = {
     "an integer": b"\x8a\xff" + b"\x7f" * 255 + b".",
     "many copies": b"((" + b"N" * 20_000 + b"tq\x00" + b"h\x00\x85" * 20_000 + b"t.",
     "a dict copied": b"}q\x00ccollections\nOrderedDict\nh\x00\x85R.",
-    "a billion lists": laughs(60) + b".",
+    "a billion pairs": laughs(60) + b".",
     "a list in itself": b"]q\x00h\x00a.",
     "nested": b"]" * 5000 + b"a" * 4999 + b".",
     "nothing": b"",
