@@ -40,8 +40,9 @@ __all__ = [
 FORMAT = "hxwrappers-checkpoint-1"
 _WIDEST = 1 << 14
 MALFORMED = (
-    AttributeError,
     ArithmeticError,
+    AssertionError,
+    AttributeError,
     IndexError,
     KeyError,
     MemoryError,
@@ -49,7 +50,7 @@ MALFORMED = (
     TypeError,
     ValueError,
 )
-"""What Python, NumPy and torch raise for a state with something else in it than should be."""
+"""What is raised, by whatever library, for a state with something else in it than should be."""
 
 
 @contextmanager

@@ -202,6 +202,7 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path):
         DualValuePPO.load(tmp_path / "ppo.zip", corridors())
 
 
+@pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -209,6 +210,7 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path):
         ("arguments", {"policy": 3}),
         ("arguments", {"policy": "MlpPolicy", "n_steps": -1}),
         ("arguments", {"policy": "MlpPolicy", "n_steps": 10**14}),
+        ("arguments", {"policy": "MlpPolicy", "batch_size": 1}),
         ("arguments", {"policy": "MlpPolicy", "n_steps": torch.zeros(3)}),
         ("arguments", {"policy": "MlpPolicy", "no_such": 1}),
         ("arguments", {"policy": "MlpPolicy", "policy_kwargs": {"net_arch": [10**5, 10**5]}}),
