@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -101,7 +102,7 @@ class _Storage:
 
 def _tensor(
     storage: object,
-    offset: object,
+    offset: Any,
     size: Any,
     stride: Any,
     requires_grad: object,
@@ -152,7 +153,7 @@ _DTYPES = {
 }
 _KINDS = {f"torch {name}Storage": dtype for name, dtype in _STORAGES.items()}
 _UNTYPED = "torch.storage UntypedStorage"
-_NAMES = {
+_NAMES: dict[str, Callable[..., Any] | None] = {
     **dict.fromkeys((*_KINDS, *_DTYPES, _UNTYPED)),
     "torch._utils _rebuild_tensor_v2": _tensor,
     "torch._utils _rebuild_tensor_v3": _tensor,
@@ -161,10 +162,17 @@ _NAMES = {
 }
 
 
+def _storage(machine: Any) -> None:
+    machine.storage()
+
+
+_INSTRUCTIONS = {**INSTRUCTIONS, b"Q": _storage}
+
+
 class _Machine(PickleMachine):
     names = _NAMES
     error = CheckpointError
-    instructions = INSTRUCTIONS | {b"Q": lambda m: m.storage()}
+    instructions = _INSTRUCTIONS
     most_containers = MAX_VALUES
     longest_integer = 32
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,7 +127,7 @@ def _call_encode(text: object, codec: object) -> bytes:
     return text.encode("latin1")
 
 
-_NAMES = {
+_NAMES: dict[str, Callable[..., Any] | None] = {
     "numpy ndarray": None,
     "numpy dtype": _call_dtype,
     "numpy.core.multiarray _reconstruct": _call_reconstruct,

@@ -210,7 +210,6 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path):
         ("arguments", {"policy": 3}),
         ("arguments", {"policy": "MlpPolicy", "n_steps": -1}),
         ("arguments", {"policy": "MlpPolicy", "n_steps": 10**14}),
-        ("arguments", {"policy": "MlpPolicy", "batch_size": 1}),
         ("arguments", {"policy": "MlpPolicy", "n_steps": torch.zeros(3)}),
         ("arguments", {"policy": "MlpPolicy", "no_such": 1}),
         ("arguments", {"policy": "MlpPolicy", "policy_kwargs": {"net_arch": [10**5, 10**5]}}),
