@@ -1,17 +1,18 @@
 """Checkpoint files: written atomically, read without executing code.
 
 A checkpoint is a `torch.save` archive of `{"format": ..., "kind": ..., "state": ...}` where the
-state holds only tensors, numbers, strings, None, and lists and dicts of these. It is read with
-`weights_only=True`, so that a pickle that poses as a checkpoint is refused before it is built.
-Tensors that are equal bit by bit, such as a table that many wrappers share, are stored once.
+state holds only tensors, numbers, strings, None, and lists and dicts of these. It is not unpickled:
+what poses as a checkpoint is refused before anything is built, and tensors are no larger than what
+the file holds for them. Tensors that are equal bit by bit, such as a table that many wrappers
+share, are stored once.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,9 @@ import torch
 
 from hxwrappers._files import atomic_write
 from hxwrappers._shared_tensors import apart, stored_once
-from hxwrappers.errors import CheckpointError
+from hxwrappers._text import brief
+from hxwrappers._torch_files import read_torch_file
+from hxwrappers.errors import CheckpointError, HxWrappersError
 
 __all__ = [
     "MALFORMED",
@@ -28,21 +31,76 @@ __all__ = [
     "is_plain",
     "load_checkpoint",
     "load_newest",
+    "refuse_large_layers",
+    "refusing_malformed",
     "save_checkpoint",
     "says_the_same",
 ]
 
 FORMAT = "hxwrappers-checkpoint-1"
+_WIDEST = 1 << 14
 MALFORMED = (
-    AttributeError,
     ArithmeticError,
+    AssertionError,
+    AttributeError,
     IndexError,
     KeyError,
+    MemoryError,
     RuntimeError,
     TypeError,
     ValueError,
 )
-"""What Python, NumPy and torch raise for a state with something else in it than should be."""
+"""What is raised, by whatever library, for a state with something else in it than should be."""
+
+
+@contextmanager
+def refusing_malformed(what: str, advice: str = "") -> Iterator[None]:
+    """Say so, by an error of this library, if a state has something else in it than should be.
+
+    Errors of this library pass as they are.
+
+    Args:
+        what: What is wrong then, such as "The checkpoint is incomplete".
+        advice: What to do about it.
+
+    Raises:
+        CheckpointError: There was one of the errors in `MALFORMED`.
+
+    Example:
+        >>> with refusing_malformed("It is incomplete", "Use another."):
+        ...     {"steps": 3}["updates"]
+        Traceback (most recent call last):
+        ...
+        hxwrappers.errors.CheckpointError: It is incomplete (KeyError('updates')). Use another.
+    """
+    try:
+        yield
+    except HxWrappersError:
+        raise
+    except MALFORMED as error:
+        raise CheckpointError(f"{what} ({brief(repr(error))}). {advice}".rstrip()) from error
+
+
+def refuse_large_layers(value: object) -> None:
+    """Refuse sizes of nets, found in a file, for which a small file could take all the memory.
+
+    Args:
+        value: Sizes, and lists and dicts of them.
+
+    Raises:
+        CheckpointError: One of them is larger than any net needs.
+
+    Example:
+        >>> refuse_large_layers({"net_arch": [64, 10**9]})
+        Traceback (most recent call last):
+        ...
+        hxwrappers.errors.CheckpointError: The file asks for a layer of 1000000000.
+    """
+    if isinstance(value, int) and value > _WIDEST:
+        raise CheckpointError(f"The file asks for a layer of {value}.")
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            refuse_large_layers(item)
 
 
 def save_checkpoint(
@@ -96,17 +154,11 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str | tuple[str, ...]) -
     if not Path(path).is_file():
         raise CheckpointError(f"There is no checkpoint file at {path}.")
     try:
-        _check_whole(path)
-        document = torch.load(path, map_location="cpu", weights_only=True)
-        _check_plain(document, "the file")
-        _check_sizes(document)
-    except CheckpointError:
-        raise
-    except Exception as error:  # torch raises many kinds for a malformed file
+        document = read_torch_file(Path(path))
+    except CheckpointError as error:
         raise CheckpointError(
-            f"{path} could not be read as a checkpoint: it is truncated, damaged or holds objects "
-            f"that are not tensors and plain values ({type(error).__name__}). Nothing from it was "
-            "executed. Use a file written by hxwrappers."
+            f"{path} could not be read as a checkpoint. {error} Nothing from it was executed. Use "
+            "a file written by hxwrappers."
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not an hxwrappers checkpoint (expected {FORMAT!r}).")
@@ -149,8 +201,8 @@ def checkpoint_kind(path: str | os.PathLike[str]) -> str | None:
         path: The file to read.
     """
     try:
-        document = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception:  # torch raises many kinds for a file that is something else
+        document = read_torch_file(Path(path))
+    except CheckpointError:
         return None
     kind = document.get("kind") if isinstance(document, dict) else None
     return kind if isinstance(kind, str) else None
@@ -181,31 +233,6 @@ def is_plain(value: object) -> bool:
     except CheckpointError:
         return False
     return True
-
-
-def _check_whole(path: str | os.PathLike[str]) -> None:
-    """Compare the checksums, which torch writes and does not read."""
-    with zipfile.ZipFile(path) as archive:
-        stored = all(item.compress_type == zipfile.ZIP_STORED for item in archive.infolist())
-        damaged = archive.testzip() if stored else "compression"
-    if damaged is not None:
-        raise CheckpointError(
-            f"{path} is damaged ({damaged}). Use the checkpoint before it, or a copy of this one."
-        )
-
-
-def _check_sizes(value: object) -> None:
-    """Refuse tensors that are no arrays in memory, or claim more numbers than the file holds."""
-    if isinstance(value, torch.Tensor):
-        there = value.layout == torch.strided and value.device.type == "cpu"
-        if not there or value.numel() * value.itemsize > value.untyped_storage().nbytes():
-            raise CheckpointError(
-                f"The file has a tensor of shape {tuple(value.shape)} without its numbers; it is "
-                "damaged or hostile. Use a file written by hxwrappers."
-            )
-    elif isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            _check_sizes(item)
 
 
 def _check_plain(value: object, where: str) -> None:

@@ -49,7 +49,7 @@ def test_a_compressed_one_is_refused(path, tmp_path):
 def test_tensors_without_their_numbers_are_refused(tensor, tmp_path):
     save_checkpoint(tmp_path / "big.pt", "Example", {"weight": [tensor]})
     assert (tmp_path / "big.pt").stat().st_size < 10_000
-    with pytest.raises(CheckpointError, match="without its numbers"):
+    with pytest.raises(CheckpointError, match=r"without its numbers|plain data do not need"):
         load_checkpoint(tmp_path / "big.pt", "Example")
 
 

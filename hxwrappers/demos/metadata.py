@@ -11,6 +11,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from hxwrappers._text import brief
 from hxwrappers.demos.snapshots.base import NEUTRAL_LAYERS, Snapshotter, layers_of
 from hxwrappers.errors import DemoFileError, DemoMismatchError
 
@@ -91,7 +92,9 @@ class DemoMetadata:
                 "seams": list(seams),
                 "versions": dict(known),
                 "made_by": dict(made_by),
-            } if all(type(seam) is int for seam in seams) and not isinstance(seed, bool):
+            } if all(type(seam) is int for seam in seams) and (
+                seed is None or (type(seed) is int and seed >= 0)
+            ):
                 return cls(env, seed, options, family, tuple(seams), known, made_by)
         raise DemoFileError(
             "The demonstration's metadata lack entries or have some of wrong types."
@@ -146,7 +149,7 @@ def check_same_environment(described: dict[str, Any], snapshotter: Snapshotter) 
     """
     here = describe_environment(snapshotter)
     differences = [
-        f"{name.replace('_', ' ')}: {described.get(name)!r} in the demonstration, "
+        f"{name.replace('_', ' ')}: {brief(repr(described.get(name)))} in the demonstration, "
         f"{here[name]!r} in the environment"
         for name in here
         if name not in ("id", "spec", "wrappers", "wrapper_arguments")
@@ -154,11 +157,13 @@ def check_same_environment(described: dict[str, Any], snapshotter: Snapshotter) 
     ]
     if "game" not in here and described.get("id") != here["id"]:
         differences.insert(
-            0, f"id: {described.get('id')!r} in the demonstration, {here['id']!r} here"
+            0, f"id: {brief(repr(described.get('id')))} in the demonstration, {here['id']!r} here"
         )
     then, now = _shaping(described.get("wrappers")), _shaping(here["wrappers"])
     if then != now:
-        differences.append(f"wrappers: {then} in the demonstration, {now} in the environment")
+        differences.append(
+            f"wrappers: {brief(then)} in the demonstration, {now} in the environment"
+        )
     if differences:
         raise DemoMismatchError(
             "The demonstration was made in another environment: "
@@ -180,7 +185,7 @@ def _arguments(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any] | None:
 
 def _shaping(wrappers: object) -> list[object]:
     names = wrappers if isinstance(wrappers, list) else []
-    return [name for name in names if name not in NEUTRAL_LAYERS]
+    return [name for name in names if not (isinstance(name, str) and name in NEUTRAL_LAYERS)]
 
 
 def _spec(env: gym.Env[Any, Any]) -> dict[str, Any] | None:

@@ -106,7 +106,10 @@ class NetPolicy:
         else:
             chosen = torch.multinomial(log_probabilities.exp(), 1, generator=self._generator)
         log_mus = log_probabilities.gather(-1, chosen).squeeze(-1)
-        return chosen.squeeze(-1).numpy(), log_mus.numpy(), outputs.state.numpy()
+        # A net without memory returns the state it was given, which as an array would hold on to
+        # that array: a chain that grows by a link in each step.
+        after = outputs.state.numpy() if self._net.state_size else state
+        return chosen.squeeze(-1).numpy(), log_mus.numpy(), after
 
     def values(
         self, parts: Mapping[str, npt.NDArray[Any]], state: npt.NDArray[np.float32]

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from gymnasium import spaces
 from torch import Tensor
 
-from hxwrappers.checkpoints import MALFORMED
-from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers.checkpoints import refusing_malformed
+from hxwrappers.errors import InvalidSpaceError
 
 __all__ = ["Layout", "Part"]
 
@@ -138,14 +138,12 @@ class Layout:
         Raises:
             CheckpointError: It did not.
         """
-        try:
+        with refusing_malformed(
+            "The layout of the observations in a checkpoint is damaged",
+            "Use a checkpoint written by hxwrappers.",
+        ):
             parts = tuple(
                 Part(str(name), tuple(int(side) for side in shape), str(dtype), float(high))
                 for name, shape, dtype, high in state["parts"]
             )
             return cls(parts, bool(state["is_dict"]))
-        except MALFORMED as error:
-            raise CheckpointError(
-                f"The layout of the observations in a checkpoint is damaged ({error!r}). Use a "
-                "checkpoint written by hxwrappers."
-            ) from error

@@ -14,7 +14,7 @@ import torch
 
 from hxwrappers._ranges import require_range
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED
+from hxwrappers.checkpoints import refusing_malformed
 from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidSpaceError
 from hxwrappers.evaluation import State
 from hxwrappers.impala.acting import NetPolicy
@@ -155,15 +155,11 @@ def load_policy(
         CheckpointError: There is none there, it is damaged, or it is another trainer's.
     """
     state = load_newest(Path(path))
-    try:
+    with refusing_malformed(f"{path} is incomplete"):
         spec = EnvSpec.from_state(state["spec"])
         settings = ImpalaSettings.from_state(state["settings"])
         environment = dict(state["environment"])
         steps, learner = int(state["num_timesteps"]), state["learner"]
-    except MALFORMED as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{path} is incomplete ({error!r}).") from error
     net = _net(spec, settings, learner, path)
     return Policy(net, spec, environment, steps, deterministic, seed)
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from hxwrappers.checkpoints import MALFORMED
-from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers.checkpoints import refusing_malformed
+from hxwrappers.errors import InvalidSpaceError
 from hxwrappers.impala.layout import Layout
 
 __all__ = ["EnvSpec"]
@@ -71,13 +71,9 @@ class EnvSpec(NamedTuple):
         Raises:
             CheckpointError: It did not.
         """
-        try:
+        with refusing_malformed(
+            "What a checkpoint says about its environment is damaged",
+            "Use a checkpoint written by hxwrappers.",
+        ):
             numbers = [int(state[name]) for name in cls._fields[1:]]
             return cls(Layout.from_state(state["layout"]), *numbers)
-        except MALFORMED as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(
-                f"What a checkpoint says about its environment is damaged ({error!r}). Use a "
-                "checkpoint written by hxwrappers."
-            ) from error

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hxwrappers._devices import resolve_device
 from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
-from hxwrappers.checkpoints import MALFORMED
+from hxwrappers.checkpoints import refusing_malformed
 from hxwrappers.errors import ActorError, CheckpointError, InvalidArgumentError
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actor import MakeVectorEnv
@@ -127,7 +127,7 @@ class Impala:
         if self.folder is None:
             raise InvalidArgumentError("Without a folder there is nothing to resume from.")
         state = load_newest(self.folder)
-        try:
+        with refusing_malformed("The checkpoint is incomplete"):
             if EnvSpec.from_state(state["spec"])[:2] != self.spec[:2]:
                 raise CheckpointError(
                     f"The checkpoint in {self.folder} is of another environment: it had "
@@ -140,10 +140,6 @@ class Impala:
             self.num_timesteps = int(state["num_timesteps"])
             self.updates = int(state["updates"])
             self._restarts = int(state["restarts"])
-        except MALFORMED as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(f"The checkpoint is incomplete ({error!r}).") from error
         self._resumed = True
         return self.num_timesteps
 

@@ -8,11 +8,8 @@ from typing import Any
 
 from gymnasium import spaces
 
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED, load_checkpoint
+from hxwrappers.checkpoints import load_checkpoint, refuse_large_layers, refusing_malformed
 from hxwrappers.errors import (
-    CheckpointError,
-    HxWrappersError,
     InvalidArgumentError,
     InvalidSpaceError,
 )
@@ -23,7 +20,6 @@ from hxwrappers.novelty.rnd import RNDModel
 __all__ = ["model_of", "resolve_model"]
 
 _SIZES = ("features", "hidden")
-_WIDEST = 1 << 14  # so that a small file cannot ask for all the memory there is
 
 
 def resolve_model(
@@ -80,12 +76,8 @@ def model_of(state: Mapping[str, Any], space: spaces.Space[Any]) -> NoveltyModel
         'RNDModel'
     """
     kinds: dict[str, type[NoveltyModel]] = {"RNDModel": RNDModel, "CNDModel": CNDModel}
-    try:
+    with refusing_malformed("This is the state of no novelty model", "Save one with its save()."):
         kind = kinds[state["signature"]["model"]]
-    except MALFORMED as error:
-        raise CheckpointError(
-            f"This is the state of no novelty model ({error}); save one with its save()."
-        ) from error
     return _made(kind, space, state, {})
 
 
@@ -96,16 +88,9 @@ def _made(
     settings: Mapping[str, Any],
 ) -> NoveltyModel:
     """The model that a state from a file is of, with some settings in place of its own."""
-    try:
+    with refusing_malformed("The settings in the state of a novelty model are damaged"):
         saved = dict(state["settings"])
-        if any(isinstance(size, int) and size > _WIDEST for size in map(saved.get, _SIZES)):
-            raise ValueError(f"it asks for layers of more than {_WIDEST}")
+        refuse_large_layers([saved.get(size) for size in _SIZES])
         model = kind(space, **{**saved, **settings})
-    except MALFORMED as error:
-        if isinstance(error, HxWrappersError):
-            raise
-        raise CheckpointError(
-            f"The settings in the state of a novelty model are damaged ({brief(error)})."
-        ) from error
     model.load_state_dict(state)
     return model

@@ -12,8 +12,15 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 
 from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED, is_plain, load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentError
+from hxwrappers.checkpoints import (
+    MALFORMED,
+    is_plain,
+    load_checkpoint,
+    refuse_large_layers,
+    refusing_malformed,
+    save_checkpoint,
+)
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3._generators import generator_states, restore_generators
 from hxwrappers.sb3._stateful import load_wrapper_states, wrapper_states
 
@@ -126,20 +133,17 @@ class SafePersistence(OnPolicyAlgorithm):
             CheckpointError: The file is unreadable, of another kind, or does not fit `env`.
         """
         state = load_checkpoint(_with_suffix(path), cls.__name__)
-        try:
+        with refusing_malformed(
+            f"No {cls.__name__} can be made as {path} says",
+            "Give the arguments that are wrong again.",
+        ):
+            refuse_large_layers(state["arguments"].get("policy_kwargs"))
             given = {**state["arguments"], **arguments}
             if "policy" not in given:
                 raise CheckpointError(
                     f"{path} was saved with a policy class: give it as policy=..."
                 )
             model = cls(env=env, **given)
-        except MALFORMED as error:
-            if isinstance(error, HxWrappersError):
-                raise
-            raise CheckpointError(
-                f"No {cls.__name__} can be made as {path} says ({brief(error)}). Give the "
-                "arguments that are wrong again."
-            ) from error
         model.load_state_dict(state)
         return model
 

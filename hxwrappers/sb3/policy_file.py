@@ -21,7 +21,7 @@ from stable_baselines3.common.utils import get_device
 from torch import nn
 
 from hxwrappers._ranges import require_range
-from hxwrappers.checkpoints import is_plain, load_checkpoint, save_checkpoint
+from hxwrappers.checkpoints import is_plain, load_checkpoint, refuse_large_layers, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidSpaceError
 from hxwrappers.evaluation import State
 from hxwrappers.sb3 import policies as dual
@@ -73,7 +73,6 @@ _CLASSES: dict[str, dict[str, type[nn.Module]]] = {
     },
 }
 _FOR_LEARNING = {"optimizer_class", "optimizer_kwargs"}
-_WIDEST = 1 << 16  # so that a small file cannot ask for all the memory there is
 
 Observations = Any
 
@@ -264,7 +263,7 @@ def build_policy(
         CheckpointError: They do not fit together.
     """
     try:
-        _check_sizes(arguments)
+        refuse_large_layers(arguments)
         named = {name: _class_of_name(name, value) for name, value in arguments.items()}
         policy = kind(*space_pair, lambda _: 0.0, **named)
         policy.load_state_dict(weights)
@@ -299,14 +298,6 @@ def _class_of_name(name: str, value: Any) -> Any:
             f"There is no {name} {value!r}; there are {', '.join(_CLASSES[name])}."
         )
     return _CLASSES[name][value]
-
-
-def _check_sizes(value: Any) -> None:
-    if isinstance(value, int) and value > _WIDEST:
-        raise CheckpointError(f"The file asks for a layer of {value}.")
-    if isinstance(value, dict | list | tuple):
-        for item in value.values() if isinstance(value, dict) else value:
-            _check_sizes(item)
 
 
 def _form(space: Any) -> Any:

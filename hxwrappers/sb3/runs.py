@@ -16,8 +16,7 @@ from tqdm import tqdm
 from hxwrappers._event_log import EventLog
 from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED, load_newest, save_checkpoint
+from hxwrappers.checkpoints import load_newest, refusing_malformed, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, WorkerError
 from hxwrappers.sb3.histories import ExplorationHistory, History
 from hxwrappers.sb3.persistence import load_model_state, model_state
@@ -86,14 +85,10 @@ class TrainingRun:
         """
         path = self.folder / CHECKPOINT
         state = load_newest([path, self.folder / PREVIOUS], KIND)
-        try:
+        with refusing_malformed(f"{path} is incomplete"):
             model, history = state["model"], state["history"]
             load_model_state(self.model, model)
             self.history.load_state_dict(history)
-        except MALFORMED as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(f"{path} is incomplete ({brief(error)}).") from error
         return self.model.num_timesteps
 
     def begin(self, *, resume: bool) -> int:

@@ -8,13 +8,14 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecTransposeImage
 
+from hxwrappers._text import brief
+from hxwrappers._torch_files import read_torch_file
 from hxwrappers.envs.recipes import make_from_recipe
 from hxwrappers.errors import CheckpointError
 from hxwrappers.sb3.policy_file import ALGORITHMS, Playable, build_policy
@@ -83,15 +84,13 @@ def _weights(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo(_WEIGHTS).file_size > _LARGEST:
-                raise CheckpointError(f"The weights in {path} are larger than 4 GiB.")
+                raise CheckpointError("They are larger than 4 GiB.")
             stream = io.BytesIO(archive.read(_WEIGHTS))
-        weights = torch.load(stream, map_location="cpu", weights_only=True)
-    except CheckpointError:
-        raise
-    except Exception as error:  # zipfile and torch raise many kinds for a malformed file
+        weights = read_torch_file(stream)
+    except Exception as error:  # zipfile raises many kinds for a malformed file
         raise CheckpointError(
             f"{path} holds no weights of a Stable-Baselines3 model that can be read safely "
-            f"({type(error).__name__}). Nothing from it was executed."
+            f"({brief(error)}). Nothing from it was executed."
         ) from error
     if not isinstance(weights, dict):
         raise CheckpointError(f"{path} holds no weights but a {type(weights).__name__}.")

@@ -2,6 +2,7 @@
 
 python -m tests.benchmarks.soak impala --minutes 30
 python -m tests.benchmarks.soak sb3 --minutes 30
+python -m tests.benchmarks.soak pretraining --minutes 30    # and the others of tests.kills
 python -m tests.benchmarks.soak restores --number 10000 [--demo FILE]
 python -m tests.benchmarks.soak resets --number 5000
 
@@ -19,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import gymnasium as gym
@@ -27,14 +28,18 @@ import numpy as np
 
 from hxwrappers.demos import Demo, FrontierSettings, SuccessTracker, make_environment, shipped
 from tests.demos.samples import lake_demo, lake_env
+from tests.kills.targets import ENDLESS, TARGETS
 
-NAMES = ("memory, MiB", "open files", "threads", "processes", "in /dev/shm", "in the folder")
+NAMES = (
+    *("memory, MiB", "of the main one", "open files", "threads", "processes", "in /dev/shm"),
+    "in the folder",
+)
 
 
 def sample(folder: Path) -> list[float]:
     """Memory of this process and its children, and what else they hold."""
     family = [os.getpid(), *_children(os.getpid())]
-    totals = np.zeros(3)
+    totals, own = np.zeros(3), 0.0
     for process in family:
         status = Path(f"/proc/{process}")
         try:
@@ -42,9 +47,11 @@ def sample(folder: Path) -> list[float]:
             files = len(list((status / "fd").iterdir()))
         except OSError:
             continue  # it has just ended
-        totals += [_field(text, "RssAnon") / 1024, files, _field(text, "Threads")]
+        memory = _field(text, "RssAnon") / 1024
+        own += memory * (process == os.getpid())
+        totals += [memory, files, _field(text, "Threads")]
     shared = len(list(Path("/dev/shm").iterdir()))
-    return [*totals.tolist(), len(family), shared, len(list(folder.rglob("*")))]
+    return [totals[0], own, *totals[1:], len(family), shared, len(list(folder.rglob("*")))]
 
 
 def _field(text: str, name: str) -> float:
@@ -73,8 +80,12 @@ def report(times: list[float], samples: list[list[float]], unit: str) -> None:
 
 
 @contextmanager
-def watched(folder: Path, every: float) -> Iterator[None]:
-    """Take samples from a thread while something runs, and report them."""
+def watched(folder: Path, minutes: float) -> Iterator[None]:
+    """Take 60 samples from a thread while something runs for so long, and report them.
+
+    None is taken while it comes to its end.
+    """
+    every = 60 * minutes / 60.9
     times, samples, over = [], [], threading.Event()
     began = time.monotonic()
 
@@ -82,13 +93,29 @@ def watched(folder: Path, every: float) -> Iterator[None]:
         while not over.wait(every):
             times.append((time.monotonic() - began) / 3600)
             samples.append(sample(folder))
+            sys.stderr.write(f"{60 * times[-1]:6.1f} min {np.round(samples[-1], 1).tolist()}\n")
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
-    yield
-    over.set()
-    thread.join()
-    report(times, samples, "an hour")
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        report(times, samples, "an hour")
+
+
+@contextmanager
+def interrupted_after(minutes: float) -> Iterator[None]:
+    """Press Ctrl-C after so long."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have it ignored by jobs
+    timer = threading.Timer(60 * minutes, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        timer.cancel()
 
 
 def impala(folder: Path, minutes: float) -> None:
@@ -99,9 +126,7 @@ def impala(folder: Path, minutes: float) -> None:
         num_actors=2, envs_per_actor=4, batch_size=8, net="mlp", checkpoint_every=5, log_every=1
     )
     run = Impala(lambda: gym.make_vec("CartPole-v1", num_envs=4), settings, folder)
-    timer = threading.Timer(60 * minutes, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with watched(folder, 60 * minutes / 60):
+    with watched(folder, minutes), interrupted_after(minutes):
         run.train(10**12, progress=False)
     last = run.log.rows[-1]
     sys.stdout.write(f"{run.num_timesteps:,} steps, {len(run.log.rows)} rows, {last}\n")
@@ -129,10 +154,19 @@ def sb3(folder: Path, minutes: float) -> None:
     history = CurriculumHistory(tracker)
     run = TrainingRun(model, folder, 0, 2000, progress=False, history=history)
     run.stop_when = lambda: time.monotonic() > end
-    with watched(folder, 60 * minutes / 60):
+    with watched(folder, minutes):
         run.train(10**12)
     sys.stdout.write(f"{model.num_timesteps:,} steps, {history.rows[-1]}\n")
     model.get_env().close()
+
+
+def killed_elsewhere(name: str, folder: Path, minutes: float) -> None:
+    """What `tests.kills` kills, which here is left alone; it saves all the time."""
+    run = folder / "run"
+    run.mkdir()
+    with watched(run, minutes), interrupted_after(minutes):
+        TARGETS[name].run(run, ENDLESS)
+    sys.stdout.write(f"{TARGETS[name].look(run).steps:,} steps\n")
 
 
 def _counted(folder: Path, number: int, do: Callable[[int], object]) -> None:
@@ -178,7 +212,7 @@ def resets(folder: Path, number: int) -> None:
 def main() -> None:
     """Run as a program."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("impala", "sb3", "restores", "resets"))
+    parser.add_argument("what", choices=["sb3", "restores", "resets", *TARGETS])
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--number", type=int, default=10_000)
     parser.add_argument("--demo", type=Path)
@@ -189,6 +223,8 @@ def main() -> None:
             {"impala": impala, "sb3": sb3}[options.what](folder, options.minutes)
         elif options.what == "resets":
             resets(folder, options.number)
+        elif options.what != "restores":
+            killed_elsewhere(options.what, folder, options.minutes)
         else:
             demo = shipped("montezuma-long") if options.demo is None else Demo.load(options.demo)
             restores(folder, options.number, demo)

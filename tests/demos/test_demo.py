@@ -173,6 +173,15 @@ def test_other_environments_are_refused(pong, make, message):
         pong[1].restore(make(), 3)
 
 
+@pytest.mark.parametrize("wrappers", [["x" * 10_000], [["TimeLimit"]], [{}], "TimeLimit", None])
+def test_wrappers_that_are_none(pong, wrappers):
+    described = {**pong[1].metadata.env, "wrappers": wrappers, "game": "y" * 10_000}
+    demo = replace(pong[1], metadata=replace(pong[1].metadata, env=described))
+    with pytest.raises(DemoMismatchError) as caught:
+        demo.restore(pong[0], 3)
+    assert len(str(caught.value)) < 2000
+
+
 @pytest.mark.parametrize("actions", [[0, 6], [0, -1], [0.0, 1.0], [[0], [1]]])
 def test_actions_that_the_environment_lacks(pong, actions):
     env, demo, _ = pong
@@ -305,6 +314,8 @@ class TestMakeEnvironment:
             ({"id": None, "spec": None}, "does not say which"),
             ({"id": "os:system-v0"}, "not registered"),
             ({"spec": {"kwargs": {"x": 1}}}, "cannot be made"),
+            # The environment's own error, a KeyError.
+            ({"id": "FrozenLake-v1", "spec": {"kwargs": {"map_name": "9"}}}, "cannot be made"),
             ({"wrappers": ["TimeLimit"], "wrapper_arguments": [{"steps": 3}]}, "cannot be made"),
             (
                 {"wrappers": ["RecordVideo"], "wrapper_arguments": [{"video_folder": "/"}]},

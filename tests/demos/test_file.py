@@ -80,6 +80,7 @@ def header_claims(shape):
         ("metadata", as_json(version=2), "Update hxwrappers"),
         ("metadata", as_json(seams="x"), "lack entries"),
         ("metadata", as_json(seed=True), "lack entries"),
+        ("metadata", as_json(seed=-1), "lack entries"),
         ("metadata", as_json(env=None), "lack entries"),
         ("snapshot_steps", lambda _: npy(np.array([1, 0])), "do not fit together"),
         ("actions", lambda good: good.replace(b"'|u1'", b"'|b2'"), "as a plain array does"),

@@ -49,6 +49,7 @@ FORMATS = {
     "progress-csv": "formats:ProgressFile",
     "tensorboard": "formats:EventFile",
     "checkpoint": "states:CheckpointFile",
+    "torch-pickle": "states:TorchPickle",
     "checkpoint-pickle": "states:CheckpointPickle",
     "checkpoint-state": "states:CheckpointState",
     "sb3-zip": "states:ZipOfSB3",

@@ -12,6 +12,8 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from hxwrappers._shared_tensors import apart
+from hxwrappers._torch_files import read_torch_file
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.demos.search import CellSettings, Search, SearchSettings
 from hxwrappers.impala import Impala, load_policy
@@ -91,6 +93,31 @@ class CheckpointFile(Format):
         return plain(load_checkpoint(path, ("Embedder", "RNDModel")))
 
 
+class TorchPickle(Format):
+    """The archive holds two tensors, the pickle in it is anything."""
+
+    def seeds(self) -> list[bytes]:
+        three = torch.ones(3)
+        documents = [three, [three, three[1:], {"a": (-(2**70), 0.5)}], {1: torch.zeros(3)[:0]}]
+        self.parts = {"archive/data/0": bytes(12), "archive/data/1": bytes(4)}
+        pickles = []
+        for document in documents:
+            stream = io.BytesIO()
+            torch.save(document, stream)
+            with zipfile.ZipFile(stream) as archive:
+                pickles.append(archive.read("archive/data.pkl"))
+        return pickles
+
+    def read(self, data: bytes) -> Any:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for name, content in {**self.parts, "archive/data.pkl": data}.items():
+                archive.writestr(name, content)
+        document = read_torch_file(stream)
+        apart(document)
+        plain(document)
+
+
 class CheckpointPickle(Format):
     """The archive is whole, the pickle in it is anything."""
 
@@ -161,7 +188,7 @@ class ZipOfSB3(Format):
         else:
             with zipfile.ZipFile(path, "w") as file:
                 file.writestr("policy.pth", data)
-        load_sb3_zip(path, RECIPE, device="cpu")
+        load_sb3_zip(path, RECIPE, algorithm="DualValuePPO", device="cpu")
 
 
 def plain(value: Any) -> Any:

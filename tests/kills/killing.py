@@ -21,6 +21,7 @@ from tests.kills.targets import ENDLESS, TARGETS, Saved, Target, check_history, 
 from tests.video.test_pretraining import equal
 
 PATIENCE = 240.0
+LAST_PATIENCE = 3600.0  # for all steps in one go, which may be thousands
 PRELOADED = [
     "tests.kills.targets",
     "tests.sb3.test_runs",
@@ -88,7 +89,7 @@ def kill_again_and_again(name: str, folder: Path, kills: int, seed: int = 0) -> 
         for place in (run, folder / "straight" / "run"):
             place.mkdir(parents=True, exist_ok=True)
             with _started(name, place, total) as process:
-                process.join(PATIENCE)
+                process.join(LAST_PATIENCE)
                 assert process.exitcode == 0, _said(place.parent)
         killed, straight = _look(target, run), _look(target, folder / "straight" / "run")
         assert killed is not None

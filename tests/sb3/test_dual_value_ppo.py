@@ -12,6 +12,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from hxwrappers import RNDBonus
+from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3 import DualValuePPO, ExplorationLog, VecCNDBonus, VecRNDBonus
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
@@ -199,6 +200,32 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path):
     PPO("MlpPolicy", DummyVecEnv([Corridor]), n_steps=16, batch_size=16).save(tmp_path / "ppo.zip")
     with pytest.raises(CheckpointError):
         DualValuePPO.load(tmp_path / "ppo.zip", corridors())
+
+
+@pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("arguments", torch.zeros(2)),
+        ("arguments", {"policy": 3}),
+        ("arguments", {"policy": "MlpPolicy", "n_steps": -1}),
+        ("arguments", {"policy": "MlpPolicy", "n_steps": 10**14}),
+        ("arguments", {"policy": "MlpPolicy", "n_steps": torch.zeros(3)}),
+        ("arguments", {"policy": "MlpPolicy", "no_such": 1}),
+        ("arguments", {"policy": "MlpPolicy", "policy_kwargs": {"net_arch": [10**5, 10**5]}}),
+        ("policy", 5),
+        ("optimizer", {"state": 3}),
+        ("generators", {}),
+        ("wrappers", None),
+    ],
+)
+def test_what_a_file_says_of_the_model_is_not_believed(name, value, tmp_path):
+    path = tmp_path / "model.zip"
+    DualValuePPO("MlpPolicy", corridors(), **SHORT).save(path)
+    state = load_checkpoint(path, "DualValuePPO")
+    save_checkpoint(path, "DualValuePPO", {**state, name: value})
+    with pytest.raises(CheckpointError):
+        DualValuePPO.load(path, corridors())
 
 
 def test_the_network_of_cnd():

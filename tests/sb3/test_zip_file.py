@@ -83,6 +83,17 @@ def test_what_does_not_fit(file):
         load_sb3_zip(file, CARTPOLE, policy_kwargs={"net_arch": [8]})
 
 
+@pytest.mark.parametrize(
+    "weights", [{}, {"a": None}, {3: torch.ones(2)}, {"action_net.bias": "text"}, [torch.ones(2)]]
+)
+def test_weights_that_are_none(weights, file):
+    stream = io.BytesIO()
+    torch.save(weights, stream)
+    rewrite(file, **{"policy.pth": stream.getvalue()})
+    with pytest.raises(CheckpointError):
+        load_sb3_zip(file, CARTPOLE, device="cpu")
+
+
 def test_the_pickles_beside_the_weights_are_not_read(file, tmp_path):
     sprung = tmp_path / "sprung"
     serialized = {":type:": "x", ":serialized:": trap(sprung).hex()}

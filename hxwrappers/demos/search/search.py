@@ -317,17 +317,13 @@ class Search:
         return {**state, "reference": reference.numpy().tobytes()}
 
     def _go_on_from(self, state: Mapping[str, Any]) -> None:
-        try:
+        with checkpoints.refusing_malformed(
+            "The checkpoint of the search is damaged", "Begin the search anew."
+        ):
             self.archive = archive_from_state(state["archive"])
             self._generator = _random.generator_from_state(state["generator"])
             self._steps, self._explorations = int(state["steps"]), int(state["explorations"])
             self._seconds = float(state["seconds"])
             self._workers_lost = int(state["workers_lost"])
-        except checkpoints.MALFORMED as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(
-                f"The checkpoint of the search is damaged ({error}). Begin the search anew."
-            ) from error
         for cell in self.archive.cells:
             self._note_room(cell)
