@@ -172,13 +172,3 @@ def _plain(value: Any, depth: int, done: dict[int, Any]) -> Any:
             plain = type(value)(_plain(item, depth + 1, done) for item in value)
         done[id(value)] = plain
     return done[id(value)]
-
-
-def _decimal(machine: _Machine) -> None:
-    text = machine.line().rstrip(b"L")
-    if text in (b"00", b"01"):
-        machine.push(text == b"01")
-        return
-    if len(text) > 40:
-        raise DemoFileError("The pickle has an integer of more than 40 digits; it was refused.")
-    machine.push(int(text))
