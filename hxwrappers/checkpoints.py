@@ -31,14 +31,12 @@ __all__ = [
     "is_plain",
     "load_checkpoint",
     "load_newest",
-    "refuse_large_layers",
     "refusing_malformed",
     "save_checkpoint",
     "says_the_same",
 ]
 
 FORMAT = "hxwrappers-checkpoint-1"
-_WIDEST = 1 << 14
 MALFORMED = (
     ArithmeticError,
     AssertionError,
@@ -79,28 +77,6 @@ def refusing_malformed(what: str, advice: str = "") -> Iterator[None]:
         raise
     except MALFORMED as error:
         raise CheckpointError(f"{what} ({brief(repr(error))}). {advice}".rstrip()) from error
-
-
-def refuse_large_layers(value: object) -> None:
-    """Refuse sizes of nets, found in a file, for which a small file could take all the memory.
-
-    Args:
-        value: Sizes, and lists and dicts of them.
-
-    Raises:
-        CheckpointError: One of them is larger than any net needs.
-
-    Example:
-        >>> refuse_large_layers({"net_arch": [64, 10**9]})
-        Traceback (most recent call last):
-        ...
-        hxwrappers.errors.CheckpointError: The file asks for a layer of 1000000000.
-    """
-    if isinstance(value, int) and value > _WIDEST:
-        raise CheckpointError(f"The file asks for a layer of {value}.")
-    if isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            refuse_large_layers(item)
 
 
 def save_checkpoint(

@@ -11,9 +11,15 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._text import brief
 from hxwrappers.demos.metadata import check_same_environment
 from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
-from hxwrappers.errors import DemoMismatchError, DemoVerificationError, SnapshotError
+from hxwrappers.errors import (
+    DemoMismatchError,
+    DemoVerificationError,
+    HxWrappersError,
+    SnapshotError,
+)
 
 if TYPE_CHECKING:
     from hxwrappers.demos.demo import Demo
@@ -139,7 +145,7 @@ class DemoPlayer:
             )
         _check_actions(demo.actions, env.action_space)
         if not _was_reset(env):
-            env.reset(seed=demo.metadata.seed, options=demo.metadata.options)
+            self._begin_episode()
         self._seams = frozenset(demo.metadata.seams)
         self._remembered = dict(remembered or {})
         self._recent: dict[int, Snapshot] = {}
@@ -217,9 +223,7 @@ class DemoPlayer:
         observation = snapshot.observation
         if not _fits(observation, self.env):
             # The recording's observations were of another kind; the reset shows the same moment.
-            observation, _ = self.env.reset(
-                seed=self.demo.metadata.seed, options=self.demo.metadata.options
-            )
+            observation = self._begin_episode()
         self.snapshotter.restore(snapshot)
         return observation
 
@@ -247,8 +251,23 @@ class DemoPlayer:
                 "The demonstration has neither a snapshot before this step nor a seed to replay "
                 "it from. Record it again from env.reset(seed=...)."
             )
-        observation, _ = self.env.reset(seed=metadata.seed, options=metadata.options)
+        observation = self._begin_episode()
         self.snapshotter.saw_reset(metadata.seed, metadata.options)
+        return observation
+
+    def _begin_episode(self) -> Any:
+        """Reset as the recording says."""
+        metadata = self.demo.metadata
+        try:
+            observation, _ = self.env.reset(seed=metadata.seed, options=metadata.options)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            if metadata.options is None or isinstance(error, HxWrappersError):
+                raise
+            raise DemoMismatchError(
+                f"The environment cannot be reset with the options of the demonstration, "
+                f"{brief(repr(metadata.options))}: {brief(repr(error))}. They are of another "
+                "version of the environment, or the file was changed."
+            ) from error
         return observation
 
     def _play(self, start: int, stop: int, *, mend_seams: bool = True) -> Iterator[Transition]:

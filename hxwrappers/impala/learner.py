@@ -143,15 +143,6 @@ def load_net(net: ImpalaNet, state: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: It is another net's.
     """
-    net.load_state_dict(weights_for(net, state))
-
-
-def weights_for(net: ImpalaNet, state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A learner's weights, if they are for a net, which may be one without memory of its own.
-
-    Raises:
-        CheckpointError: They are another net's.
-    """
     weights = state.get("net")
     own = {name: weight.shape for name, weight in net.state_dict().items()}
     if not isinstance(weights, Mapping) or own != {
@@ -161,7 +152,7 @@ def weights_for(net: ImpalaNet, state: Mapping[str, Any]) -> dict[str, Tensor]:
             "The checkpoint is of another net: its weights have other names or shapes. Use the "
             "same environment and the settings net, features and lstm that it was made with."
         )
-    return dict(weights)
+    net.load_state_dict(dict(weights))
 
 
 def _optimizer(net: ImpalaNet, settings: ImpalaSettings) -> torch.optim.Optimizer:

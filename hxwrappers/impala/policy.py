@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hxwrappers._net_sizes import no_larger_than
 from hxwrappers._ranges import require_range
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import refusing_malformed
@@ -19,7 +20,7 @@ from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidSpaceErro
 from hxwrappers.evaluation import State
 from hxwrappers.impala.acting import NetPolicy
 from hxwrappers.impala.files import load_newest
-from hxwrappers.impala.learner import load_net, weights_for
+from hxwrappers.impala.learner import load_net
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.spec import EnvSpec
@@ -168,10 +169,7 @@ def _net(
     spec: EnvSpec, settings: ImpalaSettings, learner: Any, path: str | os.PathLike[str]
 ) -> ImpalaNet:
     try:
-        # At first without memory of its own: sizes that a file claims must not cost anything.
-        with torch.device("meta"):
-            weights_for(ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32"), learner)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), no_larger_than(learner):
             net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
         load_net(net, learner)
     except HxWrappersError:

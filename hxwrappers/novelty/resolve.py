@@ -8,7 +8,8 @@ from typing import Any
 
 from gymnasium import spaces
 
-from hxwrappers.checkpoints import load_checkpoint, refuse_large_layers, refusing_malformed
+from hxwrappers._net_sizes import no_larger_than
+from hxwrappers.checkpoints import load_checkpoint, refusing_malformed
 from hxwrappers.errors import (
     InvalidArgumentError,
     InvalidSpaceError,
@@ -18,8 +19,6 @@ from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.rnd import RNDModel
 
 __all__ = ["model_of", "resolve_model"]
-
-_SIZES = ("features", "hidden")
 
 
 def resolve_model(
@@ -90,7 +89,7 @@ def _made(
     """The model that a state from a file is of, with some settings in place of its own."""
     with refusing_malformed("The settings in the state of a novelty model are damaged"):
         saved = dict(state["settings"])
-        refuse_large_layers([saved.get(size) for size in _SIZES])
-        model = kind(space, **{**saved, **settings})
+        with no_larger_than(state):
+            model = kind(space, **{**saved, **settings})
     model.load_state_dict(state)
     return model

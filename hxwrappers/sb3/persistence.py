@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 
+from hxwrappers._net_sizes import no_larger_than
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import (
     MALFORMED,
     is_plain,
     load_checkpoint,
-    refuse_large_layers,
     refusing_malformed,
     save_checkpoint,
 )
@@ -137,13 +137,13 @@ class SafePersistence(OnPolicyAlgorithm):
             f"No {cls.__name__} can be made as {path} says",
             "Give the arguments that are wrong again.",
         ):
-            refuse_large_layers(state["arguments"].get("policy_kwargs"))
             given = {**state["arguments"], **arguments}
             if "policy" not in given:
                 raise CheckpointError(
                     f"{path} was saved with a policy class: give it as policy=..."
                 )
-            model = cls(env=env, **given)
+            with no_larger_than(state["policy"]):
+                model = cls(env=env, **given)
         model.load_state_dict(state)
         return model
 

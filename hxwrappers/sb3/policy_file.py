@@ -20,8 +20,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import get_device
 from torch import nn
 
+from hxwrappers._net_sizes import no_larger_than
 from hxwrappers._ranges import require_range
-from hxwrappers.checkpoints import is_plain, load_checkpoint, refuse_large_layers, save_checkpoint
+from hxwrappers.checkpoints import is_plain, load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, InvalidSpaceError
 from hxwrappers.evaluation import State
 from hxwrappers.sb3 import policies as dual
@@ -263,9 +264,9 @@ def build_policy(
         CheckpointError: They do not fit together.
     """
     try:
-        refuse_large_layers(arguments)
         named = {name: _class_of_name(name, value) for name, value in arguments.items()}
-        policy = kind(*space_pair, lambda _: 0.0, **named)
+        with no_larger_than(weights):
+            policy = kind(*space_pair, lambda _: 0.0, **named)
         policy.load_state_dict(weights)
     except CheckpointError:
         raise

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hxwrappers._net_sizes import no_larger_than
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint
 from hxwrappers.errors import CheckpointError, EmbedderError
@@ -166,14 +167,13 @@ class Embedder:
         state = load_checkpoint(path, _KIND)
         try:
             architecture = Architecture(**state["architecture"])
-            # Without memory of its own: sizes that a file claims must not cost anything.
-            with torch.device("meta"):
-                network = VisualNet(architecture)
             weights = state["network"]
+            with torch.random.fork_rng(devices=[]), no_larger_than(weights):
+                network = VisualNet(architecture)
             wanted = {name: value.dtype for name, value in network.state_dict().items()}
             if any(weights[name].dtype != dtype for name, dtype in wanted.items()):
                 raise TypeError("weights of another kind of number")
-            network.load_state_dict(weights, assign=True)
+            network.load_state_dict(weights)
             rate = state["frames_per_second"]
             return cls(
                 architecture,

@@ -121,14 +121,21 @@ def curve_path(options: Options, task: str, method: str, seed: int) -> Path:
 def run(options: Options, task: str, method: str, seed: int) -> None:
     """Train once, unless it was done before."""
     path = curve_path(options, task, method, seed)
-    if path.exists():
-        return
+    if not path.exists():
+        train(path, options, task, method, seed)
+
+
+def train(
+    path: Path, options: Options, task: str, method: str, seed: int, **settings: float
+) -> None:
+    """Train, with other settings of the bonus where they are given, and write the curve."""
     venv = environments(options, task, seed)
     if method.endswith("rnd"):
         coefficient = SUM_COEFFICIENT if method.startswith("ppo") else 1.0
-        venv = VecRNDBonus(venv, coefficient=coefficient, seed=seed, **BONUS_SETTINGS)
+        bonus = {"coefficient": coefficient} | BONUS_SETTINGS | settings
+        venv = VecRNDBonus(venv, seed=seed, **bonus)
     elif method.endswith("cnd"):
-        venv = VecCNDBonus(venv, seed=seed, **BONUS_SETTINGS)
+        venv = VecCNDBonus(venv, seed=seed, **BONUS_SETTINGS | settings)
     algorithm = DualValuePPO if method.startswith("dual") else PPO
     keep_curve(path, algorithm("MlpPolicy", venv, seed=seed, **PPO_SETTINGS), options.steps)
 

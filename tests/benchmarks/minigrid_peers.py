@@ -41,8 +41,16 @@ PEERS: dict[str, tuple[str, float]] = {
     "rlexplore-rewards-0.1": ("rewards", learning.SUM_COEFFICIENT),
     "rlexplore-rewards-0.01": ("rewards", 0.01),
 }
+# The peer's pace in this library's model: its learning rate, and all samples of a minibatch.
+PACE = {"learning_rate": 1e-3, "train_fraction": 1.0}
+QUICK: dict[str, tuple[str, dict[str, float]]] = {
+    "ppo+rnd-quick": ("ppo+rnd", PACE),
+    "dual+rnd-quick": ("dual+rnd", PACE),
+}
 LABELS = {
     **learning.LABELS,
+    "ppo+rnd-quick": "PPO on the sum with VecRNDBonus, at the peer's pace",
+    "dual+rnd-quick": "DualValuePPO with VecRNDBonus, at the peer's pace",
     "rlexplore-advantages": "RLeXplore's RND, added to the advantages",
     "rlexplore-rewards-0.1": "RLeXplore's RND, a tenth, added to the rewards",
     "rlexplore-rewards-0.01": "RLeXplore's RND, a hundredth, added to the rewards",
@@ -53,7 +61,7 @@ LABELS = {
 class Options(learning.Options):
     """What to run, and where RLeXplore is."""
 
-    methods: tuple[str, ...] = (*learning.METHODS, *PEERS)
+    methods: tuple[str, ...] = (*learning.METHODS, *QUICK, *PEERS)
     steps: int = 400_000
     rlexplore: Path | None = None
     folder: Path = Path("runs/minigrid_peers")
@@ -94,11 +102,15 @@ class Bonus(BaseCallback):
 
 def run(options: Options, task: str, method: str, seed: int) -> None:
     """Train once, unless it was done before."""
-    if method not in PEERS:
+    if method in learning.METHODS:
         learning.run(options, task, method, seed)
         return
     path = learning.curve_path(options, task, method, seed)
     if path.exists():
+        return
+    if method in QUICK:
+        like, settings = QUICK[method]
+        learning.train(path, options, task, like, seed, **settings)
         return
     assert options.rlexplore is not None, "give --rlexplore"
     kind = rlexplore_class(options.rlexplore)

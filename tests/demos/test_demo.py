@@ -190,6 +190,20 @@ def test_actions_that_the_environment_lacks(pong, actions):
         other.restore(env, 1)
 
 
+@pytest.mark.parametrize("options", [{"low": "x"}, {"low": 2.0, "high": 1.0}, {"low": None}])
+def test_options_that_the_environment_cannot_be_reset_with(options):
+    env = gym.make("CartPole-v1")
+    recording = DemoRecording(env)
+    recording.reset(seed=0, options={"low": -0.01, "high": 0.01})
+    recording.step(1)
+    demo = recording.demo()
+    assert demo.verify(env).ok
+    hostile = replace(demo, metadata=replace(demo.metadata, options=options))
+    for find_out in (hostile.verify, lambda env: hostile.restore(env, 0)):
+        with pytest.raises(DemoMismatchError, match="options"):
+            find_out(gym.make("CartPole-v1"))
+
+
 def test_another_rom_is_refused(pong):
     env, demo, _ = pong
     described = {**demo.metadata.env, "rom_md5": "0" * 32}

@@ -213,6 +213,7 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path):
         ("arguments", {"policy": "MlpPolicy", "n_steps": torch.zeros(3)}),
         ("arguments", {"policy": "MlpPolicy", "no_such": 1}),
         ("arguments", {"policy": "MlpPolicy", "policy_kwargs": {"net_arch": [10**5, 10**5]}}),
+        ("arguments", {"policy": "MlpPolicy", "policy_kwargs": {"net_arch": [9000] * 40}}),
         ("policy", 5),
         ("optimizer", {"state": 3}),
         ("generators", {}),
