@@ -1,6 +1,8 @@
 """The rules and statistics of the benchmarks, by hand."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 pytest.importorskip("scipy")
 
 from tests.benchmarks.aggregates import aggregate, aggregate_curves
+from tests.benchmarks.page import put, spread
 from tests.benchmarks.published_rule import FromStart, PublishedRule
 
 
@@ -74,3 +77,25 @@ def test_aggregate_of_two_tasks_by_hand():
     curves = [np.array([[0.0, 4.0]] * 3), np.array([[2.0, 6.0]] * 3)]
     for each in aggregate_curves(curves):
         np.testing.assert_allclose(each, [1, 5])
+
+
+def test_a_table_is_put_where_it_belongs(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n\n<!-- one -->\nold\n<!-- end -->\n\n<!-- other -->\n<!-- end -->\n")
+    for _ in range(2):
+        put(page, "one", ["", "speed"], [["this", "3"], ["that", "4"]])
+    table = "|  | speed |\n|---|---|\n| this | 3 |\n| that | 4 |"
+    assert page.read_text() == (
+        f"before\n\n<!-- one -->\n\n{table}\n\n<!-- end -->\n\n<!-- other -->\n<!-- end -->\n"
+    )
+    with pytest.raises(SystemExit, match="no place for the table none"):
+        put(page, "none", [], [])
+    assert spread([5.0, 1.0, 2.0, 4.0, 3.0], ",.0f", " s") == "3 s (2 to 4)"
+
+
+def test_the_tables_of_the_page_are_those_that_are_measured():
+    root = Path(__file__).parent
+    page = (root.parent / "docs" / "benchmarks.md").read_text()
+    sources = (path.read_text() for path in (root / "benchmarks").glob("*.py"))
+    measured = [name for text in sources for name in re.findall(r'put\(\S+, "(\w+)"', text)]
+    assert sorted(re.findall(r"<!-- (?!end)(\w+) -->", page)) == sorted(measured)

@@ -29,9 +29,11 @@ from torch.nn import functional
 from hxwrappers.impala.acting import hardware_precision
 from hxwrappers.video import DecodedClip, Pretraining, load_clips, preset
 from tests.benchmarks.embedding import HELD_OUT, TRAINING, cycles
-from tests.benchmarks.turns import in_turns, report
+from tests.benchmarks.page import put
+from tests.benchmarks.turns import in_turns, ratios, report
 
 BATCH, SIZE, CROP = 32, 140, 128
+THEIRS = "theirs, float32"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Settings:
         minutes: Of processor time, for each.
         rounds: Of measuring one step of each.
         seed: Of all.
+        page: The page to put the tables into.
     """
 
     folder: Annotated[Path, tyro.conf.Positional]
@@ -51,6 +54,7 @@ class Settings:
     minutes: float = 10.0
     rounds: int = 5
     seed: int = 0
+    page: Path | None = None
 
 
 class Peer:
@@ -120,19 +124,26 @@ def main(settings: Settings) -> None:
         return load_clips([paths[name] for name in names], (size, size))
 
     peer = Peer(settings.peer, clips(TRAINING, SIZE))
-    steps: dict[str, Callable[[], object]] = {"theirs, float32": peer.learn}
+    steps: dict[str, Callable[[], object]] = {THEIRS: peer.learn}
     precision = hardware_precision("auto", torch.device("cpu"))
     for kind in dict.fromkeys(("float32", precision)):
         ours = preset("paper", objective="tdc", precision=kind, seed=settings.seed)
         training = Pretraining(clips(TRAINING, SIZE), ours, device="cpu")
         steps[f"as published, {kind}"] = lambda training=training: training.run(1)  # type: ignore[misc]
     print("a step of 32 pairs, networks of the published size")
-    report(in_turns(steps, settings.rounds), 2 * BATCH, "theirs, float32")
+    times = in_turns(steps, settings.rounds)
+    report(times, 2 * BATCH, THEIRS)
+    row = ["a step of 32 pairs", *ratios(times, 2 * BATCH, THEIRS)]
+    header = ["", f"{THEIRS}, samples/s", *(name for name in steps if name != THEIRS)]
+    put(settings.page, "embedding_peer_step", header, [row])
 
     learn_for(settings.minutes, peer.learn)
     held = clips(HELD_OUT, SIZE)
-    found = cycles({name: peer.embed(clip) for name, clip in zip(HELD_OUT, held, strict=True)})
-    tell(f"theirs, {peer.step} steps", found)
+    found = {
+        f"theirs, {peer.step} steps": cycles(
+            {name: peer.embed(clip) for name, clip in zip(HELD_OUT, held, strict=True)}
+        )
+    }
     for name in ("paper", "small"):
         chosen = preset(name, objective="tdc", precision=precision, seed=settings.seed)
         size = chosen.architecture.frame_size
@@ -143,13 +154,10 @@ def main(settings: Settings) -> None:
             held: embedder.embed_clip(clip)
             for held, clip in zip(HELD_OUT, clips(HELD_OUT, size), strict=True)
         }
-        tell(f"preset {name}, {training.step} steps", cycles(embedded))
-
-
-def tell(who: str, found: dict[str, float]) -> None:
-    print(f"\n{who}")
-    for what, value in found.items():
-        print(f"    {what:40}{value:.3f}", flush=True)
+        found[f"preset `{name}`, {training.step} steps"] = cycles(embedded)
+    kinds = list(next(iter(found.values())))
+    rows = [[who, *(f"{cycle[kind]:.3f}" for kind in kinds)] for who, cycle in found.items()]
+    put(settings.page, "embedding_peer_cycles", ["", *kinds], rows)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ import os
 import sys
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -28,6 +29,7 @@ import numpy as np
 from hxwrappers.envs import make_atari
 from hxwrappers.impala import ImpalaSettings
 from tests.benchmarks.impala_speed import measure
+from tests.benchmarks.page import put
 from tests.benchmarks.speeds import Marks, Speed, in_turn, processor_time
 
 GAME = "montezuma_revenge"
@@ -173,6 +175,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, nargs="*", default=[os.cpu_count() or 1])
     parser.add_argument("--lstm", type=int, nargs="*", default=[0, 256, THEIR_WIDTH])
     parser.add_argument("--rows", nargs="*", default=[*ROWS, *RAW], choices=[*ROWS, *RAW])
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -192,17 +195,29 @@ def main() -> None:
                     speed = in_turn(command(words, cores), options.seconds * 10 + 300)
                     found.setdefault((cores, lstm, row), []).append(speed)
                     print(f"{cores} cores lstm {lstm:3} {row:15} {speed}", flush=True)
-    print("medians, and ratios to monobeast: of steps a second, of steps a cpu-second")
-    for (cores, lstm, row), speeds in found.items():
-        wall = median(speed.steps for speed in speeds)
-        per_cpu = median(speed.per_cpu for speed in speeds)
-        line = f"{cores} cores lstm {lstm:3} {row:15} {wall:8.0f} {per_cpu:8.0f}"
-        peer = found.get((cores, lstm, "monobeast"))
-        if peer and row not in RAW:
-            one = wall / median(speed.steps for speed in peer)
-            other = per_cpu / median(speed.per_cpu for speed in peer)
-            line += f"  {one:5.2f} x {other:5.2f} x"
-        print(line)
+    put(options.page, "impala_peers", *table(found, rows))
+
+
+def table(
+    found: Mapping[tuple[int, int, str], Sequence[Speed]], rows: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
+    """A row for each number of cores and each LSTM: medians, rounds, ratios to monobeast."""
+    lines = []
+    for cores, lstm in dict.fromkeys(key[:2] for key in found):
+        theirs = found.get((cores, lstm, "monobeast"))
+        line = [f"{cores} cores, {f'LSTM of {lstm}' if lstm else 'no LSTM'}"]
+        for row in rows:
+            speeds = found.get((cores, lstm, row), [])
+            steps = [speed.steps for speed in speeds]
+            if not steps:
+                line.append("")
+                continue
+            cell = f"{median(steps):,.0f} ({', '.join(f'{one:,.0f}' for one in steps)})"
+            if theirs and row not in (*RAW, "monobeast"):
+                cell += f": {median(steps) / median(one.steps for one in theirs):.1f} times"
+            line.append(cell)
+        lines.append(line)
+    return ["", *rows], lines
 
 
 if __name__ == "__main__":

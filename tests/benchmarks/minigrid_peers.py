@@ -34,6 +34,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from hxwrappers._figures import pyplot, save_figure
 from tests.benchmarks import minigrid_learning as learning
 from tests.benchmarks.aggregates import aggregate, aggregate_curves
+from tests.benchmarks.page import put
 from tests.benchmarks.rnd_rlexplore import rlexplore_class
 
 PEERS: dict[str, tuple[str, float]] = {
@@ -66,6 +67,7 @@ class Options(learning.Options):
     rlexplore: Path | None = None
     folder: Path = Path("runs/minigrid_peers")
     picture: Path = field(default=Path("docs/images/minigrid_peers.png"))
+    page: Path | None = None
 
 
 class Bonus(BaseCallback):
@@ -124,10 +126,12 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
 
 
 def report(options: Options) -> None:
-    """Print interquartile means over all runs of all tasks, and draw those of each task."""
+    """Tell when each run first succeeded, and interquartile means over all runs of all tasks; draw
+    those of each task."""
     plt: Any = pyplot()
     count = len(options.tasks)
     figure, axes = plt.subplots(1, count, figsize=(5.5 * count, 4.2), squeeze=False, sharey=True)
+    rows = []
     for method in options.methods:
         points = [
             [
@@ -137,12 +141,16 @@ def report(options: Options) -> None:
             for task in options.tasks
         ]
         shares = [np.array(runs)[:, :, 1] for runs in points]
-        print(LABELS[method])
-        tell("over all steps", shares)
-        tell("over the last fifth", [each[:, -each.shape[1] // 5 :] for each in shares])
+        first = [[learning.first_success(run) for run in runs] for runs in points]
+        rows.append(
+            [
+                LABELS[method],
+                *(", ".join("never" if at is None else f"{at:,}" for at in each) for each in first),
+                mean_of(shares),
+                mean_of([each[:, -each.shape[1] // 5 :] for each in shares]),
+            ]
+        )
         for axis, task, runs, share in zip(axes[0], options.tasks, points, shares, strict=True):
-            reached = [learning.first_success(run) for run in runs]
-            print(f"    {task:20}end {np.round(share[:, -1], 2)}, 80 % first at {reached}")
             mean, low, high = aggregate_curves([share])
             steps = [step for step, _ in runs[0]]
             (line,) = axis.plot(steps, mean, label=LABELS[method])
@@ -154,12 +162,15 @@ def report(options: Options) -> None:
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="lower center", ncols=2, fontsize=8)
     save_figure(figure, options.picture, (0, 0.2, 1, 1))
     print(f"curves: {options.picture}")
+    header = ["steps until 80 of 100 succeed, by seed", *options.tasks]
+    header += ["success, mean over all steps", "over the last fifth"]
+    put(options.page, "minigrid_peers", header, rows)
 
 
-def tell(what: str, shares: Sequence[npt.NDArray[np.float64]]) -> None:
-    """Print the interquartile mean of the runs' means."""
+def mean_of(shares: Sequence[npt.NDArray[np.float64]]) -> str:
+    """The interquartile mean of the runs' means, and its interval."""
     found = aggregate([share.mean(axis=1) for share in shares])
-    print(f"    {what:20}{found.value:.2f} ({found.low:.2f} to {found.high:.2f})")
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.reset_rules
 
-Prints how many episodes there are from step 1,000 until a fifth of the last 32 from the very start
+Tells how many episodes there are from step 1,000 until a fifth of the last 32 from the very start
 succeed: median and quartiles of twenty seeds, and how often the frontier moved forward on the way.
 
 The published rule is that of `tests.benchmarks.published_rule`. The window is the same for both,
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ import tyro
 
 from hxwrappers.demos import FrontierSettings, StartingPoint
 from hxwrappers.demos.success_table import SuccessTable
+from tests.benchmarks.page import put, spread
 from tests.benchmarks.published_rule import FromStart, PublishedRule
 from tests.demos.learners import Learner
 
@@ -42,6 +44,7 @@ class Options:
     window: int = 64
     update_every: int = 32
     episodes: int = 60_000
+    page: Path | None = None
 
 
 class Rule(Protocol):
@@ -105,16 +108,18 @@ def main() -> None:
         "as published": lambda: PublishedRule(LATEST, options.window, 10 * (options.window + 1)),
         "here": lambda: OwnRule(options.window, often),
     }
-    print(f"{'learner':34}{'rule':22}{'episodes to the start':>30}{'moves forward':>16}")
+    header = ["learner", *(f"{name}: {what}" for name in rules for what in ("episodes", "forward"))]
+    rows = []
     for title, make in LEARNERS.items():
-        for name, rule in rules.items():
+        cells = [title]
+        for rule in rules.values():
             runs = [
                 episodes_to_start(rule(), make(), options, seed) for seed in range(options.seeds)
             ]
             arrived, forward = zip(*runs, strict=True)
-            low, middle, high = np.quantile(arrived, (0.25, 0.5, 0.75), method="nearest")
-            said = f"{middle:,.0f} ({low:,.0f} to {high:,.0f})"
-            print(f"{title:34}{name:22}{said:>30}{np.median(forward):16.0f}", flush=True)
+            cells += [spread(arrived, ",.0f"), f"{np.median(forward):.0f}"]
+        rows.append(cells)
+    put(options.page, "reset_rules", header, rows)
 
 
 if __name__ == "__main__":

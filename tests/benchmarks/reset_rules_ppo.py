@@ -27,10 +27,13 @@ from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.demos import Demo, FrontierSettings, StartingPoint, SuccessTracker, shipped
 from hxwrappers.sb3.histories import CurriculumHistory
 from hxwrappers.sb3.runs import CHECKPOINT, KIND, TrainingRun
+from tests.benchmarks.page import put
 from tests.benchmarks.published_rule import FromStart, PublishedRule
 
 RuleName = Literal["published", "here"]
 HALF = 0.5
+LOOKS = (40_960, 81_920, 163_840)
+"""Steps after which the frontier is told."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Options:
     seeds: tuple[int, ...] = (0, 1)
     steps: int = 450_000
     folder: Path = Path("runs/reset_rules_ppo")
+    page: Path | None = None
 
 
 class JudgedTracker(SuccessTracker):
@@ -107,18 +111,28 @@ def main() -> None:
     """Run what is missing, then report."""
     options = tyro.cli(Options)
     torch.set_num_threads(1)
+    table = []
     for rule in options.rules:
         for seed in options.seeds:
             rows = run(options, rule, seed)
             end = rows[-1]
+            arrived = end["steps"] < options.steps
             forward = sum(
                 after["frontier"] > before["frontier"] for before, after in pairwise(rows)
             )
-            print(
-                f"{rule}, seed {seed}: {end['steps']:,.0f} steps, {end['episodes']:,.0f} episodes, "
-                f"{end['seconds']:,.0f} s; frontier {end['frontier']:.0f}, lowest "
-                f"{min(row['frontier'] for row in rows):.0f}, forward between {forward} rollouts"
+            at = [next((row for row in rows if row["steps"] >= steps), end) for steps in LOOKS]
+            table.append(
+                [
+                    f"{rule}, seed {seed}",
+                    *(f"{row['frontier']:.0f}" for row in at),
+                    f"{forward}",
+                    f"{end['steps']:,.0f}" if arrived else f"not in {end['steps']:,.0f}",
+                    f"{end['episodes']:,.0f}",
+                ]
             )
+    header = ["", *(f"frontier at {steps:,}" for steps in LOOKS), "moves forward"]
+    header += ["steps until half of the episodes from the start succeed", "episodes"]
+    put(options.page, "reset_rules_ppo", header, table)
 
 
 if __name__ == "__main__":

@@ -25,21 +25,18 @@ from gymnasium import spaces
 from torch.nn import functional
 
 from hxwrappers.novelty import RNDModel
-from tests.benchmarks.turns import in_turns, report
+from tests.benchmarks.page import put
+from tests.benchmarks.turns import Measuring, in_turns, ratios, report
 
 SHAPE = (4, 84, 84)
 KEPT = 0.25
 
 
-@dataclass(frozen=True)
-class Options:
-    """How often to measure, and where CleanRL is."""
+@dataclass(frozen=True, kw_only=True)
+class Options(Measuring):
+    """How to measure, and where CleanRL is."""
 
     cleanrl: Path
-    rounds: int = 15
-    threads: int = 1
-    num_envs: int = 128
-    minibatch: int = 512
 
 
 def cleanrl_module(folder: Path) -> Any:
@@ -105,10 +102,17 @@ def main() -> None:
         name = f"RNDModel, {precision}"
         scores[name] = lambda model=model: model.score(seen)  # type: ignore[misc]
         trainings[name] = lambda model=model: model.update(batch)  # type: ignore[misc]
-    print(f"scoring {options.num_envs} observations, {options.threads} threads")
-    report(in_turns(scores, options.rounds), options.num_envs, "CleanRL")
-    print(f"\ntraining on {options.minibatch}, of which a quarter counts")
-    report(in_turns(trainings, options.rounds), options.minibatch, "CleanRL")
+    rows = []
+    for what, steps, samples in (
+        (f"score {options.num_envs} observations", scores, options.num_envs),
+        (f"train on {options.minibatch}, a quarter of which counts", trainings, options.minibatch),
+    ):
+        print(what)
+        times = in_turns(steps, options.rounds)
+        report(times, samples, "CleanRL")
+        rows.append([what, *ratios(times, samples, "CleanRL")])
+    header = ["", "CleanRL, samples/s", "`RNDModel`, float32", "`RNDModel`, bfloat16"]
+    put(options.page, "rnd_peers", header, rows)
 
 
 if __name__ == "__main__":

@@ -30,22 +30,19 @@ import tyro
 from gymnasium import spaces
 
 from hxwrappers.novelty import RNDModel
-from tests.benchmarks.turns import in_turns, report
+from tests.benchmarks.page import put
+from tests.benchmarks.turns import Measuring, in_turns, ratios, report
 
 SPACE = spaces.Box(0, 255, (4, 84, 84), np.uint8)
 PRECISIONS = ("float32", "bfloat16")
 Steps = dict[str, Callable[[], object]]
 
 
-@dataclass(frozen=True)
-class Options:
-    """How often to measure, and where RLeXplore is."""
+@dataclass(frozen=True, kw_only=True)
+class Options(Measuring):
+    """How to measure, and where RLeXplore is."""
 
     rlexplore: Path
-    rounds: int = 9
-    threads: int = 1
-    num_envs: int = 128
-    minibatch: int = 512
 
 
 def rlexplore_class(folder: Path) -> Any:
@@ -105,8 +102,8 @@ def compare(
     settings: dict[str, Any],
     options: Options,
     kind: Any,
-) -> None:
-    """Print how fast both score and train, with settings of their own."""
+) -> list[list[str]]:
+    """Print how fast both score and train, with settings of their own; get rows of the table."""
     generator = np.random.default_rng(0)
     seen, batch = (
         generator.integers(0, 256, (number, *SPACE.shape)).astype(np.uint8)
@@ -118,10 +115,13 @@ def compare(
     for precision in PRECISIONS:
         name = f"RNDModel, {precision}"
         scores[name], trainings[name] = ours(seen, batch, precision=precision, **settings)
-    print(f"\n{title}: scoring {len(seen)} observations")
-    report(in_turns(scores, options.rounds), len(seen), "RLeXplore")
-    print(f"\n{title}: training on {len(batch)}", flush=True)
-    report(in_turns(trainings, options.rounds), len(batch), "RLeXplore")
+    rows = []
+    for what, steps, samples in (("score", scores, len(seen)), ("train on", trainings, len(batch))):
+        print(f"\n{title}: {what} {samples}", flush=True)
+        times = in_turns(steps, options.rounds)
+        report(times, samples, "RLeXplore")
+        rows.append([f"{title}: {what} {samples}", *ratios(times, samples, "RLeXplore")])
+    return rows
 
 
 def main() -> None:
@@ -129,15 +129,18 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     kind = rlexplore_class(options.rlexplore)
     work: dict[str, Any] = {"newest_channels": 4, "train_fraction": 1.0}
+    rows = []
     for features in (512, 128):
         title = f"the same work, {features} features, all samples"
         settings = {**work, "features": features}
-        compare(title, {"latent_dim": features}, settings, options, kind)
+        rows += compare(title, {"latent_dim": features}, settings, options, kind)
     title = "512 features, a quarter of the samples"
     settings = {**work, "train_fraction": 0.25}
     reference = {"latent_dim": 512, "update_proportion": 0.25}
-    compare(title, reference, settings, options, kind)
-    compare("each with its defaults", {}, {}, options, kind)
+    rows += compare(title, reference, settings, options, kind)
+    rows += compare("each with its defaults", {}, {}, options, kind)
+    header = ["", "RLeXplore, samples/s", *(f"`RNDModel`, {kind}" for kind in PRECISIONS)]
+    put(options.page, "rnd_rlexplore", header, rows)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import tyro
 from hxwrappers._figures import pyplot, save_figure
 from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
 from tests.benchmarks.noted_rooms import ROOMS, noting_rooms
+from tests.benchmarks.page import put, spread
 
 GAME = "ALE/MontezumaRevenge-v5"
 KINDS = {
@@ -46,6 +47,7 @@ class Options:
     kinds: tuple[str, ...] = tuple(KINDS)
     folder: Path = Path("runs/search_peers")
     picture: Path = field(default=Path("docs/images/search_peers.png"))
+    page: Path | None = None
 
 
 Point = tuple[int, float, int]
@@ -102,15 +104,21 @@ def main() -> None:
     options = tyro.cli(Options)
     plt: Any = pyplot()
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
+    rows: list[list[str]] = []
     for color, kind in enumerate(options.kinds):
         runs = [run(options, kind, seed) for seed in options.seeds]
         curves = [np.array(each["points"]).T for each in runs]
-        for seed, (document, (frames, scores, rooms)) in enumerate(zip(runs, curves, strict=True)):
-            print(
-                f"{KINDS[kind]}, seed {options.seeds[seed]}: {scores[-1]:,.0f} points, "
-                f"{rooms[-1]:.0f} rooms in {frames[-1]:,.0f} frames, "
-                f"{options.frames / document['seconds']:,.0f} frames a second of processor time"
-            )
+        first = [next((n for n, score, _ in each["points"] if score > 0), None) for each in runs]
+        rows.append(
+            [
+                KINDS[kind],
+                ", ".join(f"{scores[-1]:,.0f}" for _, scores, _ in curves),
+                ", ".join(f"{rooms[-1]:.0f}" for _, _, rooms in curves),
+                ", ".join("never" if frames is None else f"{frames:,.0f}" for frames in first),
+                spread((options.frames / each["seconds"] for each in runs), ",.0f"),
+            ]
+        )
+        for seed, (frames, scores, rooms) in enumerate(curves):
             for axis, values in zip(axes, (scores, rooms), strict=True):
                 label = None if seed else KINDS[kind]
                 axis.step(frames / 1e6, values, where="post", color=f"C{color}", label=label)
@@ -120,6 +128,10 @@ def main() -> None:
     axes[1].yaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(fontsize=8)
     save_figure(figure, options.picture)
+    seeds = ", ".join(map(str, options.seeds))
+    header = [f"{options.frames:,} frames, seeds {seeds}", "best score", "rooms"]
+    header += ["frames to the first 100 points", "frames a second of processor time"]
+    put(options.page, "search_peers", header, rows)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from statistics import median
 
 import tyro
 
+from tests.benchmarks.page import put
 from tests.benchmarks.speeds import Speed, in_turn
 
 OURS = ("single float32", "vector float32", "single", "vector")
@@ -42,6 +43,7 @@ class Options:
         seconds: How long each time, after five seconds of warm-up; an update is 640 steps, of which
             there should be many.
         ours: Which of this library's rows.
+        page: The page to put the table into.
     """
 
     sample_factory: Path | None = None
@@ -49,6 +51,7 @@ class Options:
     rounds: int = 2
     seconds: float = 15.0
     ours: tuple[str, ...] = OURS
+    page: Path | None = None
 
 
 def commands(options: Options) -> dict[str, list[str]]:
@@ -95,15 +98,23 @@ def main() -> None:
             print(f"{name:24} {speed}", flush=True)
     if REFERENCE not in speeds:
         return
-    print(f"medians, and ratios to {REFERENCE}: of steps a second, of steps a cpu-second")
-    for name, found in speeds.items():
-        pairs = [
-            (median(getattr(one, what) for one in found), [getattr(one, what) for one in other])
-            for what, other in (("steps", speeds[REFERENCE]), ("per_cpu", speeds[REFERENCE]))
+    wall, cpu = (
+        {name: median(getattr(one, what) for one in found) for name, found in speeds.items()}
+        for what in ("steps", "per_cpu")
+    )
+    rows = [
+        [
+            name,
+            f"{wall[name]:,.0f} ({', '.join(f'{one.steps:,.0f}' for one in found)})",
+            f"{wall[name] / wall[REFERENCE]:.1f} times",
+            f"{cpu[name]:,.0f}",
+            f"{cpu[name] / cpu[REFERENCE]:.1f} times",
         ]
-        line = f"{name:24}" + "".join(f" {value:8.0f}" for value, _ in pairs)
-        line += "".join(f"  {value / median(other):5.2f} x" for value, other in pairs)
-        print(line)
+        for name, found in speeds.items()
+    ]
+    header = ["", "steps a second", f"of {REFERENCE}"]
+    header += ["steps a second of processor time", f"of {REFERENCE}"]
+    put(options.page, "sps_peers", header, rows)
 
 
 if __name__ == "__main__":
