@@ -62,6 +62,12 @@ def test_the_sources_hold_what_git_tracks(built, tracked):
     assert names == expected | {"PKG-INFO"}
 
 
+def test_what_is_cited_is_this_version():
+    (version,) = re.findall(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"version = {{{version}}}" in (ROOT / "docs" / "citing.md").read_text()
+
+
 def test_without_extras_nothing_breaks():
     command = [sys.executable, "-W", "error", "-m", "tests.bare", "--hide"]
     wanting = run(*command).splitlines()[-1]
