@@ -89,8 +89,8 @@ def make_tasks(name: str, num_envs: int) -> VectorEnv:
     return SyncVectorEnv([MAKERS[name]] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
-def score(task: str, steps: int, seed: int = 0, **options: Any) -> float:
-    """Train by IMPALA, and return the mean score of 200 episodes afterwards."""
+def settings_for(seed: int = 0, **options: Any) -> ImpalaSettings:
+    """One actor of eight environments, and a learner of one thread."""
     defaults: dict[str, Any] = {
         "num_actors": 1,
         "batch_size": 8,
@@ -98,7 +98,12 @@ def score(task: str, steps: int, seed: int = 0, **options: Any) -> float:
         "learning_rate": 3e-3,
         "learner_threads": 1,
     }
-    settings = ImpalaSettings(**(defaults | options), seed=seed)
+    return ImpalaSettings(**(defaults | options), seed=seed)
+
+
+def score(task: str, steps: int, seed: int = 0, **options: Any) -> float:
+    """Train by IMPALA, and return the mean score of 200 episodes afterwards."""
+    settings = settings_for(seed, **options)
     run = Impala(partial(make_tasks, task, settings.envs_per_actor), settings)
     run.train(steps, progress=False)
     return float(np.mean([episode.score for episode in run.play(200, seed=1000)]))
