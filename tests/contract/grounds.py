@@ -47,7 +47,7 @@ class Ground:
     Attributes:
         name: Its id, or a name of these tests.
         arguments: For `gym.make`.
-        needs: A package that must be installed.
+        needs: Packages that must be installed.
         frames: Where its pictures come from; None where there are none on this machine.
         steps: How many steps show several episodes.
         seen: The part of a Dict that vector environments and Stable-Baselines3 can batch.
@@ -55,7 +55,7 @@ class Ground:
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
-    needs: str | None = None
+    needs: tuple[str, ...] = ()
     frames: str | None = "render"
     steps: int = 30
     seen: tuple[str, ...] = ()
@@ -68,8 +68,8 @@ class Ground:
 
     def make(self) -> gym.Env[Any, Any]:
         """Make the environment, with short episodes."""
-        if self.needs is not None:
-            pytest.importorskip(self.needs)
+        for package in self.needs:
+            pytest.importorskip(package)
         import_plugin(self.name)
         return gym.make(self.name, **self.arguments)
 
@@ -123,18 +123,20 @@ WALK = Ground("HxWalk-v0", _pictures(8), steps=20)
 """A toy, for what is tested every time."""
 CARTPOLE = Ground("CartPole-v1", _pictures(14))
 MINIGRID = Ground(
-    "MiniGrid-DoorKey-5x5-v0", _pictures(12), needs="minigrid", seen=("image", "direction")
+    "MiniGrid-DoorKey-5x5-v0", _pictures(12), needs=("minigrid",), seen=("image", "direction")
 )
 PROCGEN = Ground(
     "hxwrappers/Procgen-v0",
     {"game": "coinrun", "max_episode_steps": 12},
-    needs="procgen",
+    needs=("procgen",),
     frames="observation",
 )
-MUJOCO = Ground("Swimmer-v5", {"max_episode_steps": 12}, needs="mujoco", frames=None, steps=40)
+MUJOCO = Ground(
+    "Swimmer-v5", {"max_episode_steps": 12}, needs=("mujoco", "imageio"), frames=None, steps=40
+)
 ATARI = Ground(
     "ALE/Breakout-v5",
     _pictures(12, repeat_action_probability=0.0),
-    needs="ale_py",
+    needs=("ale_py",),
 )
 GROUNDS = (CARTPOLE, MINIGRID, PROCGEN, MUJOCO, ATARI)

@@ -263,6 +263,7 @@ def test_procgen():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_mujoco():
     pytest.importorskip("mujoco", reason="MuJoCo is not installed")
+    pytest.importorskip("imageio", reason="Gymnasium's MuJoCo environments need imageio")
     env = TimeLimit(gym.make("HalfCheetah-v5"), 50)
     snapshotter = find_snapshotter(env)
     assert isinstance(snapshotter, MujocoSnapshotter)

@@ -158,15 +158,17 @@ def test_a_silent_actor_is_killed_and_reported():
 
 
 def test_actors_are_not_blamed_for_a_slow_learner(monkeypatch):
-    run = Impala(runs.make_corridors, runs.settings(actor_timeout=8.0))
+    run = Impala(runs.make_corridors, runs.settings(actor_timeout=15.0))
     learn = Learner.learn
+    pauses = iter([16.0])
 
     def learn_slowly(self, batch, progress):
-        time.sleep(9.0)
+        time.sleep(next(pauses, 0.0))
         return learn(self, batch, progress)
 
     monkeypatch.setattr(Learner, "learn", learn_slowly)
     log = run.train(60, progress=False)
+    assert next(pauses, None) is None
     assert log.rows[-1]["actors/restarts"] == 0
 
 
