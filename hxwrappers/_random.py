@@ -48,6 +48,9 @@ def generator_from_state(state: Mapping[str, Any]) -> np.random.Generator:
     """
     bits = np.random.PCG64()
     try:
+        numbers = [*state["state"].values(), state["uinteger"]]
+        if min(numbers) < 0:  # NumPy 1 would wrap it
+            raise ValueError(f"{min(numbers)} is negative")
         bits.state = state  # type: ignore[assignment]
     except MALFORMED as error:
         raise CheckpointError(

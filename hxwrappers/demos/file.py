@@ -80,8 +80,11 @@ def write_demo_file(
     members = {"metadata": np.frombuffer(metadata.encode(), np.uint8), **arrays}
 
     def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **members)  # type: ignore[arg-type]
+        # As `np.savez_compressed` does it, which leaves the archive open if the disk is full.
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, values in members.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, values, allow_pickle=False)
 
     atomic_write(path, write)
 

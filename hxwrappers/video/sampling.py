@@ -161,8 +161,8 @@ class SoundSampler:
         >>> sounding[[20, 70]] = True
         >>> sampler = SoundSampler([sounding], window=30)
         >>> pairs = sampler.draw(np.random.default_rng(0), 4)
-        >>> np.isin(pairs.sound, [20, 70]).all()
-        np.True_
+        >>> bool(np.isin(pairs.sound, [20, 70]).all())
+        True
     """
 
     def __init__(

@@ -199,6 +199,30 @@ def test_qbert_right_after_a_reset_is_refused():
     assert snapshotter.exact_now()
 
 
+def test_windows_and_their_pictures_are_not_copied():
+    class Surface:
+        def __deepcopy__(self, memo):
+            raise TypeError("cannot pickle 'pygame.surface.Surface' object")
+
+    Surface.__module__ = "pygame.surface"
+    env = gym.make("FrozenLake-v1")
+    picture = Surface()
+    env.unwrapped.elf_images = [picture, (Surface(), Surface())]
+    env.unwrapped.tiles = {"ice": Surface(), "more": {"hole": Surface()}}
+    env.reset(seed=0)
+    snapshotter = find_snapshotter(env)
+    assert isinstance(snapshotter, DeepCopySnapshotter)
+    frozen = snapshotter.snapshot()
+    env.step(2)
+    assert env.unwrapped.s != 0
+    snapshotter.restore(frozen)
+    assert env.unwrapped.s == 0
+    assert env.unwrapped.elf_images[0] is picture
+    env.unwrapped.mixed = [Surface(), 3]
+    with pytest.raises(SnapshotError, match="mixed"):
+        DeepCopySnapshotter(env).snapshot()
+
+
 def test_sticky_snapshots_wait_for_an_action_that_is_taken():
     env = frame_env("Breakout", repeat_action_probability=0.5)
     snapshotter = find_snapshotter(env)

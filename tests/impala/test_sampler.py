@@ -186,6 +186,10 @@ def test_scores_and_values_are_found_in_the_infos(mode):
     assert sampler.watch.report(4).episodes == []
 
 
+@pytest.mark.skipif(
+    tuple(map(int, gym.__version__.split(".")[:2])) < (1, 4),
+    reason="until Gymnasium 1.4 its vector statistics forget the first step after SAME_STEP resets",
+)
 def test_vector_statistics_are_found_too():
     env = gym.wrappers.vector.RecordEpisodeStatistics(make(AutoresetMode.SAME_STEP))
     env = gym.wrappers.vector.TransformReward(env, lambda rewards: rewards + 10)

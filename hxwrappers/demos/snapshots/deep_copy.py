@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MethodType
 from typing import Any, ClassVar
@@ -29,7 +30,8 @@ class DeepCopySnapshotter(Snapshotter):
     """Freezes MiniGrid, toy text, classic control and other environments that are all Python.
 
     The attributes of the environment and all its wrappers are copied together, so that what they
-    share they still share after a restore. Spaces, specs and windows are left as they are.
+    share they still share after a restore. Spaces, specs, windows and their pictures are left as
+    they are.
 
     Args:
         env: The outermost environment to freeze.
@@ -91,12 +93,21 @@ class DeepCopySnapshotter(Snapshotter):
             attributes.update(fresh)
 
 
+def _is_drawn(value: Any) -> bool:
+    """Whether it is a window, a picture for one, or a collection of these."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return bool(value) and all(map(_is_drawn, value))
+    return type(value).__module__.split(".")[0] in _WINDOWS
+
+
 def _copy(layer: gym.Env[Any, Any], name: str, value: Any, memo: dict[int, Any]) -> Any:
     if isinstance(value, gym.spaces.Space | gym.envs.registration.EnvSpec):
         return Kept()
     if name in unrestored(layer):
         return Kept()
-    if type(value).__module__.split(".")[0] in _WINDOWS:
+    if _is_drawn(value):
         return Kept()
     owner = value.__self__ if isinstance(value, MethodType) else None
     if isinstance(owner, gym.Env) and id(owner) not in memo:
