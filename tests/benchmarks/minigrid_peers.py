@@ -46,11 +46,13 @@ PEERS: dict[str, tuple[str, float]] = {
 PACE = {"learning_rate": 1e-3, "train_fraction": 1.0}
 QUICK: dict[str, tuple[str, dict[str, float]]] = {
     "ppo+rnd-quick": ("ppo+rnd", PACE),
+    "ppo+rnd-quick-0.3": ("ppo+rnd", {**PACE, "coefficient": 0.3}),
     "dual+rnd-quick": ("dual+rnd", PACE),
 }
 LABELS = {
     **learning.LABELS,
-    "ppo+rnd-quick": "PPO on the sum with VecRNDBonus, at the peer's pace",
+    "ppo+rnd-quick": "PPO on the sum with VecRNDBonus (0.1), at the peer's pace",
+    "ppo+rnd-quick-0.3": "PPO on the sum with VecRNDBonus (0.3), at the peer's pace",
     "dual+rnd-quick": "DualValuePPO with VecRNDBonus, at the peer's pace",
     "rlexplore-advantages": "RLeXplore's RND, added to the advantages",
     "rlexplore-rewards-0.1": "RLeXplore's RND, a tenth, added to the rewards",
