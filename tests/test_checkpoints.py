@@ -43,13 +43,17 @@ def test_a_compressed_one_is_refused(path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "tensor",
-    [torch.zeros(1).expand(10**11), torch.zeros(3, device="meta"), torch.eye(3).to_sparse()],
+    ("tensor", "says"),
+    [
+        (torch.zeros(1).expand(10**11), "without its numbers"),
+        (torch.zeros(3, device="meta"), "plain data do not need"),
+        (torch.eye(3).to_sparse(), "plain data do not need"),
+    ],
 )
-def test_tensors_without_their_numbers_are_refused(tensor, tmp_path):
+def test_tensors_without_their_numbers_are_refused(tensor, says, tmp_path):
     save_checkpoint(tmp_path / "big.pt", "Example", {"weight": [tensor]})
     assert (tmp_path / "big.pt").stat().st_size < 10_000
-    with pytest.raises(CheckpointError, match=r"without its numbers|plain data do not need"):
+    with pytest.raises(CheckpointError, match=says):
         load_checkpoint(tmp_path / "big.pt", "Example")
 
 

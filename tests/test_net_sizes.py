@@ -1,4 +1,4 @@
-"""What a file asks for costs no more than its weights; this is tested where memory is at_most."""
+"""What a file asks for costs no more than its weights."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -264,7 +264,7 @@ class DemoPlayer:
             if metadata.options is None or isinstance(error, HxWrappersError):
                 raise
             raise DemoMismatchError(
-                f"The environment cannot be reset with the options of the demonstration, "
+                "The environment cannot be reset with the options of the demonstration, "
                 f"{brief(repr(metadata.options))}: {brief(repr(error))}. They are of another "
                 "version of the environment, or the file was changed."
             ) from error

@@ -10,10 +10,7 @@ from gymnasium import spaces
 
 from hxwrappers._net_sizes import no_larger_than
 from hxwrappers.checkpoints import load_checkpoint, refusing_malformed
-from hxwrappers.errors import (
-    InvalidArgumentError,
-    InvalidSpaceError,
-)
+from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
 from hxwrappers.novelty.cnd import CNDModel
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.rnd import RNDModel
