@@ -79,6 +79,8 @@ def apart(state: Any, seen: set[int] | None = None) -> Any:
 
 
 def _first_like(tensor: Tensor, seen: _Seen) -> Tensor:
+    if tensor.nbytes > tensor.untyped_storage().nbytes():
+        tensor = tensor.contiguous()  # an expanded one, which a file would hold without its numbers
     plain = tensor.layout is torch.strided and tensor.device.type == "cpu"
     if not plain or not tensor.is_contiguous() or tensor.nbytes < _WORTH:
         return tensor

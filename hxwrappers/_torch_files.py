@@ -22,9 +22,10 @@ from hxwrappers._pickle_machine import INSTRUCTIONS, MARK, Name, PickleMachine
 from hxwrappers._text import brief
 from hxwrappers.errors import CheckpointError
 
-__all__ = ["read_torch_file"]
+__all__ = ["LONGEST_INTEGER", "MAX_DEPTH", "read_torch_file"]
 
 MAX_DEPTH = 90
+LONGEST_INTEGER = 32  # bytes
 MAX_VALUES = 1 << 25
 MAX_BYTES = 1 << 30
 """So much may a file of any size become by naming the same tensors again and again, ..."""
@@ -174,7 +175,7 @@ class _Machine(PickleMachine):
     error = CheckpointError
     instructions = _INSTRUCTIONS
     most_containers = MAX_VALUES
-    longest_integer = 32
+    longest_integer = LONGEST_INTEGER
 
     def __init__(self, archive: zipfile.ZipFile, members: dict[str, int]) -> None:
         (pickle,) = (name for name in members if name.endswith("/data.pkl"))

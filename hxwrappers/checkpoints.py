@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import torch
 
 from hxwrappers._files import atomic_write
 from hxwrappers._shared_tensors import apart, stored_once
 from hxwrappers._text import brief
-from hxwrappers._torch_files import read_torch_file
+from hxwrappers._torch_files import LONGEST_INTEGER, MAX_DEPTH, read_torch_file
 from hxwrappers.errors import CheckpointError, HxWrappersError
 
 __all__ = [
@@ -211,18 +212,41 @@ def is_plain(value: object) -> bool:
     return True
 
 
-def _check_plain(value: object, where: str) -> None:
-    if isinstance(value, torch.Tensor | int | float | str | type(None)):
+def _check_plain(value: object, where: str, depth: int = 1) -> None:
+    """Refuse all that `read_torch_file` would refuse: a file that cannot be read saves nothing."""
+    if _is_plain_leaf(value):
         return
-    if isinstance(value, Mapping):
+    if depth > MAX_DEPTH:
+        raise CheckpointError(f"{where} lies more than {MAX_DEPTH} deep; a checkpoint is flatter.")
+    if _is_plain_mapping(value):
         for key, item in value.items():
-            _check_plain(key, f"a key of {where}")
-            _check_plain(item, f"{where}[{key!r}]")
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _check_plain(item, f"{where}[{index}]")
+            if type(key) not in (str, int) or not _is_plain_leaf(key):
+                raise CheckpointError(
+                    f"{where} has the key {key!r}; keys of a checkpoint are strings and integers."
+                )
+            _check_plain(item, f"{where}[{key!r}]", depth + 1)
+    elif type(value) in (list, tuple, torch.Size):
+        for index, item in enumerate(cast(Sequence[object], value)):
+            _check_plain(item, f"{where}[{index}]", depth + 1)
     else:
         raise CheckpointError(
             f"{where} is a {type(value).__name__}; a checkpoint holds tensors, numbers, strings, "
-            "None, lists and dicts only."
+            "None, lists and dicts only, no tensors without numbers of their own and no subclasses "
+            "of any of these. Convert it, for example by float(...), dict(...) or .detach()."
         )
+
+
+def _is_plain_leaf(value: object) -> bool:
+    if isinstance(value, torch.Tensor):
+        stored = value.layout is torch.strided and not value.is_meta and not value.is_quantized
+        return type(value) is torch.Tensor and stored and not (value.is_conj() or value.is_neg())
+    if type(value) is int:
+        return value.bit_length() < 8 * LONGEST_INTEGER
+    return type(value) in (str, float, bool, type(None))
+
+
+def _is_plain_mapping(value: object) -> TypeGuard[Mapping[Any, object]]:
+    # Others than dicts are made dicts when they are stored.
+    return isinstance(value, Mapping) and (
+        type(value) in (dict, OrderedDict) or not isinstance(value, dict)
+    )

@@ -1,6 +1,9 @@
 """Checkpoint files: whole or refused, whatever was done to them."""
 
 import zipfile
+from collections import ChainMap, OrderedDict, defaultdict
+from socket import SocketKind
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -8,12 +11,17 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers._random import generator_from_state
-from hxwrappers.checkpoints import load_checkpoint, load_newest, save_checkpoint
+from hxwrappers.checkpoints import FORMAT, load_checkpoint, load_newest, save_checkpoint
 from hxwrappers.errors import CheckpointError
 from hxwrappers.impala import Impala, load_policy
 from hxwrappers.novelty import RNDModel
 from hxwrappers.novelty.resolve import resolve_model
 from tests.impala import runs
+
+
+class Version(NamedTuple):
+    major: int
+    minor: int
 
 
 @pytest.fixture
@@ -51,10 +59,67 @@ def test_a_compressed_one_is_refused(path, tmp_path):
     ],
 )
 def test_tensors_without_their_numbers_are_refused(tensor, says, tmp_path):
-    save_checkpoint(tmp_path / "big.pt", "Example", {"weight": [tensor]})
+    document = {"format": FORMAT, "kind": "Example", "state": {"weight": [tensor]}}
+    torch.save(document, tmp_path / "big.pt")
     assert (tmp_path / "big.pt").stat().st_size < 10_000
     with pytest.raises(CheckpointError, match=says):
         load_checkpoint(tmp_path / "big.pt", "Example")
+
+
+def deep(levels):
+    return [] if not levels else [deep(levels - 1)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.float64(0.5),
+        np.int64(3),
+        np.str_("a"),
+        SocketKind.SOCK_STREAM,
+        Version(1, 2),
+        defaultdict(int, a=1),
+        2**255,
+        -(2**256),
+        deep(90),
+        {0.5: 1},
+        {(1, 2): 1},
+        {None: 1},
+        {True: 1},
+        torch.nn.Parameter(torch.ones(2)),
+        torch.zeros(3, device="meta"),
+        torch.eye(3).to_sparse(),
+        torch.ones(2, dtype=torch.complex64).conj(),
+    ],
+    ids=repr,
+)
+def test_what_could_not_be_read_again_is_not_saved(value, tmp_path):
+    path = tmp_path / "state.pt"
+    with pytest.raises(CheckpointError, match=r"^state\["):
+        save_checkpoint(path, "Example", {"found": {"it": value}})
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        2**255 - 1,
+        -(2**255) + 1,
+        deep(87),
+        {"a": 1, 2: (True, None, "ü", float("inf"))},
+        OrderedDict(a=torch.Size([2, 3])),
+        ChainMap({"a": 1}, {"b": 2}),
+    ],
+    ids=repr,
+)
+def test_what_can_be_read_again_is_saved(value, tmp_path):
+    save_checkpoint(tmp_path / "state.pt", "Example", {"found": {"it": value}})
+    assert load_checkpoint(tmp_path / "state.pt", "Example")["found"]["it"] == value
+
+
+def test_an_expanded_tensor_is_saved_with_all_its_numbers(tmp_path):
+    save_checkpoint(tmp_path / "state.pt", "Example", {"mean": torch.ones(1).expand(5)})
+    assert load_checkpoint(tmp_path / "state.pt", "Example")["mean"].tolist() == [1.0] * 5
 
 
 def test_the_newest_that_can_be_read(path, tmp_path):
