@@ -169,11 +169,12 @@ class _Run:
 
     def demo(self) -> Demo:
         from hxwrappers.demos.demo import Demo  # noqa: PLC0415 - it imports this package
+        from hxwrappers.demos.recording import smallest_integers  # noqa: PLC0415 - likewise
 
         ends = np.array(self.ends, np.bool_).reshape(-1, 2)
         actions = np.stack([np.asarray(action) for action in self.actions])
         if actions.dtype.kind in "iu" and actions.ndim == 1:
-            actions = actions.astype(np.min_scalar_type(int(actions.max())))
+            actions = smallest_integers(actions)
         return Demo(
             actions,
             np.array(self.rewards, np.float64),
@@ -223,6 +224,8 @@ def _inflate(packed: bytes) -> bytes:
 def _usable_length(path: Path) -> int:
     if not path.stat().st_size:
         return 0
+    if path.stat().st_size < len(_MAGIC) and list(_records(path)) == []:
+        return 0  # its writer was killed in the midst of the header
     return max((end for _, _, end in _records(path)), default=len(_MAGIC))
 
 

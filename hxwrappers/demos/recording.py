@@ -19,7 +19,7 @@ from hxwrappers.errors import DemoError, InvalidArgumentError
 if TYPE_CHECKING:
     from hxwrappers.demos.journal import JournalWriter
 
-__all__ = ["DemoRecording", "smallest_actions"]
+__all__ = ["DemoRecording", "smallest_actions", "smallest_integers"]
 
 
 class DemoRecording:
@@ -309,12 +309,24 @@ def smallest_actions(actions: list[Any], space: gym.spaces.Space[Any]) -> np.nda
         space: Their space, for the shape and dtype where there are none.
     """
     if isinstance(space, gym.spaces.Discrete):
-        values = np.array(actions, np.int64)
-        for dtype in (np.uint8, np.int16, np.int32):
-            limits = np.iinfo(dtype)
-            if not len(values) or (values.min() >= limits.min and values.max() <= limits.max):
-                return values.astype(dtype)
-        return values
+        return smallest_integers(np.array(actions, np.int64))
     if not actions:
         return np.zeros((0, *(space.shape or ())), space.dtype)
     return np.stack([np.asarray(action, space.dtype) for action in actions])
+
+
+def smallest_integers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Integers as an array of the smallest dtype that holds them exactly.
+
+    Args:
+        values: Integers of any dtype.
+
+    Example:
+        >>> smallest_integers(np.array([0, 255])).dtype, smallest_integers(np.array([-1, 1])).dtype
+        (dtype('uint8'), dtype('int16'))
+    """
+    for dtype in (np.uint8, np.int16, np.int32):
+        limits = np.iinfo(dtype)
+        if not len(values) or (values.min() >= limits.min and values.max() <= limits.max):
+            return values.astype(dtype)
+    return values

@@ -10,6 +10,7 @@ import time
 
 import gymnasium as gym
 import pytest
+from gymnasium import spaces
 
 from hxwrappers.demos import DemoRecording, JournalWriter, recover_demos
 from hxwrappers.errors import JournalError
@@ -95,6 +96,41 @@ def test_continuous_actions(tmp_path):
     (demo,) = recover_demos(path)
     assert demo.actions.tolist() == recording.demo().actions.tolist()
     assert demo.verify(gym.make("Pendulum-v1")).ok
+
+
+class Signed(gym.Env):
+    """Its actions are -1, 0 and 1."""
+
+    action_space, observation_space = spaces.Discrete(3, start=-1), spaces.Discrete(9)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        return 0, float(action), False, False, {}
+
+
+def test_negative_actions(tmp_path):
+    path = tmp_path / "run.journal"
+    with contextlib.closing(JournalWriter(path)) as writer:
+        recording = DemoRecording(Signed(), journal=writer)
+        recording.reset(seed=0)
+        for action in (-1, 1, 0, -1):
+            recording.step(action)
+    (demo,) = recover_demos(path)
+    assert demo.actions.tolist() == [-1, 1, 0, -1]
+    assert demo.actions.dtype == recording.demo().actions.dtype
+
+
+@pytest.mark.parametrize("length", range(9))
+def test_a_header_that_was_cut_off_is_written_anew(tmp_path, length):
+    path = tmp_path / "run.journal"
+    path.write_bytes(b"hxwjrnl1"[:length])
+    recording, writer = journalled(path)
+    writer.close()
+    (demo,) = recover_demos(path)
+    assert len(demo) == len(recording)
 
 
 def test_every_cut_leaves_what_was_before_it(tmp_path):
