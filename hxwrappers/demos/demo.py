@@ -103,7 +103,7 @@ class Demo:
     @property
     def score(self) -> float:
         """The sum of all rewards."""
-        return float(self.rewards.sum())
+        return float(self.returns()[-1])
 
     @property
     def ended(self) -> bool:
@@ -116,7 +116,7 @@ class Demo:
 
     def return_at(self, step: int) -> float:
         """The sum of the rewards of the first `step` actions."""
-        return float(self.rewards[: self._checked_step(step)].sum())
+        return float(self.returns()[self._checked_step(step)])
 
     def step_of_reward(self, number: int = 1) -> int:
         """The step right after the `number`-th positive reward, counting from 1.

@@ -67,6 +67,14 @@ def test_held_actions():
     assert len(search.demo()) == search.archive.best.length
 
 
+@pytest.mark.parametrize("hold", [1, 3])
+def test_rewards_that_are_no_whole_numbers(hold):
+    cells = CellSettings("observation")
+    search = Search(SearchSettings("tests.demos.search.toys:tests/Drip-v0", {}, cells, hold=hold))
+    search.run(Limits(steps=2000))
+    assert search.demo().score == pytest.approx(6.0)
+
+
 @pytest.mark.parametrize("settings", [toys.settings(), MONTEZUMA], ids=["row", "montezuma"])
 def test_resumed_is_straight_through(settings, tmp_path):
     steps = 400 if settings.env_id == toys.ENV_ID else 8000

@@ -44,6 +44,21 @@ class Row(gym.Env[int, int]):
         return self.place, reward + 5.0 * (self.place == 20), ended, False, {"lives": self.lives}
 
 
+class Drip(gym.Env[int, int]):
+    """Sixty steps, each of which pays a tenth with action 1."""
+
+    observation_space, action_space = spaces.Discrete(61), spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        self.place = 0
+        return self.place, {}
+
+    def step(self, action: int):
+        self.place += 1
+        return self.place, 0.1 * action, self.place == 60, False, {}
+
+
 class Silent(gym.Env[int, np.ndarray]):
     """Cannot be searched: its actions are not numbered."""
 
@@ -60,6 +75,7 @@ class Uncopyable(Row):
 
 
 gym.register("tests/Row-v0", entry_point=Row)
+gym.register("tests/Drip-v0", entry_point=Drip)
 gym.register("tests/Silent-v0", entry_point=Silent)
 gym.register("tests/Uncopyable-v0", entry_point=Uncopyable)
 
