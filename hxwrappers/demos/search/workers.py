@@ -145,6 +145,8 @@ class ProcessWorkers:
             pipe.close()
             process.terminate()
         for process in self._processes:
+            process.join(_SECONDS_TO_END)
+            process.kill()  # one that is stopped does not hear that it shall end
             process.join()
             process.close()
 

@@ -41,6 +41,16 @@ def test_a_killed_worker_is_replaced():
         workers.close()
 
 
+@pytest.mark.timeout(120)
+def test_a_stopped_worker_is_ended_all_the_same(monkeypatch):
+    monkeypatch.setattr("hxwrappers.demos.search.workers._SECONDS_TO_END", 0.5)
+    settings = toys.settings()
+    workers = ProcessWorkers(settings, 1, first_order(settings)[0].reference)
+    os.kill(workers.process_ids[0], signal.SIGSTOP)
+    workers.close()
+    assert not multiprocessing.active_children()
+
+
 def test_a_search_survives_the_death_of_a_worker():
     search = Search(toys.settings(), workers=2)
     killed = []
