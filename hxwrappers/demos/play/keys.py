@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -135,7 +136,8 @@ def parse_bindings(words: Sequence[str]) -> dict[frozenset[str], int]:
         # The last sign separates, so that "=" itself can be a key.
         left, equals, right = word.rpartition(_EQUALS)
         keys = frozenset(key.strip().lower() for key in left.split(_JOIN))
-        if not equals or "" in keys or not right.strip().lstrip("-").isdigit() or keys in bindings:
+        is_number = re.fullmatch(r"-?[0-9]{1,18}", right.strip())
+        if not equals or "" in keys or is_number is None or keys in bindings:
             raise InvalidArgumentError(
                 f"{word!r} binds no keys; write keys=action, each set of keys once, for example "
                 "left=1 left+space=5."

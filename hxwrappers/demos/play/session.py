@@ -21,7 +21,7 @@ __all__ = ["PlaySession"]
 
 SPEEDS = (1.0, 0.5, 0.25)
 _REWIND_FASTER = 2.0
-_REWIND_FASTEST = 16.0
+_REWIND_DOUBLINGS = 3
 _REPEAT_AFTER = 0.3
 _SECONDS_OF_MESSAGE = 3.0
 
@@ -319,8 +319,8 @@ class PlaySession:
             self._mode, self._rewinding_since = "rewinding", now
             self._pace.restart(now + _REPEAT_AFTER if at_rest else now)
             steps = taps if at_rest else 0
-        faster = _REWIND_FASTER * 2 ** int(now - self._rewinding_since)
-        rate = self._rate * SPEEDS[self._slower] * min(faster, _REWIND_FASTEST)
+        doublings = min(int(now - self._rewinding_since), _REWIND_DOUBLINGS)
+        rate = self._rate * SPEEDS[self._slower] * _REWIND_FASTER * 2**doublings
         steps += self._pace.due(now, rate)
         if steps:
             self.timeline.go_to(max(0, self.timeline.position - steps))

@@ -79,7 +79,7 @@ def test_unknown_environments_say_what_to_give():
 def test_by_hand():
     bindings = parse_bindings(["left=1", "Left + space=5", "==2"])
     assert bindings == {frozenset({"left"}): 1, frozenset({"left", "space"}): 5, frozenset("="): 2}
-    for words in (["left"], ["left=x"], ["=1"], ["left=1", "left=2"], ["a+=1"]):
+    for words in (["left"], ["left=x"], ["=1"], ["left=1", "left=2"], ["a+=1"], ["a=--1"], ["a=²"]):
         with pytest.raises(InvalidArgumentError, match="binds no keys"):
             parse_bindings(words)
 

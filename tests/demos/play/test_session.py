@@ -106,6 +106,13 @@ def test_held_longer_it_goes_back_faster(player):
     assert steps[60] - steps[90] == pytest.approx(120, abs=5)
 
 
+def test_a_key_that_stays_down_for_an_hour(player):
+    player.hold(RIGHT, ticks=30)
+    player.hold("backspace", ticks=1)
+    player.now += 3600
+    assert player.session.advance(["backspace"], [], player.now).status.step == 0
+
+
 def test_slow_motion(player):
     player.tap("tab")
     view = player.hold(RIGHT, ticks=60)
