@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.core import ActType, ObsType
 
 from hxwrappers._random import generator_from_state, own_generator
@@ -288,8 +289,9 @@ class DemoResetCurriculum(
 
     def _checked(self, demo: Any, step: Any) -> StartingPoint:
         latest = self.tracker.latest
-        known = isinstance(demo, int) and isinstance(step, int) and 0 <= demo < len(latest)
-        start = StartingPoint(demo, step) if known else StartingPoint(0, -1)
+        whole = all(isinstance(number, int | np.integer) for number in (demo, step))
+        known = whole and 0 <= demo < len(latest)
+        start = StartingPoint(int(demo), int(step)) if known else StartingPoint(0, -1)
         if 0 <= start.step <= latest[start.demo]:
             return start
         raise InvalidArgumentError(

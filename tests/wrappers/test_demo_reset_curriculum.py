@@ -368,6 +368,12 @@ def test_a_tracker_and_settings_for_one_do_not_go_together(demo):
         DemoResetCurriculum(lake_env(), demo, tracker_of(demo), window=3)
 
 
+def test_starting_points_drawn_by_numpy(demo):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    _, info = env.reset(options={"starting_point": np.int64(3), "demo": np.int8(0)})
+    assert json.dumps([info["starting_point"], info["demo"]]) == "[3, 0]"
+
+
 @pytest.mark.parametrize("point", [-1, 6, 2.5, "end"])
 def test_starting_points_that_do_not_exist(demo, point):
     env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
