@@ -17,7 +17,7 @@ from hxwrappers._devices import resolve_device
 from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
 from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.errors import ActorError, CheckpointError, InvalidArgumentError
+from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentError
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actor import MakeVectorEnv
 from hxwrappers.impala.backend import Actors
@@ -178,7 +178,7 @@ class Impala:
             self.log.begin(self.num_timesteps)
             try:
                 self._run(total_timesteps, stopping, bar)
-            except ActorError:
+            except HxWrappersError:  # of an actor, whatever it failed with
                 if self.updates:
                     try_to_save(self.save)  # what was learned until then is not lost
                 raise
@@ -243,7 +243,8 @@ class Impala:
             self._make_env,
             self.spec,
             settings,
-            self._precision,
+            # Actors play on CPUs, also where the learner has a GPU.
+            hardware_precision(settings.precision, torch.device("cpu")),
             flat_weights(self._learner.net),
             int(entropy.generate_state(1)[0]),
             self.updates,

@@ -15,6 +15,7 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from hxwrappers import DemoResetCurriculum
 from hxwrappers.demos import SuccessTracker
+from hxwrappers.errors import TrackerError
 from hxwrappers.impala import Impala, ImpalaSettings
 from hxwrappers.impala.files import checkpoints
 from tests.demos.samples import lake_env
@@ -71,16 +72,27 @@ class Crashing(gym.Wrapper):
     """Fails in its thirtieth step."""
 
     steps = 0
+    error: type[Exception] = ZeroDivisionError
 
     def step(self, action):
         self.steps += 1
         if self.steps >= 30:
-            raise ZeroDivisionError("the thirtieth step")
+            raise self.error("the thirtieth step")
         return self.env.step(action)
 
 
 def crash_in_actors() -> VectorEnv:
     return SyncVectorEnv([lambda: Crashing(Corridor())] * 2)
+
+
+class Losing(Crashing):
+    """Fails with an error of the library."""
+
+    error = TrackerError
+
+
+def lose_the_table_in_actors() -> VectorEnv:
+    return SyncVectorEnv([lambda: Losing(Corridor())] * 2)
 
 
 class Stuck(gym.Wrapper):

@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from hxwrappers.errors import ActorError, CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import (
+    ActorError,
+    CheckpointError,
+    InvalidArgumentError,
+    InvalidSpaceError,
+    TrackerError,
+)
 from hxwrappers.impala import Impala, load_policy
 from hxwrappers.impala.files import checkpoints
 from hxwrappers.impala.learner import Learner
@@ -112,6 +118,28 @@ def test_an_actor_that_fails_shows_why(make_env, error, messages):
         run.train(ENDLESS, progress=False)
     for message in messages:
         assert message in str(caught.value)
+
+
+def test_what_was_learned_is_kept_whatever_an_actor_fails_with(tmp_path):
+    run = Impala(runs.lose_the_table_in_actors, runs.settings(max_failures=1), tmp_path)
+    with pytest.raises(TrackerError, match="the thirtieth step"):
+        run.train(ENDLESS, progress=False)
+    assert run.updates
+    assert load_policy(tmp_path).num_timesteps == run.num_timesteps
+
+
+def test_actors_have_the_precision_of_a_cpu_whatever_the_learner_has(monkeypatch):
+    def precision(_, device):
+        return "float32" if device.index is None else "bfloat16"
+
+    class Backend:
+        def __init__(self, make_env, spec, settings, precision, *others):
+            raise ActorError(precision)
+
+    monkeypatch.setattr("hxwrappers.impala.trainer.hardware_precision", precision)
+    monkeypatch.setattr("hxwrappers.impala.trainer.ProcessActors", Backend)
+    with pytest.raises(ActorError, match="float32"):
+        Impala(runs.make_corridors, runs.settings(device="cpu:0")).train(1, progress=False)
 
 
 def descendants(process_id: int) -> set[int]:
