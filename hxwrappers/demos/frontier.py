@@ -23,8 +23,8 @@ class FrontierSettings:
 
     Attributes:
         window: Episodes start at steps spread over this many before the frontier, so that the
-            next easier and the next harder starts are learned together. Published: 320 emulator
-            frames.
+            next easier and the next harder starts are learned together. With 0 it never moves
+            back. Published: 320 emulator frames.
         threshold: The frontier moves back as soon as this share of the episodes from the window
             succeeds: to the earliest step up to which the successes of the window add up to this
             share of it. Published: 0.2.

@@ -135,10 +135,11 @@ class FileStore:
         Raises:
             TrackerError: Another process has held the lock for ten seconds: it is stopped.
         """
+        table = self._attached()
         with self._threads:
             self._lock()
             try:
-                self._attached().count(start, success=success)
+                table.count(start, success=success)
             finally:
                 self._unlock()
 
@@ -148,10 +149,11 @@ class FileStore:
 
     def replace(self, words: npt.NDArray[np.uint64]) -> None:
         """Put another table's words in the place of these."""
+        table = self._attached()
         with self._threads:
             self._lock()
             try:
-                self._attached().words[:] = words
+                table.words[:] = words
             finally:
                 self._unlock()
 
@@ -202,7 +204,12 @@ class FileStore:
         return header, settings
 
     def _attached(self) -> SuccessTable:
-        assert self._table is not None
+        if self._table is None:
+            raise TrackerError(
+                f"The success table {self.path} is not there. One without a path goes away with "
+                "the tracker that made it: keep that as long as others use its table, or give it a "
+                "path."
+            )
         return self._table
 
     def _lock(self) -> None:

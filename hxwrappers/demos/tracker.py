@@ -36,7 +36,8 @@ class SuccessTracker:
     loses at most its episode in flight and blocks nobody.
 
     Args:
-        demos: The demonstrations: one or several, each an object or the path of a file.
+        demos: The demonstrations: one or several, each an object or the path of a file. One that
+            earns and costs nothing teaches nothing: each episode reaches its return at once.
         settings: How the frontiers move; None takes those of the store where there are some, and
             the published ones otherwise.
         store: Where the table lives: the path of a file that all workers can reach, which a later

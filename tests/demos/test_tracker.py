@@ -113,7 +113,13 @@ def test_a_temporary_file_goes_away_with_its_maker(demo):
     assert tracker.episodes == 3
     del copy
     assert folder.exists()
+    late = pickle.dumps(tracker)
     del tracker
+    assert not folder.exists()
+    orphan = pickle.loads(late)
+    for use in (lambda: orphan.frontiers, lambda: orphan.report(StartingPoint(0, 1), success=True)):
+        with pytest.raises(TrackerError, match="is not there"):
+            use()
     assert not folder.exists()
 
 
