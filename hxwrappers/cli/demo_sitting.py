@@ -161,6 +161,11 @@ def sit_down(wish: Wish, tool: str) -> Iterator[Sitting]:
     if out is None:
         out = _new_file(_which(env, demo))
     journal = out.with_suffix(_JOURNAL)
+    if journal == out:
+        raise InvalidArgumentError(
+            f"{out} is the name of a journal, which is deleted once all is saved. Name the "
+            f"demonstration {out.with_suffix(_ENDING)}; a journal of that name is gone on with."
+        )
     # A process that was killed at its start leaves an empty one.
     was_left = journal.exists() and journal.stat().st_size > 0
     if out.exists() and not was_left:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._ranges import require_count
+
 __all__ = ["text_plot"]
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -18,6 +20,9 @@ def text_plot(values: npt.ArrayLike, *, width: int = 60, height: int = 8) -> str
         width: Columns of the plot at most.
         height: Rows of the plot.
 
+    Raises:
+        InvalidArgumentError: It would have no rows or no columns.
+
     Example:
         >>> print(text_plot([0, 0, 1, 2], width=4, height=2))
          2 |   █
@@ -25,6 +30,8 @@ def text_plot(values: npt.ArrayLike, *, width: int = 60, height: int = 8) -> str
            +----
             0  3
     """
+    require_count("width", width, 1)
+    require_count("height", height, 1)
     series = np.asarray(values, np.float64)
     columns = [part.max() for part in np.array_split(series, min(width, len(series)))]
     low, high = min(0.0, *columns, series.min()), max(*columns, series.min())

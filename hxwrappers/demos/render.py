@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hxwrappers._files import atomic_write
+from hxwrappers._ranges import require_range
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import InvalidArgumentError
 
@@ -60,16 +61,17 @@ def write_video(
         frames: Pictures of one size, `(height, width, 3)`, `uint8`; an odd last row or column is
             left out, which the format cannot hold.
         path: The video to write.
-        fps: Frames per second.
+        fps: Frames per second, 0.001 to 1000.
         progress: Called with the number of frames written, for each.
 
     Returns:
         The number of frames.
 
     Raises:
-        InvalidArgumentError: There are no frames.
+        InvalidArgumentError: There are no frames, or `fps` is out of range.
         gymnasium.error.DependencyNotInstalled: PyAV is not installed.
     """
+    require_range("fps", fps, minimum=0.001, maximum=1000)
     try:
         import av  # noqa: PLC0415 - optional
     except ImportError as error:

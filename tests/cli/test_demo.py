@@ -11,6 +11,7 @@ import pytest
 from hxwrappers.cli import main
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.demos import Demo, DemoRecording, JournalWriter
+from hxwrappers.errors import InvalidArgumentError
 from tests.demos.samples import frame_env, legacy_document, play, record, write_legacy
 
 
@@ -114,6 +115,9 @@ def test_render(capsys, file, tmp_path):
     assert np.abs(frames[-1].astype(int) - env.render()).mean() < 8
     assert run(capsys, "demo", "render", file, video, "--start", "90")[0] == 1
     assert run(capsys, "demo", "render", file, video, "--every", "0")[0] == 1
+    for fps in (0, -15, "inf", "nan"):
+        code, _, errors = run(capsys, "demo", "render", file, video, "--stop", 2, "--fps", fps)
+        assert (code, errors.split()[1]) == (1, "fps")
 
 
 def test_errors_are_one_sentence(capsys, tmp_path):
@@ -155,6 +159,9 @@ def test_as_a_process(file):
 
 
 def test_plots():
+    for size in ({"width": 0}, {"height": 0}):
+        with pytest.raises(InvalidArgumentError, match="at least 1"):
+            text_plot([0.0, 1.0], **size)
     assert text_plot([0.0]).count("\n") == 9
     assert "-3 |" in text_plot([0, -3, 2])
     wide = text_plot(np.arange(1000), width=30, height=4)

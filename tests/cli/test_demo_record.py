@@ -173,6 +173,7 @@ def test_errors_are_one_sentence(no_screen, capsys, tmp_path):
     new = tmp_path / "new.npz"
     for words, message in (
         ([MONTEZUMA, demo], "exists already"),
+        ([MONTEZUMA, new.with_suffix(".journal")], "is the name of a journal"),
         ([], "Give an environment to play"),
         (["Blackjack-v1", new], "does not say which keys"),
         (["Nothing-v0", new], "doesn't exist"),
