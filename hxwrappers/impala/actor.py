@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -72,6 +73,19 @@ class ActorJob:
     seed: int
 
 
+class _LearnerGoneError(Exception):
+    """There is nobody at the other end of the pipe any more."""
+
+
+@contextmanager
+def _talking() -> Iterator[None]:
+    # Told apart from such errors of an environment, which may have processes of its own.
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        raise _LearnerGoneError from error
+
+
 class _PipeSink:
     """Fills the slots whose numbers come through a pipe, and sends the numbers back."""
 
@@ -81,7 +95,8 @@ class _PipeSink:
 
     def acquire(self) -> Unroll | None:
         """Wait for the number of a slot; the learner's end, however it comes, ends the wait."""
-        slot = self._pipe.recv()
+        with _talking():
+            slot = self._pipe.recv()
         if slot is None:
             return None
         self._slot = slot
@@ -89,7 +104,8 @@ class _PipeSink:
 
     def deliver(self, unroll: Unroll, report: Report) -> None:  # noqa: ARG002 - it is in the slot
         """Send the slot's number back."""
-        self._pipe.send(Delivery(self._slot, report))
+        with _talking():
+            self._pipe.send(Delivery(self._slot, report))
 
 
 def act(pipe: Connection, job: ActorJob) -> None:
@@ -102,14 +118,16 @@ def act(pipe: Connection, job: ActorJob) -> None:
             policy = acting_policy(
                 env, job.spec, job.settings, job.precision, job.weights.read, job.seed
             )
-            pipe.send(Ready())
+            with _talking():
+                pipe.send(Ready())
             run_actor(Sampler(env, policy, job.seed), _PipeSink(pipe, job.slots))
         finally:
             env.close()
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+    except _LearnerGoneError:
         return
     except Exception as error:  # whatever it is, it must reach the user
-        pipe.send(Failure(type(error).__name__, str(error), traceback.format_exc()))
+        with suppress(OSError):
+            pipe.send(Failure(type(error).__name__, str(error), traceback.format_exc()))
 
 
 def acting_policy(

@@ -25,7 +25,8 @@ def clip_rewards(rewards: Tensor, how: str) -> Tensor:
     Args:
         rewards: Any shape.
         how: "none", "abs_one" (to -1 and 1) or "soft_asymmetric" (`5 tanh(r / 5)`, and 0.3 of that
-            for negative ones; Espeholt et al. 2018, table D.1).
+            for negative ones, as the code published with Espeholt et al. 2018 has it; the paper
+            itself prints `0.3 min(tanh(r), 0) + 5 max(tanh(r), 0)`).
 
     Example:
         >>> clip_rewards(torch.tensor([-100.0, 0.5, 100.0]), "soft_asymmetric").tolist()
@@ -103,7 +104,7 @@ class Learner:
             # A single such step would ruin the net for good.
             return {"skipped_updates": 1.0}
         self._optimizer.step()
-        rows = float(batch.valid.sum())
+        rows = max(float(batch.valid.sum()), 1.0)
         figures = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,

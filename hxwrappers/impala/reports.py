@@ -78,6 +78,7 @@ class EpisodeWatch:
         final = infos.get("final_info")
         if isinstance(final, Mapping):
             self._note(final, over)
+            self._add("imitation/share_mean", final, "imitation_share", over)
         if not over.any():
             return
         for lane in np.flatnonzero(over).tolist():

@@ -38,7 +38,7 @@ class ImpalaSettings:
         value_coef: Weight of the value loss, half the squared error.
         entropy_coef: Weight of the entropy bonus.
         reward_clipping: "none", "abs_one" (limited to -1 and 1) or "soft_asymmetric" (squashed to
-            -1.5 and 5, the paper's for DMLab-30).
+            -1.5 and 5, the published code's for DMLab-30).
         optimizer: "rmsprop" or "adam".
         learning_rate: At the start.
         learning_rate_schedule: "linear" falls to 0 over the run; or "constant".

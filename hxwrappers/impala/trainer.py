@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hxwrappers._devices import resolve_device
 from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
-from hxwrappers.checkpoints import refusing_malformed
+from hxwrappers.checkpoints import is_plain, refusing_malformed
 from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentError
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actor import MakeVectorEnv
@@ -155,7 +155,8 @@ class Impala:
 
         Raises:
             ActorError: An actor failed; its traceback is in the message.
-            CheckpointError: The folder holds a run already, and `resume` was not called.
+            CheckpointError: The folder holds a run already, and `resume` was not called; or
+                something in `also_save` has a state that cannot be saved.
             FileWriteError: The last checkpoint cannot be written; call `save` once there is room.
                 (One in the midst of training is tried again when the next is due.)
         """
@@ -164,6 +165,12 @@ class Impala:
                 f"{self.folder} holds a run already: call resume() (--resume) to go on with "
                 "it, or choose another folder."
             )
+        for name, thing in self._also_save.items():
+            if self.folder is not None and not is_plain(thing.state_dict()):
+                raise CheckpointError(
+                    f"The state of {name!r} in also_save cannot be saved: checkpoints hold "
+                    "tensors, Python's numbers, strings, None, lists and dicts only."
+                )
         self._resumed = True
         with (
             stopping_on_signals() as stopping,

@@ -95,6 +95,16 @@ def lose_the_table_in_actors() -> VectorEnv:
     return SyncVectorEnv([lambda: Losing(Corridor())] * 2)
 
 
+class Orphaned(Crashing):
+    """Fails as an AsyncVectorEnv does of which a process was killed."""
+
+    error = EOFError
+
+
+def lose_a_process_in_actors() -> VectorEnv:
+    return SyncVectorEnv([lambda: Orphaned(Corridor())] * 2)
+
+
 class Stuck(gym.Wrapper):
     """Never returns from its thirtieth step."""
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -109,6 +110,7 @@ def test_a_killed_actor_is_replaced_and_everything_ends_clean(tmp_path):
         (runs.make_wider_in_actors, InvalidSpaceError, ["num_actions is 7, but must be 3"]),
         (runs.make_taller_in_actors, InvalidSpaceError, ["layout is", "shape=(4,)", "(2,)"]),
         (runs.crash_in_actors, ActorError, ["2 times in a row", "the thirtieth step"]),
+        (runs.lose_a_process_in_actors, ActorError, ["EOFError", "the thirtieth step"]),
     ],
 )
 def test_an_actor_that_fails_shows_why(make_env, error, messages):
@@ -258,3 +260,7 @@ def test_bad_beginnings(tmp_path):
         Impala(runs.make_corridors, runs.settings()).resume()
     with pytest.raises(CheckpointError, match="no checkpoint"):
         load_policy(tmp_path)
+    mean = SimpleNamespace(state_dict=lambda: {"mean": np.float64(0.5)})
+    run = Impala(runs.make_corridors, runs.settings(), tmp_path, also_save={"my mean": mean})
+    with pytest.raises(CheckpointError, match="'my mean' in also_save"):
+        run.train(1)

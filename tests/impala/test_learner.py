@@ -112,6 +112,13 @@ def test_invalid_rows_teach_nothing():
     np.testing.assert_array_equal(weights(first), weights(second))
 
 
+def test_a_batch_of_invalid_rows_alone():
+    part = unroll()
+    part.valid[...] = False
+    figures = learner().learn(batch_of(part), 0.0)
+    assert (figures["policy_loss"], figures["value_loss"], figures["entropy"]) == (0, 0, 0)
+
+
 def test_a_final_value_counts_only_where_the_next_row_is_another_episode():
     parts = [unroll() for _ in range(4)]
     for part in parts:

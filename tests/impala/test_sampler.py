@@ -165,7 +165,8 @@ class Telling(gym.Wrapper):
 
     def step(self, action):
         *rest, info = self.env.step(action)
-        return *rest, info | {"imitation/matched": 2.0, "extrinsic_reward": 3.0, "secret": 1.0}
+        told = {"imitation/matched": 2.0, "extrinsic_reward": 3.0, "imitation_share": 0.5}
+        return *rest, info | told | {"secret": 1.0}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -177,7 +178,11 @@ def test_scores_and_values_are_found_in_the_infos(mode):
     unroll = UnrollShape(Layout.of(env.single_observation_space), 30, NUM_ENVS, 1).allocate()
     sampler.fill(unroll)
     report = sampler.watch.report(3)
-    assert report.sums.keys() == {"imitation/matched", "extrinsic_reward"}
+    assert report.sums.keys() == {"imitation/matched", "extrinsic_reward", "imitation/share_mean"}
+    assert report.sums["imitation/share_mean"] == (
+        0.5 * len(report.episodes),
+        len(report.episodes),
+    )
     total, count = report.sums["imitation/matched"]
     assert total == 2 * count
     assert count == unroll.valid.sum()
