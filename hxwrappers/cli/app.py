@@ -99,8 +99,11 @@ def _run(name: str, words: list[str]) -> int:
     description = sys.modules[GROUPS[name].module].__doc__
     try:
         code = cast(Any, parse)(commands, prog=f"hxw {name}", description=description, args=words)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
+    except SystemExit as stop:  # of the parser, or of a function of the user's own
+        if stop.code is None or isinstance(stop.code, int):
+            return stop.code or 0
+        print(stop.code, file=sys.stderr)
+        return _FAILED
     return int(code or 0)
 
 

@@ -68,6 +68,13 @@ def test_the_unexpected_is_a_sentence_too(capsys, monkeypatch, tmp_path):
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("code", "expected"), [(None, 0), (3, 3), ("no data", 1)])
+def test_a_function_of_the_users_own_may_end_it(code, expected, capsys, monkeypatch):
+    monkeypatch.setattr("hxwrappers.cli.completion.COMMANDS", lambda: sys.exit(code))
+    assert main(["completion"]) == expected
+    assert capsys.readouterr().err.strip() == (code if isinstance(code, str) else "")
+
+
 def test_completion_in_bash(capsys, tmp_path):
     assert main(["completion", "bash"]) == 0
     script = tmp_path / "hxw"

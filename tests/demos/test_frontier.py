@@ -26,11 +26,17 @@ def rule(successes, frontier=50, latest=99, attempts=None, settings=TEN):
         ([0] * 6 + [1] * 4, 48),
         ([0.5] * 10, 44),  # 0.05 a start: four of them
         ([0] * 9 + [1], 50),  # a tenth: less than a fifth, more than a collapse
+        ([1, 1] + [0] * 8, 42),  # a fifth exactly is enough
+        ([0] * 9 + [0.5], 50),  # a twentieth is no collapse yet
         ([0] * 10, 55),
     ],
 )
 def test_worked_out_by_hand(successes, expected):
     assert rule(successes) == expected
+
+
+def test_it_need_never_collapse():
+    assert rule([0] * 10, settings=FrontierSettings(window=9, collapse=0.0)) == 50
 
 
 def test_starts_that_nobody_tried_count_as_failed():
