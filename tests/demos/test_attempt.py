@@ -41,6 +41,11 @@ def test_lagging_by_hand():
     assert not episode.succeeded
 
 
+def test_nobody_lags_within_the_allowed_lag():
+    episode = attempt(allowed_lag=2, success_at="first")
+    assert play(episode, [-1, 0, 0]) == [Verdict.GO_ON, Verdict.GO_ON, Verdict.LAGGING]
+
+
 def test_no_lag_limit():
     assert play(attempt(allowed_lag=None), [0] * 100) == [Verdict.GO_ON] * 100
 

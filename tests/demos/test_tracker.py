@@ -57,6 +57,20 @@ def test_of_several_demonstrations_the_slowest_is_drawn_most(demo):
     assert drawn.min() > 50
 
 
+def test_it_is_finished_once_enough_episodes_from_the_very_start_succeed(demo):
+    tracker = SuccessTracker(demo, RULES, LocalStore())
+    while tracker.frontiers[0]:
+        tracker.report(StartingPoint(0, max(int(tracker.frontiers[0]) - 2, 0)), success=True)
+        tracker.report(StartingPoint(0, int(tracker.frontiers[0])), success=True)
+    while (told := tracker.store.look(lambda table: int(table.since_move[0]))) < RULES.update_every:
+        assert not tracker.finished, told
+        tracker.report(StartingPoint(0, 0), success=True)
+    assert tracker.finished
+    while tracker.success_rates[0] >= RULES.threshold:
+        tracker.report(StartingPoint(0, 0), success=False)
+    assert not tracker.finished
+
+
 def test_a_path_goes_on_with_the_file_and_its_settings(demo, tmp_path):
     path = tmp_path / "deeper" / "tracker"
     train(SuccessTracker(demo, RULES, path), 20)
