@@ -14,6 +14,7 @@ from hxwrappers.impala.learner import Learner, clip_rewards
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.unrolls import Unroll, UnrollShape
+from hxwrappers.impala.vtrace import vtrace
 
 LAYOUT = Layout.of(spaces.Box(-1, 1, (4,), np.float32))
 LENGTH = 5
@@ -110,6 +111,36 @@ def test_invalid_rows_teach_nothing():
     first, second = learner(), learner()
     assert first.learn(batch_of(part), 0.0) == second.learn(batch_of(other), 0.0)
     np.testing.assert_array_equal(weights(first), weights(second))
+
+
+def test_the_losses_and_their_weights_by_hand():
+    part = unroll()
+    part.truncated[1, 0], part.valid[2, 0], part.starts[3, 0] = True, False, True
+    batch = batch_of(part)
+    one = learner(value_coef=0.3, entropy_coef=0.2, gamma=0.9)
+    logits, values, _ = one.net(batch.observations, batch.starts, batch.state)
+    log_pis = logits[:-1].log_softmax(-1)
+    taken = log_pis.gather(-1, batch.actions[..., None])[..., 0]
+    wanted = vtrace(
+        taken.detach() - batch.log_mus,
+        batch.rewards,
+        values.detach(),
+        batch.terminated,
+        batch.truncated,
+        values.detach()[1:],
+        batch.valid,
+        gamma=0.9,
+    )
+    policy = -(taken * wanted.advantages).sum()
+    value = ((wanted.targets - values[:-1])[batch.valid] ** 2).sum() / 2
+    entropy = -(log_pis.exp() * log_pis).sum(-1)[batch.valid].sum()
+    (policy + 0.3 * value - 0.2 * entropy).backward()
+    norm = torch.nn.utils.get_total_norm([weight.grad for weight in one.net.parameters()])
+    rows = 2 * LENGTH - 1
+    figures = one.learn(batch, 0.0)
+    assert figures["grad_norm"] == pytest.approx(float(norm), rel=1e-5)
+    for name, loss in (("policy_loss", policy), ("value_loss", value), ("entropy", entropy)):
+        assert figures[name] == pytest.approx(float(loss.detach()) / rows, rel=1e-5)
 
 
 def test_a_batch_of_invalid_rows_alone():

@@ -125,7 +125,8 @@ def test_a_lost_life_ends_the_episode_where_infos_tell():
     class Lives(gym.Wrapper):
         def step(self, action):
             *result, info = super().step(action)
-            return *result, {**info, "lives": 3 - (action == 3)}
+            fell = result[2] and not result[1]
+            return *result, {**info, "lives": 3 - (action == 3 or fell)}
 
         def reset(self, **kwargs):
             observation, info = super().reset(**kwargs)
@@ -141,6 +142,8 @@ def test_a_lost_life_ends_the_episode_where_infos_tell():
     _, _, terminated, _, info = env.step(3)
     assert terminated
     assert info["attempt"] == "life lost"
+    from_step(env, 2)
+    assert env.step(1)[4]["attempt"] == "ended"  # with the last life, and by the environment
     kind = DemoResetCurriculum(Lives(lake_env()), demo, env.tracker, end_on_life_loss=False)
     from_step(kind, 2)
     assert not kind.step(3)[2]
