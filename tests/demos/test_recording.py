@@ -131,3 +131,7 @@ def test_bad_arguments():
     recording.reset(seed=0)
     with pytest.raises(InvalidArgumentError, match="give 0 or more"):
         recording.rewind(-1)
+
+
+def test_snapshots_are_as_far_apart_as_was_asked_for():
+    assert record(frame_env(), 45, every=10).snapshots.steps.tolist() == [0, 10, 20, 30, 40]
