@@ -172,7 +172,8 @@ class DemoResetCurriculum(
         """Begin an episode where the tracker says.
 
         Args:
-            seed: Seeds the environment and this wrapper's own draws.
+            seed: Seeds this wrapper's own draws. The environment's own luck comes from the
+                demonstration, as everything else of its state does.
             options: For the environment, but for `starting_point` (and `demo`, with several):
                 start from this step of the demonstration. Such an episode is reported like any
                 other.
@@ -189,6 +190,7 @@ class DemoResetCurriculum(
             self._start = self._attempt = None
             self._replays_left = 0
             return self.env.reset(seed=seed, options=options or None)
+        self._count_if_cut_off()
         if seed is not None or self._has_counters:
             self.env.reset(seed=seed, options=options or None)
         self._start = self.tracker.draw(self._generator)
@@ -244,6 +246,14 @@ class DemoResetCurriculum(
             raise CheckpointError(f"This is no state of a {_OWNER} ({error!r}).") from error
         self.tracker.load_state_dict(table)
         self._generator = generator
+
+    def _count_if_cut_off(self) -> None:
+        """Count an episode that was ended outside, as by a time limit around this wrapper.
+
+        These are mostly failures; without them the success rate would be too high.
+        """
+        if self._start is not None and self._attempt is not None and self._attempt.steps:
+            self.tracker.report(self._start, success=self._attempt.succeeded)
 
     def _go_to(self, player: DemoPlayer, begin: int, step: int) -> tuple[ObsType, dict[str, Any]]:
         if begin > 0:

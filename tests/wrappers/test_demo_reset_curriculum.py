@@ -102,6 +102,45 @@ def test_lagging_ends_the_episode(demo):
     assert not ends[-1][2]["is_success"]
 
 
+def test_an_episode_cut_off_from_outside_is_counted(demo):
+    curriculum = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    env = gym.wrappers.TimeLimit(curriculum, 3)
+    tracker = curriculum.tracker
+    for episodes in range(1, 4):
+        from_step(env, 2)
+        truncated = False
+        while not truncated:
+            *_, truncated, _ = env.step(0)  # up against the wall
+        env.reset()
+        env.reset()  # an episode without a step is none
+        assert tracker.episodes == episodes
+    assert tracker.rates()[2] == 0
+
+
+def test_an_episode_cut_off_after_its_success_has_succeeded():
+    recording = DemoRecording(gym.make("CartPole-v1"))
+    recording.reset(seed=0)
+    for step in range(6):
+        recording.step(step % 2)
+    demo = recording.demo()
+    env = DemoResetCurriculum(gym.make("CartPole-v1"), demo, tracker_of(demo), extra_steps=20.0)
+    env.reset(seed=0, options={"starting_point": 4})
+    for step in range(3):
+        assert env.step(step % 2)[2:4] == (False, False)
+    env.reset()
+    assert env.tracker.episodes == 1
+    assert env.tracker.rates()[4] == 1
+
+
+def test_an_episode_cut_off_by_an_evaluation_is_not_counted(demo):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    from_step(env, 2)
+    env.step(0)
+    env.training = False
+    env.reset()
+    assert env.tracker.episodes == 0
+
+
 def test_extra_steps_end_as_a_truncation():
     recording = DemoRecording(gym.make("CartPole-v1"))
     recording.reset(seed=0)
