@@ -172,8 +172,9 @@ class DemoResetCurriculum(
         """Begin an episode where the tracker says.
 
         Args:
-            seed: Seeds this wrapper's own draws. The environment's own luck comes from the
-                demonstration, as everything else of its state does.
+            seed: Seeds this wrapper's own draws, and begins anew: an episode in flight is left
+                out. Without a seed it is counted, since a time limit outside may have ended it.
+                The environment's luck is the demonstration's, like all of its state.
             options: For the environment, but for `starting_point` (and `demo`, with several):
                 start from this step of the demonstration. Such an episode is reported like any
                 other.
@@ -186,11 +187,12 @@ class DemoResetCurriculum(
         which = options.pop("demo", 0)
         if seed is not None:
             self._generator = own_generator(seed, _OWNER)
+        elif self.training:
+            self._count_if_cut_off()
         if not self.training:
             self._start = self._attempt = None
             self._replays_left = 0
             return self.env.reset(seed=seed, options=options or None)
-        self._count_if_cut_off()
         if seed is not None or self._has_counters:
             self.env.reset(seed=seed, options=options or None)
         self._start = self.tracker.draw(self._generator)

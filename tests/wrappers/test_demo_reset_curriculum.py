@@ -132,12 +132,13 @@ def test_an_episode_cut_off_after_its_success_has_succeeded():
     assert env.tracker.rates()[4] == 1
 
 
-def test_an_episode_cut_off_by_an_evaluation_is_not_counted(demo):
+@pytest.mark.parametrize(("training", "seed"), [(True, 0), (False, None), (False, 0)])
+def test_an_episode_cut_off_by_a_new_seed_or_an_evaluation_is_not_counted(demo, training, seed):
     env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
     from_step(env, 2)
     env.step(0)
-    env.training = False
-    env.reset()
+    env.training = training
+    env.reset(seed=seed)
     assert env.tracker.episodes == 0
 
 
