@@ -156,6 +156,7 @@ class DemoResetCurriculum(
         # One for each demonstration, made now so that a wrong level is noticed now.
         self._players = [DemoPlayer(each, env) for each in self.tracker.demos]
         self._courses = self.tracker.courses(rules)
+        self._replaying_well: set[int] = set()
         self._generator = own_generator(None, _OWNER)
         # Time limits and statistics that the demonstration does not know must begin anew as well.
         names = {type(layer).__name__ for layer in layers_of(env)}
@@ -181,6 +182,8 @@ class DemoResetCurriculum(
 
         Raises:
             InvalidArgumentError: There is no such starting point.
+            DemoMismatchError: A demonstration without snapshots does not replay here: the
+                environment was made with other arguments.
         """
         options = dict(options or {})
         wanted = options.pop("starting_point", None)
@@ -193,12 +196,15 @@ class DemoResetCurriculum(
             self._start = self._attempt = None
             self._replays_left = 0
             return self.env.reset(seed=seed, options=options or None)
-        if seed is not None or self._has_counters:
-            self.env.reset(seed=seed, options=options or None)
         self._start = self.tracker.draw(self._generator)
         if wanted is not None:
             self._start = self._checked(which, wanted)
         demo, step = self._start
+        if demo not in self._replaying_well:
+            self._players[demo].require_replay()
+            self._replaying_well.add(demo)
+        if seed is not None or self._has_counters:
+            self.env.reset(seed=seed, options=options or None)
         self._attempt = Attempt(self._courses[demo], step, self._generator)
         self._replays_left = min(self._replay_steps, step)
         observation, info = self._go_to(self._players[demo], step - self._replays_left, step)

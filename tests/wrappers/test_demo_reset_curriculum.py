@@ -80,6 +80,22 @@ def test_from_each_starting_point_the_demonstration_succeeds(demo, start):
     assert env.tracker.rates()[start] == 1
 
 
+@pytest.mark.parametrize("arguments", [{"is_slippery": True}, {"map_name": "8x8"}])
+def test_an_environment_made_with_other_arguments_is_refused(demo, arguments):
+    env = gym.make("FrozenLake-v1", **{"is_slippery": False, **arguments})
+    env = DemoResetCurriculum(env, demo, tracker_of(demo))
+    for _ in range(2):
+        with pytest.raises(DemoMismatchError, match=r"'is_slippery': False"):
+            env.reset(seed=0)
+    assert env.tracker.episodes == 0
+
+
+def test_another_time_limit_is_not_refused(demo):
+    env = gym.make("FrozenLake-v1", is_slippery=False, max_episode_steps=3)
+    observation, info = from_step(DemoResetCurriculum(env, demo, tracker_of(demo)), 4)
+    assert (int(observation), info["starting_point"]) == (13, 4)
+
+
 def test_a_lost_episode_is_counted_as_failed(demo):
     env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
     from_step(env, 2)
