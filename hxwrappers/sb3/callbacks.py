@@ -192,6 +192,12 @@ class _Figures:
         self._rollout: list[float] = []
         self._forget()
 
+    def _forget(self) -> None:
+        self.number: int = 0
+        self.mean: float = 0.0
+        self.greatest: float = -np.inf
+        self._squares: float = 0.0
+
     def add(self, value: float) -> None:
         """Take in a number of the rollout that goes on."""
         self._rollout.append(value)
@@ -217,9 +223,6 @@ class _Figures:
     def deviation(self) -> float:
         """The standard deviation."""
         return float(np.sqrt(self._squares / self.number))
-
-    def _forget(self) -> None:
-        self.number, self.mean, self._squares, self.greatest = 0, 0.0, 0.0, -np.inf
 
 
 def _written(logger: Logger, key: str) -> bool:
