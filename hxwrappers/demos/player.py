@@ -192,6 +192,30 @@ class DemoPlayer:
                 return Verification(steps, len(store), score, Difference(stop, "state"))
         return Verification(steps, len(store), score)
 
+    def require_replay(self) -> None:
+        """Check that a demonstration without snapshots comes to the same here as when recorded.
+
+        The same actions from the same seed lead elsewhere in an environment that was made with
+        other arguments. Time limits may differ.
+
+        Raises:
+            DemoMismatchError: It comes to something else.
+        """
+        if len(self.demo.snapshots):
+            return
+        self._go_before(1)
+        with self.snapshotter.unseen():
+            for transition in self._play(0, len(self.demo)):
+                difference = self._compare(transition)
+                if difference is not None and difference.what != "truncation":
+                    spec = self.demo.metadata.env.get("spec")
+                    arguments = spec.get("kwargs") if isinstance(spec, dict) else None
+                    raise DemoMismatchError(
+                        f"The demonstration does not replay in this environment: {difference}. "
+                        f"It was recorded with the arguments {brief(repr(arguments))}; make the "
+                        "environment with the same, and the same version of it."
+                    )
+
     def _compare(self, transition: Transition) -> Difference | None:
         at = transition.step - 1
         for what, recorded, replayed in (

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from hxwrappers.novelty.model import NoveltyModel
+from hxwrappers.sb3._venv import require_vec_env
 from hxwrappers.wrappers._bonus import bonus_info, model_seed
 from hxwrappers.wrappers._holds_model import HoldsModel
 
@@ -28,6 +29,7 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
         observation_key: str | None,
         settings: Mapping[str, Any],
     ) -> None:
+        require_vec_env(venv, self)
         super().__init__(venv)
         self._hold(
             model, coefficient, venv.observation_space, observation_key, settings, venv.num_envs

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from hxwrappers.demos.tracker import SuccessTracker
@@ -23,7 +24,10 @@ __all__ = [
 
 
 class ExplorationLog(BaseCallback):
-    """Logs `exploration/...` once a rollout, for any algorithm and any of the bonuses.
+    """Logs `exploration/...` for any algorithm and any of the bonuses.
+
+    Each line of the log is of all rollouts since the one before it: of one with PPO, of many with
+    DQN or SAC, whose rollouts are some steps long.
 
     `exploration/intrinsic_reward_mean`, `_std` and `_max` are of the bonus before its coefficient,
     `exploration/reward_bonus_mean` of what was added to the reward, and further keys are the
@@ -41,32 +45,33 @@ class ExplorationLog(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._bonuses: list[float] = []
-        self._added: list[float] = []
+        self._bonuses = _Figures()
+        self._added = _Figures()
 
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:
             if "intrinsic_reward" in info:
-                self._bonuses.append(info["intrinsic_reward"])
-                self._added.append(info["reward_bonus"])
+                self._bonuses.add(info["intrinsic_reward"])
+                self._added.add(info["reward_bonus"])
         return True
 
     def _on_rollout_end(self) -> None:
-        if self._bonuses:
-            bonuses = np.array(self._bonuses)
-            self.logger.record("exploration/intrinsic_reward_mean", float(bonuses.mean()))
-            self.logger.record("exploration/intrinsic_reward_std", float(bonuses.std()))
-            self.logger.record("exploration/intrinsic_reward_max", float(bonuses.max()))
-            self.logger.record("exploration/reward_bonus_mean", float(np.mean(self._added)))
+        for figures in (self._bonuses, self._added):
+            figures.end_rollout(written=_written(self.logger, "exploration/reward_bonus_mean"))
+        if self._bonuses.number:
+            self.logger.record("exploration/intrinsic_reward_mean", self._bonuses.mean)
+            self.logger.record("exploration/intrinsic_reward_std", self._bonuses.deviation)
+            self.logger.record("exploration/intrinsic_reward_max", self._bonuses.greatest)
+            self.logger.record("exploration/reward_bonus_mean", self._added.mean)
         for model in novelty_models(self.training_env):
             for name, loss in model.losses.items():
                 self.logger.record(f"exploration/{name}", loss)
-        self._bonuses.clear()
-        self._added.clear()
 
 
 class ImitationLog(BaseCallback):
-    """Logs `imitation/...` once a rollout, for any algorithm and the imitation reward.
+    """Logs `imitation/...` for any algorithm and the imitation reward.
+
+    Each line of the log is of all rollouts since the one before it, as with `ExplorationLog`.
 
     `imitation/reward_mean` is the mean imitation reward of a step; of the episodes that ended,
     `imitation/share_mean` and `_max` are the share of the checkpoints that they reached, and
@@ -78,29 +83,28 @@ class ImitationLog(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rewards: list[float] = []
-        self._shares: list[float] = []
-        self._furthest = -1
+        self._rewards = _Figures()
+        self._shares = _Figures()
+        self._checkpoints = _Figures()
 
     def _on_step(self) -> bool:
         for info, done in zip(self.locals["infos"], self.locals["dones"], strict=True):
             if "imitation_reward" in info:
-                self._rewards.append(info["imitation_reward"])
-                self._furthest = max(self._furthest, int(info["imitation_checkpoint"]))
+                self._rewards.add(info["imitation_reward"])
+                self._checkpoints.add(info["imitation_checkpoint"])
                 if done:
-                    self._shares.append(info["imitation_share"])
+                    self._shares.add(info["imitation_share"])
         return True
 
     def _on_rollout_end(self) -> None:
-        if self._rewards:
-            self.logger.record("imitation/reward_mean", float(np.mean(self._rewards)))
-            self.logger.record("imitation/checkpoint_max", self._furthest)
-        if self._shares:
-            self.logger.record("imitation/share_mean", float(np.mean(self._shares)))
-            self.logger.record("imitation/share_max", float(np.max(self._shares)))
-        self._rewards.clear()
-        self._shares.clear()
-        self._furthest = -1
+        for figures in (self._rewards, self._checkpoints, self._shares):
+            figures.end_rollout(written=_written(self.logger, "imitation/reward_mean"))
+        if self._rewards.number:
+            self.logger.record("imitation/reward_mean", self._rewards.mean)
+            self.logger.record("imitation/checkpoint_max", int(self._checkpoints.greatest))
+        if self._shares.number:
+            self.logger.record("imitation/share_mean", self._shares.mean)
+            self.logger.record("imitation/share_max", self._shares.greatest)
 
 
 class CurriculumLog(BaseCallback):
@@ -179,6 +183,51 @@ def curriculum_figures(tracker: SuccessTracker) -> dict[str, float]:
         figures |= {f"frontier_{index}": float(each) for index, each in enumerate(frontiers)}
     known = rates[~np.isnan(rates)]
     return {**figures, "success_rate": float(known.mean())} if len(known) else figures
+
+
+class _Figures:
+    """Figures of the numbers of all rollouts since the log was written."""
+
+    def __init__(self) -> None:
+        self._rollout: list[float] = []
+        self._forget()
+
+    def _forget(self) -> None:
+        self.number: int = 0
+        self.mean: float = 0.0
+        self.greatest: float = -np.inf
+        self._squares: float = 0.0
+
+    def add(self, value: float) -> None:
+        """Take in a number of the rollout that goes on."""
+        self._rollout.append(value)
+
+    def end_rollout(self, *, written: bool) -> None:
+        """Take in the rollout that ends; after a line of the log those before it are done with."""
+        if written:
+            self._forget()
+        if not self._rollout:
+            return
+        values = np.array(self._rollout, np.float64)
+        self._rollout.clear()
+        number = self.number + len(values)
+        # Deviations are merged as Chan et al. 1979 do, which loses no digits.
+        gap = float(values.mean()) - self.mean
+        self._squares += float(values.var()) * len(values)
+        self._squares += gap**2 * self.number * len(values) / number
+        self.mean += gap * len(values) / number
+        self.number = number
+        self.greatest = max(self.greatest, float(values.max()))
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation."""
+        return float(np.sqrt(self._squares / self.number))
+
+
+def _written(logger: Logger, key: str) -> bool:
+    """Whether the line of the log that would hold this key has been written, or not yet begun."""
+    return key not in logger.name_to_value
 
 
 def with_callback(first: BaseCallback, callback: MaybeCallback) -> list[BaseCallback]:

@@ -30,7 +30,7 @@ class VecRNDBonus(VecNoveltyBonus):
 
     Raises:
         InvalidSpaceError: The observations are not a Box, or not those of the given model.
-        InvalidArgumentError: An argument is out of range.
+        InvalidArgumentError: An argument is out of range, or `venv` is no `VecEnv`.
         CheckpointError: The saved model is unreadable or of another kind.
 
     Example:

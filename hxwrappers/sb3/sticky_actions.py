@@ -11,6 +11,7 @@ from gymnasium.vector.utils import batch_space
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from hxwrappers.sb3._venv import require_vec_env
 from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
 
 __all__ = ["VecStickyActions"]
@@ -29,7 +30,7 @@ class VecStickyActions(Sticky, VecEnvWrapper):
         repeat_probability: At least 0 and less than 1; can be changed at any time.
 
     Raises:
-        InvalidArgumentError: The probability lies outside that range.
+        InvalidArgumentError: The probability lies outside that range, or `venv` is no `VecEnv`.
 
     Example:
         >>> import numpy as np
@@ -44,6 +45,7 @@ class VecStickyActions(Sticky, VecEnvWrapper):
     """
 
     def __init__(self, venv: VecEnv, repeat_probability: float = 0.25) -> None:
+        require_vec_env(venv, self)
         VecEnvWrapper.__init__(self, venv)
         self._start_sticky(
             repeat_probability, venv.num_envs, batch_space(venv.action_space, venv.num_envs)

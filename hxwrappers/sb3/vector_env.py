@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 )
 
 from hxwrappers.errors import AutoresetError, InvalidArgumentError
+from hxwrappers.sb3._venv import require_vector_env
 from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
 
 __all__ = ["VectorEnvAdapter", "from_vector_env"]
@@ -37,6 +38,7 @@ def from_vector_env(env: VectorEnv[Any, Any, Any]) -> VecEnv:
 
     Raises:
         AutoresetError: The environment's mode is NEXT_STEP, or it does not name its mode.
+        InvalidArgumentError: It is no `gymnasium.vector` environment.
 
     Example:
         >>> import gymnasium as gym
@@ -56,6 +58,7 @@ class VectorEnvAdapter(VecEnv):
     """What `from_vector_env` returns; `env` is the vector environment inside."""
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        require_vector_env(env)
         self._mode = autoreset_mode(env)
         if self._mode is AutoresetMode.NEXT_STEP:
             raise AutoresetError(

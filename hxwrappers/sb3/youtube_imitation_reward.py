@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from typing_extensions import Unpack
 
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.sb3._venv import require_vec_env
 from hxwrappers.sb3.vector_env import VectorEnvAdapter
 from hxwrappers.wrappers._bonus import bonus_info
 from hxwrappers.wrappers._imitation import (
@@ -45,7 +46,7 @@ class VecYouTubeImitationReward(Imitates, VecEnvWrapper):
             `steps_per_second` says otherwise.
 
     Raises:
-        InvalidArgumentError: A setting is out of range.
+        InvalidArgumentError: A setting is out of range, or `venv` is no `VecEnv`.
         InvalidSpaceError: Observations shall be the frames and are no RGB pictures.
         VideoError: The demonstration is not what it should be.
         CheckpointError: The embedder's file is unreadable or of something else.
@@ -75,6 +76,7 @@ class VecYouTubeImitationReward(Imitates, VecEnvWrapper):
         embedder: PathOrEmbedder,
         **settings: Unpack[ImitationSettings],
     ) -> None:
+        require_vec_env(venv, self)
         super().__init__(venv)
         self._imitate(
             demonstration,

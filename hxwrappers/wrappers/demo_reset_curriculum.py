@@ -157,6 +157,7 @@ class DemoResetCurriculum(
         # One for each demonstration, made now so that a wrong level is noticed now.
         self._players = [DemoPlayer(each, env) for each in self.tracker.demos]
         self._courses = self.tracker.courses(rules)
+        self._replaying_well: set[int] = set()
         self._generator = own_generator(None, _OWNER)
         # Time limits and statistics that the demonstration does not know must begin anew as well.
         names = {type(layer).__name__ for layer in layers_of(env)}
@@ -173,29 +174,38 @@ class DemoResetCurriculum(
         """Begin an episode where the tracker says.
 
         Args:
-            seed: Seeds the environment and this wrapper's own draws.
+            seed: Seeds this wrapper's own draws, and begins anew: an episode in flight is left
+                out. Without a seed it is counted, since a time limit outside may have ended it.
+                The environment's luck is the demonstration's, like all of its state.
             options: For the environment, but for `starting_point` (and `demo`, with several):
                 start from this step of the demonstration. Such an episode is reported like any
                 other.
 
         Raises:
             InvalidArgumentError: There is no such starting point.
+            DemoMismatchError: A demonstration without snapshots does not replay here: the
+                environment was made with other arguments.
         """
         options = dict(options or {})
         wanted = options.pop("starting_point", None)
         which = options.pop("demo", 0)
         if seed is not None:
             self._generator = own_generator(seed, _OWNER)
+        elif self.training:
+            self._count_if_cut_off()
         if not self.training:
             self._start = self._attempt = None
             self._replays_left = 0
             return self.env.reset(seed=seed, options=options or None)
-        if seed is not None or self._has_counters:
-            self.env.reset(seed=seed, options=options or None)
         self._start = self.tracker.draw(self._generator)
         if wanted is not None:
             self._start = self._checked(which, wanted)
         demo, step = self._start
+        if demo not in self._replaying_well:
+            self._players[demo].require_replay()
+            self._replaying_well.add(demo)
+        if seed is not None or self._has_counters:
+            self.env.reset(seed=seed, options=options or None)
         self._attempt = Attempt(self._courses[demo], step, self._generator)
         self._replays_left = min(self._replay_steps, step)
         observation, info = self._go_to(self._players[demo], step - self._replays_left, step)
@@ -245,6 +255,14 @@ class DemoResetCurriculum(
             raise CheckpointError(f"This is no state of a {_OWNER} ({error!r}).") from error
         self.tracker.load_state_dict(table)
         self._generator = generator
+
+    def _count_if_cut_off(self) -> None:
+        """Count an episode that was ended outside, as by a time limit around this wrapper.
+
+        These are mostly failures; without them the success rate would be too high.
+        """
+        if self._start is not None and self._attempt is not None and self._attempt.steps:
+            self.tracker.report(self._start, success=self._attempt.succeeded)
 
     def _go_to(self, player: DemoPlayer, begin: int, step: int) -> tuple[ObsType, dict[str, Any]]:
         if begin > 0:

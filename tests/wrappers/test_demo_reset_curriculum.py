@@ -80,6 +80,22 @@ def test_from_each_starting_point_the_demonstration_succeeds(demo, start):
     assert env.tracker.rates()[start] == 1
 
 
+@pytest.mark.parametrize("arguments", [{"is_slippery": True}, {"map_name": "8x8"}])
+def test_an_environment_made_with_other_arguments_is_refused(demo, arguments):
+    env = gym.make("FrozenLake-v1", **{"is_slippery": False, **arguments})
+    env = DemoResetCurriculum(env, demo, tracker_of(demo))
+    for _ in range(2):
+        with pytest.raises(DemoMismatchError, match=r"'is_slippery': False"):
+            env.reset(seed=0)
+    assert env.tracker.episodes == 0
+
+
+def test_another_time_limit_is_not_refused(demo):
+    env = gym.make("FrozenLake-v1", is_slippery=False, max_episode_steps=3)
+    observation, info = from_step(DemoResetCurriculum(env, demo, tracker_of(demo)), 4)
+    assert (int(observation), info["starting_point"]) == (13, 4)
+
+
 def test_a_lost_episode_is_counted_as_failed(demo):
     env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
     from_step(env, 2)
@@ -100,6 +116,46 @@ def test_lagging_ends_the_episode(demo):
     assert [terminated for terminated, *_ in ends] == [False] * 8 + [True]
     assert ends[-1][2]["attempt"] == "lagging"
     assert not ends[-1][2]["is_success"]
+
+
+def test_an_episode_cut_off_from_outside_is_counted(demo):
+    curriculum = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    env = gym.wrappers.TimeLimit(curriculum, 3)
+    tracker = curriculum.tracker
+    for episodes in range(1, 4):
+        from_step(env, 2)
+        truncated = False
+        while not truncated:
+            *_, truncated, _ = env.step(0)  # up against the wall
+        env.reset()
+        env.reset()  # an episode without a step is none
+        assert tracker.episodes == episodes
+    assert tracker.rates()[2] == 0
+
+
+def test_an_episode_cut_off_after_its_success_has_succeeded():
+    recording = DemoRecording(gym.make("CartPole-v1"))
+    recording.reset(seed=0)
+    for step in range(6):
+        recording.step(step % 2)
+    demo = recording.demo()
+    env = DemoResetCurriculum(gym.make("CartPole-v1"), demo, tracker_of(demo), extra_steps=20.0)
+    env.reset(seed=0, options={"starting_point": 4})
+    for step in range(3):
+        assert env.step(step % 2)[2:4] == (False, False)
+    env.reset()
+    assert env.tracker.episodes == 1
+    assert env.tracker.rates()[4] == 1
+
+
+@pytest.mark.parametrize(("training", "seed"), [(True, 0), (False, None), (False, 0)])
+def test_an_episode_cut_off_by_a_new_seed_or_an_evaluation_is_not_counted(demo, training, seed):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    from_step(env, 2)
+    env.step(0)
+    env.training = training
+    env.reset(seed=seed)
+    assert env.tracker.episodes == 0
 
 
 def test_extra_steps_end_as_a_truncation():
