@@ -154,7 +154,8 @@ class NoveltyModel(ABC):
         bonuses = np.zeros(len(frames), np.float32)
         start = 0
         while start < len(frames):
-            stop = min(start + self._room(), len(frames))
+            # A loaded rollout may hold more than there is room for, if more streams collected it.
+            stop = min(start + max(self._room(), 1), len(frames))
             part = slice(start, stop)
             if not self._warming_up:
                 errors = self._score_frames(frames[part])
@@ -164,7 +165,7 @@ class NoveltyModel(ABC):
             self._rollout.add(
                 frames[part], streams[part], None if earlier is None else earlier[part]
             )
-            if self._room() == 0:
+            if self._room() <= 0:
                 self._finish_rollout()
             start = stop
         return bonuses

@@ -300,3 +300,16 @@ def test_losses_on_successive_states_ask_for_them(kind):
     model = make(kind, IMAGE)
     with pytest.raises(InvalidArgumentError, match="previous"):
         model.update(observations(IMAGE, 4))
+
+
+@pytest.mark.parametrize("update_every", [4, 2])
+def test_what_many_streams_collected_is_trained_on_by_fewer(update_every):
+    many, one = make("rnd", update_every=4), make("rnd", update_every=update_every)
+    many.open_streams(3)
+    drive(many, 5)  # two of warm-up, and three of the four until a training
+    one.load_state_dict(many.state_dict())
+    one.open_streams(1)
+    drive(one, 1, seed=1, streams=1)
+    assert (one.updates, len(one._rollout)) == (1, 0)
+    drive(one, update_every, seed=2, streams=1)
+    assert (one.updates, len(one._rollout)) == (2, 0)
