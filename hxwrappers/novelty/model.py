@@ -14,7 +14,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from hxwrappers._devices import resolve_device
+from hxwrappers._devices import resolve_device, restore_generator
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
@@ -288,15 +288,13 @@ class NoveltyModel(ABC):
         return {"predictor": (list(self.predictor.parameters()), self.settings["learning_rate"])}
 
     def _score_frames(self, frames: Tensor) -> np.ndarray:
-        errors = []
+        errors, run = [], self._execution.run
         with torch.inference_mode():
             for chunk in self._execution.chunks(frames):
                 inputs = self._normalize(chunk)
-                difference = self._execution.run(self.target, inputs) - self._execution.run(
-                    self.predictor, inputs
-                )
+                difference = run(self.target, inputs) - run(self.predictor, inputs)
                 errors.append(difference.square().mean(dim=1))
-            return torch.cat(errors).cpu().numpy() if errors else np.zeros(0, np.float32)
+            return torch.cat(errors).cpu().numpy()
 
     def _bonus_of(self, errors: np.ndarray) -> np.ndarray:
         bonuses = errors
@@ -388,13 +386,15 @@ class NoveltyModel(ABC):
     def _restore(self, state: Mapping[str, Any]) -> None:
         for name, network in self._networks().items():
             network.load_state_dict(state["networks"][name])
-        for name, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(copy.deepcopy(state["optimizers"][name]))
+        for name, (_, rate) in self._trainable().items():
+            self._optimizers[name].load_state_dict(copy.deepcopy(state["optimizers"][name]))
+            for group in self._optimizers[name].param_groups:
+                group["lr"] = rate  # the state has that of the model that was saved
         self._normalize.load_state_dict(state["moments"])
         if self._filter is not None:
             self._filter.load_state_dict(state["filter"])
         self._rollout.load_state_dict(state["rollout"], self.device)
-        self._generator.set_state(state["generator"].cpu())
+        restore_generator(self._generator, state["generator"])
         self._warming_up = bool(state["warming_up"])
         self.updates = int(state["updates"])
         self.losses = dict(state["losses"])
