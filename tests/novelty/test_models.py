@@ -255,7 +255,7 @@ def test_nothing_is_learned_from_a_bad_batch():
         {"learning_rate": -1e-4},
         {"update_every": 0},
         {"epochs": 0},
-        {"batch_size": 0},
+        {"batch_size": 1},
         {"train_fraction": 0.0},
         {"train_fraction": 1.5},
         {"warmup_steps": -1},
@@ -313,3 +313,20 @@ def test_what_many_streams_collected_is_trained_on_by_fewer(update_every):
     assert (one.updates, len(one._rollout)) == (1, 0)
     drive(one, update_every, seed=2, streams=1)
     assert (one.updates, len(one._rollout)) == (2, 0)
+
+
+def test_a_warm_up_of_one_step_gives_no_huge_bonuses():
+    model = make("rnd", warmup_steps=1)
+    model.open_streams(1)
+    bonuses = drive(model, 20, streams=1)
+    assert (bonuses[:5] == 0).all(), "one error has no deviation"
+    assert (bonuses[5:] > 0).all()
+    assert bonuses.max() < 100
+
+
+@pytest.mark.parametrize("space", [VECTOR, IMAGE])
+def test_an_empty_batch_has_no_scores_and_no_features(space):
+    model, nothing = make("mse", space), observations(space, 0)
+    assert model.score(nothing).shape == model.bonus(nothing).shape == (0,)
+    assert model.features(nothing).shape == (0, 16)
+    assert model.observe(nothing, np.arange(0)).shape == (0,)
