@@ -1,5 +1,7 @@
 """Training learns, goes on bit for bit where it stopped, and is the same for the same seed."""
 
+import copy
+
 import pytest
 import torch
 
@@ -109,9 +111,14 @@ def test_a_training_of_other_settings_or_clips_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"had other clips\."):
         Pretraining(CLIPS[:1], tiny(), device="cpu").load(path)
     state = training.state_dict()
-    for wrong in ({}, {**state, "networks": {}}, {**state, "optimizer": 3}):
+    trained = Pretraining(CLIPS, tiny(), device="cpu")
+    trained.run(1)
+    changed = trained.state_dict()
+    before = copy.deepcopy(state)
+    for wrong in ({}, {**changed, "networks": {}}, {**changed, "optimizer": 3}):
         with pytest.raises(CheckpointError):
             training.load_state_dict(wrong)
+        assert equal(training.state_dict(), before)
     training.embedder().save(path)
     with pytest.raises(CheckpointError, match="'Embedder', but 'Pretraining' was expected"):
         training.load(path)

@@ -89,8 +89,10 @@ def test_save_and_go_on():
     for part in ("points", "matcher", "history", "progress"):
         state = one.state_dict()
         del state[part]
+        fresh = make(2)
         with pytest.raises(CheckpointError):
-            make(2).load_state_dict(state)
+            fresh.load_state_dict(state)
+        assert fresh.last.tolist() == [-1, -1], "nothing has changed"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,17 @@ def test_another_embedder_and_other_frames():
     for bad in (frames(0)[..., :1], frames(0).astype(np.float32), frames(0)[0]):
         with pytest.raises(InvalidObservationError, match="RGB"):
             imitation.begin(bad)
+
+
+def test_a_refused_frame_leaves_no_gap_in_the_history():
+    history = FrameHistory(1, (2, 2), 3)
+    lane, frame = np.array([0]), np.ones((1, 2, 2, 3), np.uint8)
+    history.begin(0 * frame, lane)
+    history.add(frame, lane)
+    with pytest.raises(InvalidObservationError, match="RGB"):
+        history.add(frame[..., :1], lane)
+    history.add(2 * frame, lane)
+    assert history.stacks(lane)[0, :, 0, 0, 0].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
