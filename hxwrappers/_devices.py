@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["cpu_multiplies_bfloat16", "resolve_device", "restore_generator"]
+__all__ = ["cpu_multiplies_bfloat16", "resolve_device", "restore_generator", "weights_drawn_from"]
 
 _STATE_BYTES = (5056, 16)  # of a generator's state on a CPU and on a GPU
 
@@ -59,3 +60,23 @@ def restore_generator(generator: torch.Generator, state: Tensor) -> None:
         generator.manual_seed(zlib.crc32(state.numpy().tobytes()))
     else:
         generator.set_state(state)
+
+
+@contextmanager
+def weights_drawn_from(seed: int) -> Iterator[None]:
+    """Within it networks are made on the CPU, with weights that a seed decides.
+
+    The global generators are left alone: `torch.manual_seed` would also seed those of the GPUs,
+    from which agents draw their actions.
+
+    Example:
+        >>> with weights_drawn_from(7):
+        ...     first = torch.nn.Linear(2, 2)
+        >>> with weights_drawn_from(7):
+        ...     second = torch.nn.Linear(2, 2)
+        >>> torch.equal(first.weight, second.weight)
+        True
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed)
+        yield

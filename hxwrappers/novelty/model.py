@@ -14,7 +14,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from hxwrappers._devices import resolve_device, restore_generator
+from hxwrappers._devices import resolve_device, restore_generator, weights_drawn_from
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
@@ -250,8 +250,7 @@ class NoveltyModel(ABC):
     def _build(self, seed: int) -> None:
         settings, shape = self.settings, self.layout.frame_shape
         self._generator = torch.Generator(self.device).manual_seed(seed % 2**63)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed % 2**63)
+        with weights_drawn_from(seed % 2**63):
             arguments = (settings["net"], shape, settings["features"], settings["hidden"])
             self.target = build_target(*arguments)
             self.predictor = build_predictor(*arguments)

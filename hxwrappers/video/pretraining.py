@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hxwrappers._devices import resolve_device
+from hxwrappers._devices import resolve_device, weights_drawn_from
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
 from hxwrappers.errors import CheckpointError, PretrainingError
@@ -66,8 +66,7 @@ class Pretraining:
         self._clips = [[clip.name, len(clip)] for clip in clips]
         self._batches = BatchMaker(clips, settings)
         architecture = settings.architecture
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
+        with weights_drawn_from(settings.seed):
             self._phi = VisualNet(architecture)
             networks: dict[str, nn.Module] = {"phi": self._phi}
             if settings.uses_frames:

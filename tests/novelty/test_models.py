@@ -215,10 +215,11 @@ def test_reseed_changes_only_a_model_that_knows_nothing():
     np.testing.assert_array_equal(model.score(observations(VECTOR, 3)), first)
 
 
-def test_building_a_model_leaves_the_global_generator_alone():
+def test_building_a_model_leaves_the_global_generators_alone(monkeypatch):
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: pytest.fail("seeded GPUs"))
     make("mse")
     assert torch.equal(torch.rand(1), expected)
 
