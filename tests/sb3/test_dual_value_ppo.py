@@ -105,10 +105,11 @@ def test_minibatches_interleave_both_returns(buffer_class, space):
 
 def test_policy_values_have_two_columns_where_they_should():
     policy = DualValuePPO("MlpPolicy", corridors(), **SHORT).policy
-    observation = torch.zeros(5, 2)
+    observation = torch.arange(10.0).reshape(5, 2)  # at zeros both values are zero
     _, values, _ = policy(observation)
     both, _, _ = policy.evaluate_actions(observation, torch.zeros(5))
     assert values.shape == both.shape == (5, 2)
+    assert (values[:, 0] != values[:, 1]).any()
     assert torch.equal(policy.predict_values(observation), values[:, :1])
     assert torch.equal(policy.predict_intrinsic_values(observation), values[:, 1:])
 
@@ -363,3 +364,22 @@ def test_the_moments_of_a_vec_normalize_are_part_of_a_checkpoint(part, tmp_path)
     assert moments(resumed) == moments(model)
     model.learn(32, reset_num_timesteps=False)
     assert moments(resumed) != moments(model)
+
+
+def test_the_rollout_is_combined_as_the_model_was_told(monkeypatch):
+    arguments = {"intrinsic_gamma": 0.7, "extrinsic_coef": 3.0, "intrinsic_coef": 5.0}
+    model = DualValuePPO("MlpPolicy", corridors(), episodic_intrinsic=True, **arguments, **SHORT)
+    calls = []
+
+    def combine(buffer, rewards, last_values, dones, **told):
+        seen = torch.as_tensor(model._last_obs)
+        assert torch.equal(last_values, model.policy.predict_intrinsic_values(seen))
+        np.testing.assert_array_equal(dones, model._last_episode_starts)
+        assert rewards.shape == (16, 2)
+        calls.append(told)
+        return original(buffer, rewards, last_values, dones, **told)
+
+    original = DualValueRolloutBuffer.combine
+    monkeypatch.setattr(DualValueRolloutBuffer, "combine", combine)
+    model.learn(64)
+    assert calls == [{"gamma": 0.7, "episodic": True, "coefficients": (3.0, 5.0)}] * 2

@@ -125,3 +125,23 @@ def test_infos_hold_nothing_of_the_vectors_bookkeeping(mode):
     keys = {key for _ in range(30) for info in envs.step(np.ones(2, int))[3] for key in info}
     assert "terminal_observation" in keys
     assert not [key for key in keys if key.startswith("_") or key.startswith("final")]
+
+
+@MODES
+def test_an_end_that_is_also_a_time_out_is_an_end(mode):
+    class Both(Corridor):
+        """Terminates and is truncated in the same step."""
+
+        def step(self, action):
+            observation, reward, terminated, truncated, info = super().step(action)
+            return observation, reward, terminated or truncated, terminated or truncated, info
+
+    envs = from_vector_env(SyncVectorEnv([Both] * 2, autoreset_mode=mode))
+    envs.seed(0)
+    envs.reset()
+    said = []
+    for _ in range(10):
+        _, _, dones, infos = envs.step(np.ones(2, int))
+        said += [infos[index]["TimeLimit.truncated"] for index in np.flatnonzero(dones)]
+    assert said
+    assert not any(said)

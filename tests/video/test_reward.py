@@ -72,6 +72,13 @@ def test_progress_at_a_beginning():
     assert (imitation.progress[0] > 0.9).all()
 
 
+def test_progress_after_a_step_is_towards_what_is_left():
+    imitation = make()
+    imitation.begin(frames(0))
+    assert imitation.score(frames(4)).tolist() == [0.5]
+    assert (imitation.progress > 0.9).all(), "the checkpoint that was reached is none of the next"
+
+
 def test_save_and_go_on():
     one, other = make(2), make(2)
     one.begin(frames(0, 3))
