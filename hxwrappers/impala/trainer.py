@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from hxwrappers._devices import resolve_device
+from hxwrappers._devices import resolve_device, weights_drawn_from
 from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
 from hxwrappers.checkpoints import is_plain, refusing_malformed
@@ -103,8 +103,7 @@ class Impala:
         self.spec = _spec_of(make_env, settings)
         self._device = resolve_device(settings.device)
         self._precision = hardware_precision(settings.precision, self._device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
+        with weights_drawn_from(settings.seed):
             net = self._net(self._precision)
         self._learner = Learner(net.to(self._device), settings)
         self.num_timesteps = 0

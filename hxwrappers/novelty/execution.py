@@ -42,9 +42,9 @@ class Execution:
         return outputs.to(torch.float32)
 
     def chunks(self, rows: Tensor) -> list[Tensor]:
-        """Parts of a batch, each for one pass."""
+        """Parts of a batch, each for one pass; one of an empty batch."""
         size = CPU_CHUNK if self._device.type == "cpu" else GPU_CHUNK
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
+        return [rows[start : start + size] for start in range(0, max(len(rows), 1), size)]
 
     def distil(
         self,

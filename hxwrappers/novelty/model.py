@@ -14,7 +14,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from hxwrappers._devices import resolve_device
+from hxwrappers._devices import resolve_device, restore_generator, weights_drawn_from
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
@@ -154,7 +154,8 @@ class NoveltyModel(ABC):
         bonuses = np.zeros(len(frames), np.float32)
         start = 0
         while start < len(frames):
-            stop = min(start + self._room(), len(frames))
+            # A loaded rollout may hold more than there is room for, if more streams collected it.
+            stop = min(start + max(self._room(), 1), len(frames))
             part = slice(start, stop)
             if not self._warming_up:
                 errors = self._score_frames(frames[part])
@@ -164,7 +165,7 @@ class NoveltyModel(ABC):
             self._rollout.add(
                 frames[part], streams[part], None if earlier is None else earlier[part]
             )
-            if self._room() == 0:
+            if self._room() <= 0:
                 self._finish_rollout()
             start = stop
         return bonuses
@@ -249,8 +250,7 @@ class NoveltyModel(ABC):
     def _build(self, seed: int) -> None:
         settings, shape = self.settings, self.layout.frame_shape
         self._generator = torch.Generator(self.device).manual_seed(seed % 2**63)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed % 2**63)
+        with weights_drawn_from(seed % 2**63):
             arguments = (settings["net"], shape, settings["features"], settings["hidden"])
             self.target = build_target(*arguments)
             self.predictor = build_predictor(*arguments)
@@ -287,15 +287,13 @@ class NoveltyModel(ABC):
         return {"predictor": (list(self.predictor.parameters()), self.settings["learning_rate"])}
 
     def _score_frames(self, frames: Tensor) -> np.ndarray:
-        errors = []
+        errors, run = [], self._execution.run
         with torch.inference_mode():
             for chunk in self._execution.chunks(frames):
                 inputs = self._normalize(chunk)
-                difference = self._execution.run(self.target, inputs) - self._execution.run(
-                    self.predictor, inputs
-                )
+                difference = run(self.target, inputs) - run(self.predictor, inputs)
                 errors.append(difference.square().mean(dim=1))
-            return torch.cat(errors).cpu().numpy() if errors else np.zeros(0, np.float32)
+            return torch.cat(errors).cpu().numpy()
 
     def _bonus_of(self, errors: np.ndarray) -> np.ndarray:
         bonuses = errors
@@ -387,13 +385,15 @@ class NoveltyModel(ABC):
     def _restore(self, state: Mapping[str, Any]) -> None:
         for name, network in self._networks().items():
             network.load_state_dict(state["networks"][name])
-        for name, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(copy.deepcopy(state["optimizers"][name]))
+        for name, (_, rate) in self._trainable().items():
+            self._optimizers[name].load_state_dict(copy.deepcopy(state["optimizers"][name]))
+            for group in self._optimizers[name].param_groups:
+                group["lr"] = rate  # the state has that of the model that was saved
         self._normalize.load_state_dict(state["moments"])
         if self._filter is not None:
             self._filter.load_state_dict(state["filter"])
         self._rollout.load_state_dict(state["rollout"], self.device)
-        self._generator.set_state(state["generator"].cpu())
+        restore_generator(self._generator, state["generator"])
         self._warming_up = bool(state["warming_up"])
         self.updates = int(state["updates"])
         self.losses = dict(state["losses"])

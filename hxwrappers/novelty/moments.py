@@ -12,6 +12,8 @@ from torch import Tensor
 
 __all__ = ["RewardFilter", "RunningMoments"]
 
+ROUNDING = 1e-6  # a deviation of so little of the mean is one of equal float32 numbers
+
 
 class RunningMoments:
     """Mean and (population) variance of all the samples seen so far, element by element.
@@ -94,10 +96,11 @@ class RewardFilter:
 
     @property
     def scale(self) -> float | None:
-        """What to divide rewards by, or None while no rollout has been committed."""
-        if self.moments.count == 0:
+        """What to divide rewards by, or None while there is none: all sums so far are equal."""
+        deviation = math.sqrt(float(self.moments.variance))
+        if not self.moments.count or deviation <= ROUNDING * abs(float(self.moments.mean)):
             return None
-        return math.sqrt(float(self.moments.variance)) + 1e-8
+        return deviation + 1e-8
 
     def advance(self, streams: np.ndarray, rewards: np.ndarray) -> None:
         """Move the sums of some streams on by one step each.

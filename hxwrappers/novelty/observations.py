@@ -125,7 +125,8 @@ class ObservationLayout:
         """
         if isinstance(observations, np.ndarray):
             self._check(observations.shape, observations.dtype)
-            observations = torch.from_numpy(observations)
+            # Torch takes neither read-only arrays nor those that are mirrored by their strides.
+            observations = torch.from_numpy(np.require(observations, requirements=["C", "W"]))
         else:
             self._check(tuple(observations.shape), _numpy_dtype(observations))
         batch = self._newest(observations)

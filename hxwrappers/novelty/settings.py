@@ -21,10 +21,10 @@ class NoveltySettings(TypedDict, total=False):
         learning_rate: Adam's learning rate for the predictor.
         update_every: Steps of each environment between two trainings.
         epochs: Passes over the collected frames at each training.
-        batch_size: Frames in a minibatch.
+        batch_size: Frames in a minibatch, 2 or more.
         train_fraction: Share of each minibatch that the predictor is trained on, in (0, 1].
         warmup_steps: First steps of each environment, which earn no bonus and only set the
-            observation moments.
+            observation moments and the first reward scale.
         normalize_observations: Whether inputs are standardised by running moments; otherwise
             they are scaled to [0, 1] where the space is bounded.
         observation_clip: Bound of the standardised inputs.
@@ -90,8 +90,9 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     Raises:
         InvalidArgumentError: Names the setting, its value and its range.
     """
-    for name in ("features", "hidden", "update_every", "epochs", "batch_size"):
+    for name in ("features", "hidden", "update_every", "epochs"):
         require_range(name, settings[name], minimum=1)
+    require_range("batch_size", settings["batch_size"], minimum=2)
     for name in ("learning_rate", "observation_clip"):
         require_range(name, settings[name], above=0.0)
     require_range("train_fraction", settings["train_fraction"], above=0.0, maximum=1.0)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stable_baselines3.common.vec_env import VecEnv
+import numpy as np
+import torch
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from hxwrappers.errors import CheckpointError
 from hxwrappers.novelty.model import NoveltyModel
@@ -28,14 +31,14 @@ def wrappers(env: Any) -> Iterator[Any]:
 
 
 def wrapper_states(env: Any) -> list[dict[str, Any]]:
-    """State of every wrapper that has a `state_dict`.
+    """State of every wrapper that has a `state_dict`, and the moments of every `VecNormalize`.
 
     What wrappers share is in the state of each; a checkpoint's file holds it once.
     """
     return [
-        {"wrapper": type(wrapper).__name__, "state": wrapper.state_dict()}
+        {"wrapper": type(wrapper).__name__, "state": _state_of(wrapper)}
         for wrapper in wrappers(env)
-        if hasattr(type(wrapper), "state_dict")
+        if _has_state(wrapper)
     ]
 
 
@@ -45,7 +48,7 @@ def load_wrapper_states(env: Any, states: list[Mapping[str, Any]]) -> None:
     Raises:
         CheckpointError: The environment is wrapped in another way.
     """
-    found = [wrapper for wrapper in wrappers(env) if hasattr(type(wrapper), "load_state_dict")]
+    found = [wrapper for wrapper in wrappers(env) if _has_state(wrapper)]
     names = [type(wrapper).__name__ for wrapper in found]
     expected = [state["wrapper"] for state in states]
     if names != expected:
@@ -54,7 +57,10 @@ def load_wrapper_states(env: Any, states: list[Mapping[str, Any]]) -> None:
             "Build it as it was built then."
         )
     for wrapper, state in zip(found, states, strict=True):
-        wrapper.load_state_dict(state["state"])
+        if isinstance(wrapper, VecNormalize):
+            _load_moments(wrapper, state["state"])
+        else:
+            wrapper.load_state_dict(state["state"])
 
 
 def novelty_models(env: Any) -> list[NoveltyModel]:
@@ -65,3 +71,39 @@ def novelty_models(env: Any) -> list[NoveltyModel]:
         if isinstance(model, NoveltyModel):
             models[id(model)] = model
     return list(models.values())
+
+
+def _has_state(wrapper: Any) -> bool:
+    return isinstance(wrapper, VecNormalize) or hasattr(type(wrapper), "state_dict")
+
+
+def _state_of(wrapper: Any) -> dict[str, Any]:
+    if not isinstance(wrapper, VecNormalize):
+        return dict(wrapper.state_dict())
+    return {
+        name: {
+            "mean": torch.tensor(np.asarray(moments.mean)),
+            "var": torch.tensor(np.asarray(moments.var)),
+            "count": float(moments.count),
+        }
+        for name, moments in _moments(wrapper).items()
+    }
+
+
+def _load_moments(normalize: VecNormalize, state: Mapping[str, Any]) -> None:
+    for name, moments in _moments(normalize).items():
+        mean, var = (state[name][part].numpy().copy() for part in ("mean", "var"))
+        if {mean.shape, var.shape} != {np.shape(moments.mean)}:
+            raise CheckpointError(
+                f"The VecNormalize of the checkpoint has {name} of shape {mean.shape}, this one "
+                f"has {np.shape(moments.mean)}. Build the environment as it was built then."
+            )
+        moments.mean, moments.var, moments.count = mean, var, float(state[name]["count"])
+
+
+def _moments(normalize: VecNormalize) -> dict[str, RunningMeanStd]:
+    """The moments of the returns and of the observations, or of each part of these."""
+    seen: Any = normalize.obs_rms if normalize.norm_obs else {}
+    parts = seen if isinstance(seen, dict) else {"": seen}
+    named = {f"observations {key}".rstrip(): moments for key, moments in parts.items()}
+    return {"returns": normalize.ret_rms, **named}

@@ -27,6 +27,7 @@ from hxwrappers.sb3._stateful import load_wrapper_states, wrapper_states
 __all__ = ["SafePersistence", "load_model_state", "model_state"]
 
 Model = TypeVar("Model", bound="SafePersistence")
+_NOT_LEARNED_WITH = {"device", "tensorboard_log"}
 
 
 def model_state(model: OnPolicyAlgorithm) -> dict[str, Any]:
@@ -113,7 +114,8 @@ class SafePersistence(OnPolicyAlgorithm):
                 f"{type(self).__name__} saves everything: no exclude or include."
             )
         plain = {name: value for name, value in self._arguments.items() if is_plain(value)}
-        state = {"arguments": plain, **self.state_dict()}
+        left_out = sorted({*self._arguments} - {*plain} - _NOT_LEARNED_WITH)
+        state = {"arguments": plain, "left_out": left_out, **self.state_dict()}
         save_checkpoint(_with_suffix(path), type(self).__name__, state)
 
     @classmethod
@@ -130,7 +132,8 @@ class SafePersistence(OnPolicyAlgorithm):
                 must be given again.
 
         Raises:
-            CheckpointError: The file is unreadable, of another kind, or does not fit `env`.
+            CheckpointError: The file is unreadable, of another kind, or does not fit `env`, or an
+                argument is missing that is not in it.
         """
         state = load_checkpoint(_with_suffix(path), cls.__name__)
         with refusing_malformed(
@@ -141,6 +144,13 @@ class SafePersistence(OnPolicyAlgorithm):
             if "policy" not in given:
                 raise CheckpointError(
                     f"{path} was saved with a policy class: give it as policy=..."
+                )
+            missing = sorted({*state.get("left_out", ())} - {*arguments})
+            if missing:
+                raise CheckpointError(
+                    f"{path} was saved with classes, functions or the like as "
+                    f"{', '.join(missing)}, which are not in the file: give them again as "
+                    f"{missing[0]}=... and so on."
                 )
             with no_larger_than(state["policy"]):
                 model = cls(env=env, **given)

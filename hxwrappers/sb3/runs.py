@@ -69,11 +69,13 @@ class TrainingRun:
             raise InvalidArgumentError(
                 f"checkpoint_every is {self.checkpoint_every}; it must be at least 1."
             )
-        if callable(self.model.learning_rate):
-            raise InvalidArgumentError(
-                "A TrainingRun has no end that a learning-rate schedule could refer to; make the "
-                "model with a constant learning_rate."
-            )
+        for name in ("learning_rate", "clip_range", "clip_range_vf"):
+            value = getattr(self.model, name, None)
+            if callable(value) and value(1.0) != value(0.0):  # some are functions even if constant
+                raise InvalidArgumentError(
+                    f"A TrainingRun has no end that a schedule of the {name} could refer to; make "
+                    f"the model with a constant {name}."
+                )
         self.folder = Path(self.folder)
         self.interrupted = False
 

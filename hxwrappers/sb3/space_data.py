@@ -39,7 +39,8 @@ def space_data(space: spaces.Space[Any]) -> dict[str, Any]:
         case spaces.Discrete():
             return {"space": "Discrete", "n": int(space.n), "start": int(space.start)}
         case spaces.MultiDiscrete():
-            return {"space": "MultiDiscrete", "nvec": space.nvec.tolist()}
+            start = space.start.tolist()
+            return {"space": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": start}
         case spaces.MultiBinary():
             return {"space": "MultiBinary", "shape": list(space.shape)}
         case spaces.Dict():
@@ -73,10 +74,11 @@ def _read(data: object, depth: int) -> spaces.Space[Any]:
             return spaces.Box(
                 _bounds(low, sizes, kind), _bounds(high, sizes, kind), sizes, kind.type
             )
-        case {"space": "Discrete", "n": int(n), "start": int(start)}:
-            return spaces.Discrete(_sizes([n])[0], start=start)
-        case {"space": "MultiDiscrete", "nvec": list(nvec)}:
-            return spaces.MultiDiscrete(list(_sizes(nvec)))
+        case {"space": "Discrete", "n": int(n), "start": int(first)}:
+            return spaces.Discrete(_sizes([n])[0], start=first)
+        case {"space": "MultiDiscrete", "nvec": list(nvec), **more}:
+            start: Any = more.get("start")
+            return spaces.MultiDiscrete(list(_sizes(nvec)), start=start)
         case {"space": "MultiBinary", "shape": list(shape)}:
             sizes = _sizes(shape)
             return spaces.MultiBinary(sizes[0] if len(sizes) == 1 else sizes)

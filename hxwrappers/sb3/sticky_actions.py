@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from gymnasium.vector.utils import batch_space
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from hxwrappers.checkpoints import refusing_malformed
 from hxwrappers.sb3._venv import require_vec_env
 from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
 
@@ -67,6 +68,23 @@ class VecStickyActions(Sticky, VecEnvWrapper):
         self._coin_seeds = [None] * self.num_envs
         self._first_step[:] = True
         return self.venv.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that decides later steps, as numbers, strings, lists and dicts."""
+        seeds = [None if seed is None else int(seed) for seed in self._coin_seeds]
+        return {**super().state_dict(), "coin_seeds": seeds}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned.
+
+        Raises:
+            CheckpointError: The state belongs to another number of environments or another action
+                space, or parts of it are missing.
+        """
+        with refusing_malformed("This is not a state of sticky actions"):
+            seeds = [None if seed is None else int(seed) for seed in state["coin_seeds"]]
+            super().load_state_dict(state)
+        self._coin_seeds = seeds
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         """Send the actions off, some replaced by those executed last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, cast
 
 import gymnasium as gym
@@ -69,6 +70,8 @@ class VectorEnvAdapter(VecEnv):
             )
         check_whole_batches(env)
         self.env = env
+        # Stable-Baselines3 looks at an observation again after the step that follows it.
+        self._reuses_arrays = not getattr(env.unwrapped, "copy", True)
         self._actions: Any = None
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
@@ -77,7 +80,7 @@ class VectorEnvAdapter(VecEnv):
         observations, infos = self.env.reset(seed=self._seeds[0])
         self.reset_infos = _split_infos(infos, self.num_envs)
         self._reset_seeds()
-        return cast(VecEnvObs, observations)
+        return self._own(observations)
 
     def step_async(self, actions: np.ndarray) -> None:
         """Keep the actions for `step_wait`."""
@@ -85,15 +88,18 @@ class VectorEnvAdapter(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all environments, and reset those whose episode ended."""
-        observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
+        seen, rewards, terminations, truncations, infos = self.env.step(self._actions)
+        observations = self._own(seen)
         dones = np.logical_or(terminations, truncations)
         finals = infos.pop("final_obs", None)
+        infos.pop("_final_obs", None)
         split = _split_infos(infos, self.num_envs)
         if dones.any():
             begun = split
             if self._mode is AutoresetMode.DISABLED:
                 finals = observations
-                observations, infos = self.env.reset(options={"reset_mask": dones})
+                seen, infos = self.env.reset(options={"reset_mask": dones})
+                observations = self._own(seen)
                 begun = _split_infos(infos, self.num_envs)
             for index in np.flatnonzero(dones):
                 info = split[index]
@@ -136,6 +142,10 @@ class VectorEnvAdapter(VecEnv):
         if envs is None:
             return [False for _ in chosen]
         return [is_wrapped(envs[index], wrapper_class) for index in chosen]
+
+    def _own(self, observations: Any) -> VecEnvObs:
+        """The observations in arrays that the environment does not write into again."""
+        return cast(VecEnvObs, deepcopy(observations) if self._reuses_arrays else observations)
 
     def _member(self, method: str, name: str) -> Callable[..., Any]:
         found = getattr(self.env.unwrapped, method, None)

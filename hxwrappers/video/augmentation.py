@@ -33,8 +33,8 @@ def draw_window(
     """
     size = []
     for limit in (height, width):
-        longest = min(limit, round(side * (1 + zoom)))
-        size.append(int(generator.integers(round(side * (1 - zoom)), longest, endpoint=True)))
+        shortest, longest = max(1, round(side * (1 - zoom))), min(limit, round(side * (1 + zoom)))
+        size.append(int(generator.integers(shortest, longest, endpoint=True)))
     top = int(generator.integers(height - size[0], endpoint=True))
     left = int(generator.integers(width - size[1], endpoint=True))
     return top, left, size[0], size[1]

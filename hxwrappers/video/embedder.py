@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hxwrappers._devices import weights_drawn_from
 from hxwrappers._net_sizes import no_larger_than
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint
@@ -64,8 +65,7 @@ class Embedder:
             architecture: The network's sizes.
             seed: Seed of the weights.
         """
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with weights_drawn_from(seed):
             return cls(architecture, VisualNet(architecture), made_by={"objective": "none"})
 
     @property

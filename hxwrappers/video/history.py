@@ -61,8 +61,9 @@ class FrameHistory:
 
     def add(self, frames: npt.NDArray[np.uint8], lanes: npt.NDArray[np.int64]) -> None:
         """Add the frame of a step; arguments and errors as of `begin`."""
+        resized = self._resized(frames)
         self._newest[lanes] = (self._newest[lanes] + 1) % self._frames.shape[1]
-        self._frames[lanes, self._newest[lanes]] = self._resized(frames)
+        self._frames[lanes, self._newest[lanes]] = resized
 
     def stacks(self, lanes: npt.NDArray[np.int64]) -> Tensor:
         """The stacks of some agents, oldest frame first.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hxwrappers._devices import resolve_device
+from hxwrappers._devices import resolve_device, weights_drawn_from
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
 from hxwrappers.errors import CheckpointError, PretrainingError
@@ -66,8 +66,7 @@ class Pretraining:
         self._clips = [[clip.name, len(clip)] for clip in clips]
         self._batches = BatchMaker(clips, settings)
         architecture = settings.architecture
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
+        with weights_drawn_from(settings.seed):
             self._phi = VisualNet(architecture)
             networks: dict[str, nn.Module] = {"phi": self._phi}
             if settings.uses_frames:
@@ -168,7 +167,7 @@ class Pretraining:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` gave.
+        """Restore what `state_dict` gave; on an error nothing changes.
 
         Raises:
             CheckpointError: The state is of other settings or clips, or incomplete.
@@ -182,11 +181,11 @@ class Pretraining:
                 f"The training that was saved had other {', '.join(differing)}. Go on with the "
                 "settings and the clips that it was begun with, or begin a new one."
             )
+        before = copy.deepcopy(self.state_dict())
         try:
-            self._networks.load_state_dict(state["networks"])
-            self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-            self.step = int(state["step"])
+            self._restore(state)
         except MALFORMED as error:
+            self._restore(before)
             raise CheckpointError(f"The saved training is damaged ({brief(error)}).") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -200,6 +199,11 @@ class Pretraining:
             CheckpointError: The file is unreadable, or of other settings or clips.
         """
         self.load_state_dict(load_checkpoint(path, _KIND))
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self._networks.load_state_dict(state["networks"])
+        self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.step = int(state["step"])
 
     def _losses(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         pairs = len(batch.gaps)

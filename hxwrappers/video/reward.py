@@ -140,7 +140,7 @@ class ImitationReward:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` gave.
+        """Restore what `state_dict` gave; on an error nothing changes.
 
         Raises:
             CheckpointError: The state is of another demonstration or number of agents.
@@ -156,8 +156,13 @@ class ImitationReward:
                 f"The state is not one of {len(self.progress)} environments. Use as many as it was "
                 "saved with."
             )
+        before = self._matcher.state_dict()
         self._matcher.load_state_dict(state.get("matcher", {}))
-        self._history.load_state_dict(state.get("history", {}))
+        try:
+            self._history.load_state_dict(state.get("history", {}))
+        except CheckpointError:
+            self._matcher.load_state_dict(before)
+            raise
         self.progress[:] = progress.numpy()
 
     def _similarities(self, lanes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

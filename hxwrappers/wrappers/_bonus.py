@@ -69,7 +69,7 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
 
     def _batch(self, observation: Any) -> np.ndarray:
         part = observation if self._key is None else observation[self._key]
-        return np.asarray(part)[None]
+        return np.array(part)[None]  # the environment may go on writing into its own
 
 
 def bonus_info(

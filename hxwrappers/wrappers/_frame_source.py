@@ -54,13 +54,15 @@ class FrameSource:
             )
         self._stacked = False
         if kind == "observation":
-            part = space[self._key] if isinstance(space, spaces.Dict) and self._key else space
+            parts: Any = space.spaces if isinstance(space, spaces.Dict) else {None: space}
+            part = parts.get(self._key)
             shape = part.shape if isinstance(part, spaces.Box) else ()
-            if part.dtype != np.uint8 or len(shape) not in (3, 4) or shape[-1] != 3:
+            if part is None or part.dtype != np.uint8 or len(shape) not in (3, 4) or shape[-1] != 3:
                 raise InvalidSpaceError(
-                    f"Observations in {part} are no RGB frames; uint8 of shape (height, width, 3), "
-                    "or a stack of these with the newest last, was expected. Grey frames do not "
-                    'do: observe colour (grayscale=False), or use frames="render" or "info".'
+                    f"There are no RGB frames under {name!r} in observations in {space}; uint8 of "
+                    "shape (height, width, 3), or a stack of these with the newest last, was "
+                    "expected. Grey frames do not do: observe colour (grayscale=False), or use "
+                    'frames="render" or "info".'
                 )
             self._stacked = len(shape) == 4
 
@@ -113,7 +115,8 @@ def steps_per_second(env: gym.Env[Any, Any]) -> float | None:
     if not hasattr(base, "ale"):
         return None
     skip = getattr(base, "_frameskip", 1)
-    frames = float(np.mean(skip)) if isinstance(skip, tuple) else float(skip)
+    # The emulator's wrapper draws from the first number up to but without the second.
+    frames = (sum(skip) - 1) / 2 if isinstance(skip, tuple) else float(skip)
     layer: Any = env
     while isinstance(layer, gym.Wrapper):
         frames *= getattr(layer, "frame_skip", getattr(layer, "_skip", 1))

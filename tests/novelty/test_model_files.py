@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers.errors import CheckpointError
-from hxwrappers.novelty import RNDModel
+from hxwrappers.novelty import CNDModel, RNDModel
 from hxwrappers.novelty.resolve import resolve_model
 from tests.novelty.samples import VECTOR, make, observations
 from tests.traps import Trap
@@ -42,6 +42,23 @@ def test_a_damaged_state_changes_nothing(tmp_path):
         with pytest.raises(CheckpointError, match="incomplete"):
             model.load_state_dict(broken)
         assert changed_nothing(model, before)
+
+
+@pytest.mark.parametrize("size", [5056, 16])
+def test_the_generator_of_another_kind_of_device_seeds_the_own_one(size):
+    state = make("rnd").state_dict()
+    own = len(state["generator"])
+    state["generator"] = torch.arange(size, dtype=torch.uint8) % 7
+    draws = []
+    for seed in (1, 2):
+        model = make("rnd", seed=seed)
+        if size == own:
+            with pytest.raises(CheckpointError, match="damaged"):
+                model.load_state_dict(state)
+            continue
+        model.load_state_dict(state)
+        draws.append(torch.rand(4, generator=model._generator).tolist())
+    assert draws[:1] == draws[1:]
 
 
 def test_truncated_files_are_refused(tmp_path):
@@ -81,3 +98,13 @@ def test_resolve_reads_the_settings_from_the_file(tmp_path):
     np.testing.assert_array_equal(
         loaded.score(observations(VECTOR, 3)), model.score(observations(VECTOR, 3))
     )
+
+
+def test_settings_replace_those_in_the_file(tmp_path):
+    path = tmp_path / "model.pt"
+    make("mse").save(path)
+    changed = {"learning_rate": 1e-5, "target_learning_rate": 1e-6, "epochs": 2}
+    loaded = resolve_model(CNDModel, path, VECTOR, changed)
+    assert loaded.settings == {**make("mse").settings, **changed}
+    rates = {name: each.param_groups[0]["lr"] for name, each in loaded._optimizers.items()}
+    assert rates == {"predictor": 1e-5, "target": 1e-6}

@@ -215,10 +215,11 @@ def test_reseed_changes_only_a_model_that_knows_nothing():
     np.testing.assert_array_equal(model.score(observations(VECTOR, 3)), first)
 
 
-def test_building_a_model_leaves_the_global_generator_alone():
+def test_building_a_model_leaves_the_global_generators_alone(monkeypatch):
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: pytest.fail("seeded GPUs"))
     make("mse")
     assert torch.equal(torch.rand(1), expected)
 
@@ -255,7 +256,7 @@ def test_nothing_is_learned_from_a_bad_batch():
         {"learning_rate": -1e-4},
         {"update_every": 0},
         {"epochs": 0},
-        {"batch_size": 0},
+        {"batch_size": 1},
         {"train_fraction": 0.0},
         {"train_fraction": 1.5},
         {"warmup_steps": -1},
@@ -300,3 +301,33 @@ def test_losses_on_successive_states_ask_for_them(kind):
     model = make(kind, IMAGE)
     with pytest.raises(InvalidArgumentError, match="previous"):
         model.update(observations(IMAGE, 4))
+
+
+@pytest.mark.parametrize("update_every", [4, 2])
+def test_what_many_streams_collected_is_trained_on_by_fewer(update_every):
+    many, one = make("rnd", update_every=4), make("rnd", update_every=update_every)
+    many.open_streams(3)
+    drive(many, 5)  # two of warm-up, and three of the four until a training
+    one.load_state_dict(many.state_dict())
+    one.open_streams(1)
+    drive(one, 1, seed=1, streams=1)
+    assert (one.updates, len(one._rollout)) == (1, 0)
+    drive(one, update_every, seed=2, streams=1)
+    assert (one.updates, len(one._rollout)) == (2, 0)
+
+
+def test_a_warm_up_of_one_step_gives_no_huge_bonuses():
+    model = make("rnd", warmup_steps=1)
+    model.open_streams(1)
+    bonuses = drive(model, 20, streams=1)
+    assert (bonuses[:5] == 0).all(), "one error has no deviation"
+    assert (bonuses[5:] > 0).all()
+    assert bonuses.max() < 100
+
+
+@pytest.mark.parametrize("space", [VECTOR, IMAGE])
+def test_an_empty_batch_has_no_scores_and_no_features(space):
+    model, nothing = make("mse", space), observations(space, 0)
+    assert model.score(nothing).shape == model.bonus(nothing).shape == (0,)
+    assert model.features(nothing).shape == (0, 16)
+    assert model.observe(nothing, np.arange(0)).shape == (0,)

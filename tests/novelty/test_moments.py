@@ -78,3 +78,11 @@ def test_reward_filter_continues_from_its_state():
         reward_filter.commit()
     assert first.scale == second.scale
     assert first.sums == second.sums
+
+
+@pytest.mark.parametrize("errors", [[0.05], [0.05, 0.05], [0.1, 0.1, 0.1], [0.0, 0.0]])
+def test_equal_sums_tell_no_scale(errors):
+    reward_filter = RewardFilter(0.99)
+    reward_filter.advance(np.arange(len(errors)), np.array(errors, np.float32))
+    reward_filter.commit()
+    assert reward_filter.scale is None

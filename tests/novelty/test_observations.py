@@ -115,3 +115,12 @@ def test_find_box():
             find_box(space, key)
     with pytest.raises(InvalidSpaceError, match="not a Dict"):
         find_box(space["a"], "a")
+
+
+def test_mirrored_and_read_only_arrays_are_taken_as_they_are():
+    layout = ObservationLayout.of(image(4, 40, 48))
+    batch = np.random.default_rng(0).integers(0, 256, (2, 4, 40, 48), np.uint8)
+    mirrored = batch[:, :, ::-1]
+    np.testing.assert_array_equal(layout.frames(mirrored, CPU).numpy(), mirrored[:, 3:])
+    batch.flags.writeable = False
+    np.testing.assert_array_equal(layout.frames(batch, CPU).numpy(), batch[:, 3:])

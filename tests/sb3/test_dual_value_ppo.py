@@ -9,7 +9,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import KVWriter, Logger
-from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
 from hxwrappers import RNDBonus
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
@@ -105,10 +105,11 @@ def test_minibatches_interleave_both_returns(buffer_class, space):
 
 def test_policy_values_have_two_columns_where_they_should():
     policy = DualValuePPO("MlpPolicy", corridors(), **SHORT).policy
-    observation = torch.zeros(5, 2)
+    observation = torch.arange(10.0).reshape(5, 2)  # at zeros both values are zero
     _, values, _ = policy(observation)
     both, _, _ = policy.evaluate_actions(observation, torch.zeros(5))
     assert values.shape == both.shape == (5, 2)
+    assert (values[:, 0] != values[:, 1]).any()
     assert torch.equal(policy.predict_values(observation), values[:, :1])
     assert torch.equal(policy.predict_intrinsic_values(observation), values[:, 1:])
 
@@ -314,3 +315,71 @@ def test_callbacks_of_every_form_are_called():
     for callback in (Counts(), [Counts()], function, None):
         DualValuePPO("MlpPolicy", corridors(), **SHORT).learn(32, callback=callback)
     assert calls == ["object"] * 32 + ["function"] * 16
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"policy_kwargs": {"activation_fn": torch.nn.ReLU}},
+        {"clip_range": lambda remaining: 0.2 * remaining},
+        {"policy_kwargs": {"activation_fn": torch.nn.ReLU}, "learning_rate": lambda _: 1e-3},
+    ],
+)
+def test_what_a_file_cannot_hold_must_be_given_again(arguments, tmp_path):
+    model = DualValuePPO("MlpPolicy", corridors(), **arguments, tensorboard_log=tmp_path, **SHORT)
+    model.save(tmp_path / "model")
+    with pytest.raises(CheckpointError, match=f"as {', '.join(sorted(arguments))}, which"):
+        DualValuePPO.load(tmp_path / "model", corridors())
+    loaded = DualValuePPO.load(tmp_path / "model", corridors(), **arguments)
+    seen = torch.ones(1, 2)
+    assert torch.equal(loaded.policy(seen, True)[1], model.policy(seen, True)[1])
+
+
+@pytest.mark.parametrize("part", [None, "place"])
+def test_the_moments_of_a_vec_normalize_are_part_of_a_checkpoint(part, tmp_path):
+    def make():
+        env = Corridor()
+        if part is None:
+            return env
+        parts = spaces.Dict({part: env.observation_space})
+        return TransformObservation(env, lambda seen: {part: seen}, parts)
+
+    def build():
+        envs = VecRNDBonus(VecNormalize(DummyVecEnv([make] * 2)), **QUICK)
+        return DualValuePPO("MultiInputPolicy" if part else "MlpPolicy", envs, **SHORT)
+
+    def moments(model):
+        normalize = model.get_vec_normalize_env()
+        seen = normalize.obs_rms if part is None else normalize.obs_rms[part]
+        return [
+            [*np.array([rms.mean, rms.var]).tolist(), rms.count]
+            for rms in (seen, normalize.ret_rms)
+        ]
+
+    model = build().learn(64)
+    model.save(tmp_path / "model")
+    resumed = build()
+    assert moments(resumed) != moments(model)
+    resumed.load_state_dict(load_checkpoint(tmp_path / "model.zip", "DualValuePPO"))
+    assert moments(resumed) == moments(model)
+    model.learn(32, reset_num_timesteps=False)
+    assert moments(resumed) != moments(model)
+
+
+def test_the_rollout_is_combined_as_the_model_was_told(monkeypatch):
+    arguments = {"intrinsic_gamma": 0.7, "extrinsic_coef": 3.0, "intrinsic_coef": 5.0}
+    model = DualValuePPO("MlpPolicy", corridors(), episodic_intrinsic=True, **arguments, **SHORT)
+    calls = []
+
+    def combine(buffer, rewards, last_values, dones, **told):
+        seen = torch.as_tensor(model._last_obs)
+        assert torch.equal(last_values, model.policy.predict_intrinsic_values(seen))
+        np.testing.assert_array_equal(dones, model._last_episode_starts)
+        assert rewards.shape == (16, 2)
+        calls.append(told)
+        return original(buffer, rewards, last_values, dones, **told)
+
+    original = DualValueRolloutBuffer.combine
+    monkeypatch.setattr(DualValueRolloutBuffer, "combine", combine)
+    model.learn(64)
+    assert calls == [{"gamma": 0.7, "episodic": True, "coefficients": (3.0, 5.0)}] * 2

@@ -82,5 +82,6 @@ def test_a_truncated_checkpoint_is_refused(tmp_path):
 def test_bad_arguments(tmp_path):
     with pytest.raises(InvalidArgumentError, match="checkpoint_every"):
         build(tmp_path, checkpoint_every=0)
-    with pytest.raises(InvalidArgumentError, match="schedule"):
-        build(tmp_path, learning_rate=lambda remaining: 1e-3 * remaining)
+    for name in ("learning_rate", "clip_range", "clip_range_vf"):
+        with pytest.raises(InvalidArgumentError, match=f"schedule of the {name}"):
+            build(tmp_path, **{name: lambda remaining: 0.1 * remaining})

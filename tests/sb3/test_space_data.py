@@ -19,6 +19,7 @@ from hxwrappers.sb3.space_data import read_space, space_data
         spaces.Discrete(3),
         spaces.Discrete(3, start=-1),
         spaces.MultiDiscrete([3, 5]),
+        spaces.MultiDiscrete([3, 5], start=[1, -2]),
         spaces.MultiBinary(4),
         spaces.Dict(image=spaces.Box(0, 1, (2, 2)), more=spaces.Dict(key=spaces.Discrete(2))),
     ],
@@ -62,6 +63,7 @@ for _ in range(9):
         {"space": "Discrete", "n": 0, "start": 0},
         {"space": "Discrete", "n": 1 << 40, "start": 0},
         {"space": "MultiDiscrete", "nvec": [3, -1]},
+        {"space": "MultiDiscrete", "nvec": [3, 5], "start": ["a"]},
         NESTED,
     ],
 )

@@ -96,3 +96,19 @@ def test_importing_the_package_imports_no_sb3():
     code = "import sys, hxwrappers; print('stable_baselines3' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_a_reset_goes_on_from_the_saved_coins(pending):
+    def tosses(venv):
+        venv.reset()
+        return [venv.step(np.zeros(2, int))[3][0]["sticky_action"] for _ in range(20)]
+
+    straight, resumed = (VecStickyActions(DummyVecEnv([make_echo] * 2), 0.5) for _ in range(2))
+    straight.seed(1)
+    tosses(straight)
+    resumed.seed(2)
+    if pending:
+        straight.seed(3)
+    resumed.load_state_dict(straight.state_dict())
+    assert tosses(straight) == tosses(resumed)

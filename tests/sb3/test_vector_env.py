@@ -98,3 +98,50 @@ def test_attributes_and_methods_of_the_parts():
     assert adapter.env_is_wrapped(gym.wrappers.TimeLimit) == [False, False]
     with pytest.raises(InvalidArgumentError, match="indices"):
         adapter.set_attr("longest", 7, indices=[0])
+
+
+@MODES
+def test_an_environment_that_reuses_its_arrays(mode):
+    envs = from_vector_env(SyncVectorEnv([Corridor] * 3, copy=False, autoreset_mode=mode))
+    envs.seed(4)
+    kept = envs.reset()
+    ended = 0
+    for step in range(40):
+        before = kept.copy()
+        seen, _, dones, infos = envs.step(np.full(3, step % 2 + 1))
+        np.testing.assert_array_equal(kept, before)
+        kept = seen
+        for index in np.flatnonzero(dones):
+            ended += 1
+            assert (infos[index]["terminal_observation"] != seen[index]).any()
+    assert ended > 3
+
+
+@MODES
+def test_infos_hold_nothing_of_the_vectors_bookkeeping(mode):
+    envs = from_vector_env(SyncVectorEnv([Corridor] * 2, autoreset_mode=mode))
+    envs.seed(0)
+    envs.reset()
+    keys = {key for _ in range(30) for info in envs.step(np.ones(2, int))[3] for key in info}
+    assert "terminal_observation" in keys
+    assert not [key for key in keys if key.startswith("_") or key.startswith("final")]
+
+
+@MODES
+def test_an_end_that_is_also_a_time_out_is_an_end(mode):
+    class Both(Corridor):
+        """Terminates and is truncated in the same step."""
+
+        def step(self, action):
+            observation, reward, terminated, truncated, info = super().step(action)
+            return observation, reward, terminated or truncated, terminated or truncated, info
+
+    envs = from_vector_env(SyncVectorEnv([Both] * 2, autoreset_mode=mode))
+    envs.seed(0)
+    envs.reset()
+    said = []
+    for _ in range(10):
+        _, _, dones, infos = envs.step(np.ones(2, int))
+        said += [infos[index]["TimeLimit.truncated"] for index in np.flatnonzero(dones)]
+    assert said
+    assert not any(said)

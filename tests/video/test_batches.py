@@ -71,15 +71,22 @@ def test_a_batch_depends_on_seed_and_step_alone():
     assert not torch.equal(first.make(2).stacks, other.make(2).stacks)
 
 
-@given(st.integers(20, 60), st.integers(20, 60), st.floats(0, 0.5), st.integers(0, 9))
+@given(st.integers(20, 60), st.integers(20, 60), st.floats(0, 1), st.integers(0, 9))
 def test_windows_lie_in_the_frame(height, width, zoom, seed):
     top, left, rows, columns = draw_window(np.random.default_rng(seed), height, width, 20, zoom)
     assert top >= 0
     assert left >= 0
     assert top + rows <= height
     assert left + columns <= width
+    assert min(rows, columns) > 0
     if not zoom:
         assert (rows, columns) == (20, 20)
+
+
+def test_windows_of_the_largest_zoom_are_not_empty():
+    generator = np.random.default_rng(0)
+    windows = np.array([draw_window(generator, 20, 20, 2, 1.0) for _ in range(50)])
+    assert windows[:, 2:].min() == 1
 
 
 def test_all_frames_of_a_stack_are_cut_alike():

@@ -1,9 +1,12 @@
 """Training learns, goes on bit for bit where it stopped, and is the same for the same seed."""
 
+import copy
+
 import pytest
 import torch
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, PretrainingError
+from hxwrappers.video.embedder import Embedder
 from hxwrappers.video.pretraining import Pretraining
 from hxwrappers.video.settings import PretrainingSettings, preset
 from tests.video.squares import moving_square, tiny
@@ -39,7 +42,9 @@ def test_train_save_load_train_is_training_straight_through(objective, precision
     assert (second.embedder().embed_clip(clip) == straight.embedder().embed_clip(clip)).all()
 
 
-def test_other_seeds_give_other_weights_and_the_global_generator_is_left_alone():
+def test_other_seeds_give_other_weights_and_the_global_generators_are_left_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: pytest.fail("seeded GPUs"))
+    Embedder.random(tiny().architecture)
     state = torch.get_rng_state()
     one, same, other = (Pretraining(CLIPS, tiny(seed=seed), device="cpu") for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), state)
@@ -109,9 +114,14 @@ def test_a_training_of_other_settings_or_clips_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"had other clips\."):
         Pretraining(CLIPS[:1], tiny(), device="cpu").load(path)
     state = training.state_dict()
-    for wrong in ({}, {**state, "networks": {}}, {**state, "optimizer": 3}):
+    trained = Pretraining(CLIPS, tiny(), device="cpu")
+    trained.run(1)
+    changed = trained.state_dict()
+    before = copy.deepcopy(state)
+    for wrong in ({}, {**changed, "networks": {}}, {**changed, "optimizer": 3}):
         with pytest.raises(CheckpointError):
             training.load_state_dict(wrong)
+        assert equal(training.state_dict(), before)
     training.embedder().save(path)
     with pytest.raises(CheckpointError, match="'Embedder', but 'Pretraining' was expected"):
         training.load(path)

@@ -72,6 +72,13 @@ def test_progress_at_a_beginning():
     assert (imitation.progress[0] > 0.9).all()
 
 
+def test_progress_after_a_step_is_towards_what_is_left():
+    imitation = make()
+    imitation.begin(frames(0))
+    assert imitation.score(frames(4)).tolist() == [0.5]
+    assert (imitation.progress > 0.9).all(), "the checkpoint that was reached is none of the next"
+
+
 def test_save_and_go_on():
     one, other = make(2), make(2)
     one.begin(frames(0, 3))
@@ -89,8 +96,10 @@ def test_save_and_go_on():
     for part in ("points", "matcher", "history", "progress"):
         state = one.state_dict()
         del state[part]
+        fresh = make(2)
         with pytest.raises(CheckpointError):
-            make(2).load_state_dict(state)
+            fresh.load_state_dict(state)
+        assert fresh.last.tolist() == [-1, -1], "nothing has changed"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +125,17 @@ def test_another_embedder_and_other_frames():
     for bad in (frames(0)[..., :1], frames(0).astype(np.float32), frames(0)[0]):
         with pytest.raises(InvalidObservationError, match="RGB"):
             imitation.begin(bad)
+
+
+def test_a_refused_frame_leaves_no_gap_in_the_history():
+    history = FrameHistory(1, (2, 2), 3)
+    lane, frame = np.array([0]), np.ones((1, 2, 2, 3), np.uint8)
+    history.begin(0 * frame, lane)
+    history.add(frame, lane)
+    with pytest.raises(InvalidObservationError, match="RGB"):
+        history.add(frame[..., :1], lane)
+    history.add(2 * frame, lane)
+    assert history.stacks(lane)[0, :, 0, 0, 0].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -207,3 +207,28 @@ def test_minigrid_dict_observations():
     records = rollout(env, 12)
     assert records[-1][0].keys() == {"image", "direction", "mission"}
     assert records[-1][2]["intrinsic_reward"] > 0
+
+
+def test_an_environment_may_write_its_observation_into_one_array():
+    class InPlace(Corridor):
+        """Returns the same array every time."""
+
+        kept = np.zeros(2, np.float32)
+
+        def reset(self, **arguments):
+            observation, info = super().reset(**arguments)
+            self.kept[:] = observation
+            return self.kept, info
+
+        def step(self, action):
+            observation, *rest = super().step(action)
+            self.kept[:] = observation
+            return self.kept, *rest
+
+    models = []
+    for make in (Corridor, InPlace):
+        env = CNDBonus(make(), contrastive_loss="vicreg", **{**QUICK, "update_every": 50}, seed=0)
+        rollout(env, 12)
+        models.append(env.model.state_dict()["rollout"])
+    for one, other in zip(*(model["previous"] for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
