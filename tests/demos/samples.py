@@ -67,6 +67,15 @@ def lake_demo() -> Demo:
     return recording.demo()
 
 
+def pole_demo() -> Demo:
+    """Six steps that keep the pole up: reward 1 with each."""
+    recording = DemoRecording(gym.make("CartPole-v1"))
+    recording.reset(seed=0)
+    for step in range(6):
+        recording.step(step % 2)
+    return recording.demo()
+
+
 def old_layout(state: AleState) -> np.ndarray[Any, Any]:
     """A state as the emulator of OpenAI's demonstrations wrote it."""
     text = struct.pack("<I", 32) + state.md5 + struct.pack("<I", 6) + b"System"

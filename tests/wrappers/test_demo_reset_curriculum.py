@@ -13,7 +13,7 @@ from gymnasium.vector import AsyncVectorEnv
 from stable_baselines3.common.monitor import Monitor
 
 from hxwrappers import DemoResetCurriculum, SkipReplayedSteps
-from hxwrappers.demos import DemoRecording, FrontierSettings, LocalStore, SuccessTracker, shipped
+from hxwrappers.demos import DemoRecording, FrontierSettings, SuccessTracker, shipped
 from hxwrappers.demos.openai import import_openai_demo
 from hxwrappers.envs import make_atari
 from hxwrappers.errors import (
@@ -24,7 +24,8 @@ from hxwrappers.errors import (
     SharedTrackerWarning,
 )
 from hxwrappers.testing import check_wrapper
-from tests.demos.samples import lake_demo, lake_env, openai_demo
+from tests.demos.samples import lake_demo, lake_env, openai_demo, pole_demo
+from tests.wrappers.curricula import from_step, tracker_of
 
 SOLUTION = (1, 1, 2, 1, 2, 2)
 
@@ -37,14 +38,6 @@ def demo():
 @pytest.fixture
 def key_demo():
     return shipped("montezuma-first-key")
-
-
-def tracker_of(demo, **frontier):
-    return SuccessTracker(demo, FrontierSettings(**frontier), LocalStore())
-
-
-def from_step(env, step):
-    return env.reset(options={"starting_point": step})
 
 
 def test_the_wrapper_contract(tmp_path, demo):
@@ -118,52 +111,8 @@ def test_lagging_ends_the_episode(demo):
     assert not ends[-1][2]["is_success"]
 
 
-def test_an_episode_cut_off_from_outside_is_counted(demo):
-    curriculum = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
-    env = gym.wrappers.TimeLimit(curriculum, 3)
-    tracker = curriculum.tracker
-    for episodes in range(1, 4):
-        from_step(env, 2)
-        truncated = False
-        while not truncated:
-            *_, truncated, _ = env.step(0)  # up against the wall
-        env.reset()
-        env.reset()  # an episode without a step is none
-        assert tracker.episodes == episodes
-    assert tracker.rates()[2] == 0
-
-
-def test_an_episode_cut_off_after_its_success_has_succeeded():
-    recording = DemoRecording(gym.make("CartPole-v1"))
-    recording.reset(seed=0)
-    for step in range(6):
-        recording.step(step % 2)
-    demo = recording.demo()
-    env = DemoResetCurriculum(gym.make("CartPole-v1"), demo, tracker_of(demo), extra_steps=20.0)
-    env.reset(seed=0, options={"starting_point": 4})
-    for step in range(3):
-        assert env.step(step % 2)[2:4] == (False, False)
-    env.reset()
-    assert env.tracker.episodes == 1
-    assert env.tracker.rates()[4] == 1
-
-
-@pytest.mark.parametrize(("training", "seed"), [(True, 0), (False, None), (False, 0)])
-def test_an_episode_cut_off_by_a_new_seed_or_an_evaluation_is_not_counted(demo, training, seed):
-    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
-    from_step(env, 2)
-    env.step(0)
-    env.training = training
-    env.reset(seed=seed)
-    assert env.tracker.episodes == 0
-
-
 def test_extra_steps_end_as_a_truncation():
-    recording = DemoRecording(gym.make("CartPole-v1"))
-    recording.reset(seed=0)
-    for step in range(6):
-        recording.step(step % 2)
-    demo = recording.demo()
+    demo = pole_demo()
     env = DemoResetCurriculum(gym.make("CartPole-v1"), demo, tracker_of(demo), extra_steps=1.0)
     for seed in range(5):
         env.reset(seed=seed, options={"starting_point": 2})

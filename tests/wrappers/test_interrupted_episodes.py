@@ -1,0 +1,49 @@
+"""Episodes of a curriculum that end before it knows how."""
+
+import gymnasium as gym
+import pytest
+
+from hxwrappers import DemoResetCurriculum
+from tests.demos.samples import lake_demo, lake_env, pole_demo
+from tests.wrappers.curricula import from_step, tracker_of
+
+
+@pytest.fixture
+def demo():
+    return lake_demo()
+
+
+def test_an_episode_cut_off_from_outside_is_counted(demo):
+    curriculum = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    env = gym.wrappers.TimeLimit(curriculum, 3)
+    tracker = curriculum.tracker
+    for episodes in range(1, 4):
+        from_step(env, 2)
+        truncated = False
+        while not truncated:
+            *_, truncated, _ = env.step(0)  # up against the wall
+        env.reset()
+        env.reset()  # an episode without a step is none
+        assert tracker.episodes == episodes
+    assert tracker.rates()[2] == 0
+
+
+def test_an_episode_cut_off_after_its_success_has_succeeded():
+    demo = pole_demo()
+    env = DemoResetCurriculum(gym.make("CartPole-v1"), demo, tracker_of(demo), extra_steps=20.0)
+    env.reset(seed=0, options={"starting_point": 4})
+    for step in range(3):
+        assert env.step(step % 2)[2:4] == (False, False)
+    env.reset()
+    assert env.tracker.episodes == 1
+    assert env.tracker.rates()[4] == 1
+
+
+@pytest.mark.parametrize(("training", "seed"), [(True, 0), (False, None), (False, 0)])
+def test_an_episode_cut_off_by_a_new_seed_or_an_evaluation_is_not_counted(demo, training, seed):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    from_step(env, 2)
+    env.step(0)
+    env.training = training
+    env.reset(seed=seed)
+    assert env.tracker.episodes == 0
