@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 import numpy as np
+import torch
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from hxwrappers.demos.tracker import SuccessTracker
+from hxwrappers.novelty.moments import RunningMoments
 from hxwrappers.plots import plot_history
 from hxwrappers.sb3._stateful import novelty_models
 
@@ -193,10 +195,8 @@ class _Figures:
         self._forget()
 
     def _forget(self) -> None:
-        self.number: int = 0
-        self.mean: float = 0.0
+        self._moments = RunningMoments(())
         self.greatest: float = -np.inf
-        self._squares: float = 0.0
 
     def add(self, value: float) -> None:
         """Take in a number of the rollout that goes on."""
@@ -208,21 +208,24 @@ class _Figures:
             self._forget()
         if not self._rollout:
             return
-        values = np.array(self._rollout, np.float64)
+        self._moments.update(torch.tensor(self._rollout, dtype=torch.float64))
+        self.greatest = float(max(self.greatest, *self._rollout))
         self._rollout.clear()
-        number = self.number + len(values)
-        # Deviations are merged as Chan et al. 1979 do, which loses no digits.
-        gap = float(values.mean()) - self.mean
-        self._squares += float(values.var()) * len(values)
-        self._squares += gap**2 * self.number * len(values) / number
-        self.mean += gap * len(values) / number
-        self.number = number
-        self.greatest = max(self.greatest, float(values.max()))
+
+    @property
+    def number(self) -> int:
+        """How many numbers there were."""
+        return self._moments.count
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return float(self._moments.mean)
 
     @property
     def deviation(self) -> float:
-        """The standard deviation."""
-        return float(np.sqrt(self._squares / self.number))
+        """Their standard deviation."""
+        return float(self._moments.variance.sqrt())
 
 
 def _written(logger: Logger, key: str) -> bool:
