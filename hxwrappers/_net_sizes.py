@@ -23,6 +23,7 @@ error."""
 def no_larger_than(weights: object) -> Iterator[None]:
     """Refuse to make nets with more parameters than there are weights for.
 
+    What making them draws is not taken from the caller's generator: the weights come from the file.
     A file of a few bytes can ask for a layer that takes all the memory. Parameters are counted as
     modules get them, before any of their memory is written to.
 
@@ -51,7 +52,8 @@ def no_larger_than(weights: object) -> Iterator[None]:
 
     handle = nn.modules.module.register_module_parameter_registration_hook(count)
     try:
-        yield
+        with torch.random.fork_rng(devices=[]):
+            yield
     finally:
         handle.remove()
 

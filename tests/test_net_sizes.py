@@ -44,3 +44,10 @@ def test_an_error_ends_the_counting_and_other_threads_are_not_counted():
     nn.Linear(300, 300)
     with no_larger_than([]), ThreadPoolExecutor(1) as other:
         other.submit(nn.Linear, 300, 300).result()
+
+
+def test_the_callers_generator_is_left_alone():
+    before = torch.get_rng_state()
+    with no_larger_than(WEIGHTS):
+        nn.Linear(2, 2)
+    assert torch.equal(torch.get_rng_state(), before)

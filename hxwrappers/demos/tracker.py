@@ -221,6 +221,11 @@ def load_demos(
         DemoError: There is none, or one has no step.
         DemoFileError: A file cannot be read.
     """
+    if not isinstance(demos, Demo | str | os.PathLike | Sequence):
+        raise DemoError(
+            f"The demonstration is {brief(demos)}; it must be a Demo, the path of a file, or "
+            "several of them."
+        )
     given = [demos] if isinstance(demos, Demo | str | os.PathLike) else list(demos)
     loaded = tuple(demo if isinstance(demo, Demo) else Demo.load(demo) for demo in given)
     if not loaded or not all(len(demo) for demo in loaded):

@@ -10,7 +10,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from hxwrappers._net_sizes import no_larger_than
 from hxwrappers._ranges import require_range
@@ -169,7 +168,7 @@ def _net(
     spec: EnvSpec, settings: ImpalaSettings, learner: Any, path: str | os.PathLike[str]
 ) -> ImpalaNet:
     try:
-        with torch.random.fork_rng(devices=[]), no_larger_than(learner):
+        with no_larger_than(learner):
             net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
         load_net(net, learner)
     except HxWrappersError:

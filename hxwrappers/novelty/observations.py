@@ -187,6 +187,11 @@ def find_box(
             raise InvalidSpaceError(f"observation_key is {key!r}, but {space} is not a Dict space.")
         return space, None
     boxes = [name for name, part in space.spaces.items() if isinstance(part, spaces.Box)]
+    if not boxes:
+        raise InvalidSpaceError(
+            f"No part of the Dict observation, {', '.join(space.spaces)}, is a Box. Wrap the "
+            "environment so that one is, for instance in Gymnasium's FlattenObservation."
+        )
     if key is None and len(boxes) == 1:
         key = boxes[0]
     if key not in boxes:

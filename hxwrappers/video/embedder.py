@@ -168,7 +168,7 @@ class Embedder:
         try:
             architecture = Architecture(**state["architecture"])
             weights = state["network"]
-            with torch.random.fork_rng(devices=[]), no_larger_than(weights):
+            with no_larger_than(weights):
                 network = VisualNet(architecture)
             wanted = {name: value.dtype for name, value in network.state_dict().items()}
             if any(weights[name].dtype != dtype for name, dtype in wanted.items()):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hxwrappers.errors import InvalidArgumentError
+from hxwrappers._text import brief
+from hxwrappers.errors import DemonstrationError, EmbedderError, InvalidArgumentError
 from hxwrappers.video.checkpoints import Centre, Checkpoints, FrameEmbedder
 from hxwrappers.video.clip import Clip
 from hxwrappers.video.decoded import DecodedClip
@@ -22,8 +23,13 @@ def resolve_embedder(embedder: FrameEmbedder | str | os.PathLike[str]) -> FrameE
 
     Raises:
         CheckpointError: The file is unreadable, damaged, unsafe or of something else.
+        EmbedderError: It is neither.
     """
     if not isinstance(embedder, str | os.PathLike):
+        if not hasattr(embedder, "embed_clip"):
+            raise EmbedderError(
+                f"The embedder is {brief(embedder)}; it must be an Embedder, or the path of one."
+            )
         return embedder
     return Embedder.load(embedder)
 
@@ -67,4 +73,9 @@ def resolve_checkpoints(
             demonstration = clip.decode()
     if isinstance(demonstration, Checkpoints):
         return demonstration
+    if not isinstance(demonstration, DecodedClip):
+        raise DemonstrationError(
+            f"The demonstration is {brief(demonstration)}; it must be Checkpoints, a DecodedClip, "
+            "or the path of either or of a video."
+        )
     return Checkpoints.of(demonstration, embedder, every=every, centre=centre)

@@ -94,6 +94,8 @@ def test_demonstrations_without_steps_are_refused(demo):
         SuccessTracker(demo.slice(stop=0))
     with pytest.raises(DemoError):
         SuccessTracker([])
+    with pytest.raises(DemoError, match="is None; it must be a Demo, the path"):
+        SuccessTracker(None)
 
 
 @pytest.mark.parametrize("kind", ["truncated", "magic", "json", "settings", "latest", "frontier"])

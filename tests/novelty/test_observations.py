@@ -90,6 +90,13 @@ def test_spaces_that_cannot_be_read(space, arguments, error):
         ObservationLayout.of(space, **arguments)
 
 
+def test_a_dict_without_boxes_says_what_helps():
+    nested = spaces.Dict(camera=spaces.Dict(left=image(64, 64, 3)))
+    for key in (None, "camera"):
+        with pytest.raises(InvalidSpaceError, match=r"camera, is a Box.*FlattenObservation"):
+            find_box(nested, key)
+
+
 @pytest.mark.parametrize(
     ("batch", "match"),
     [

@@ -16,6 +16,7 @@ from hxwrappers.errors import (
     AutoresetError,
     CheckpointError,
     DemonstrationError,
+    EmbedderError,
     InvalidArgumentError,
     InvalidObservationError,
     InvalidSpaceError,
@@ -149,6 +150,13 @@ def test_settings_that_make_no_sense():
             wrapped(**settings)
     with pytest.raises(DemonstrationError, match="at least 2"):
         wrapped(every=25)
+
+
+def test_arguments_of_another_kind():
+    with pytest.raises(EmbedderError, match=r"is None; it must be an Embedder, or the path"):
+        YouTubeImitationReward(make_walk(), "clip.mp4", None)
+    with pytest.raises(DemonstrationError, match=r"is \[3\]; it must be Checkpoints"):
+        YouTubeImitationReward(make_walk(), [3], PlaceEmbedder())
 
 
 @pytest.mark.parametrize(
