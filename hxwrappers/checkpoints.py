@@ -33,6 +33,7 @@ __all__ = [
     "load_checkpoint",
     "load_newest",
     "refusing_malformed",
+    "require_plain",
     "save_checkpoint",
     "says_the_same",
 ]
@@ -107,7 +108,7 @@ def save_checkpoint(
         >>> load_checkpoint(path, "Example")["steps"]
         3
     """
-    _check_plain(state, "state")
+    require_plain(state, "state")
     document = {"format": FORMAT, "kind": kind, "state": stored_once(dict(state))}
 
     def write(temporary: Path) -> None:
@@ -206,14 +207,29 @@ def is_plain(value: object) -> bool:
         (True, False)
     """
     try:
-        _check_plain(value, "value")
+        require_plain(value, "value")
     except CheckpointError:
         return False
     return True
 
 
-def _check_plain(value: object, where: str, depth: int = 1) -> None:
-    """Refuse all that `read_torch_file` would refuse: a file that cannot be read saves nothing."""
+def require_plain(value: object, where: str, depth: int = 1) -> None:
+    """Refuse all that `load_checkpoint` would refuse: a file that cannot be read saves nothing.
+
+    Args:
+        value: What is to stand in a checkpoint.
+        where: What to call it in the message.
+        depth: How deep it lies in the checkpoint.
+
+    Raises:
+        CheckpointError: It, or something in it, may not stand in a checkpoint.
+
+    Example:
+        >>> require_plain({"sizes": [1, print]}, "state")
+        Traceback (most recent call last):
+        ...
+        hxwrappers.errors.CheckpointError: state['sizes'][1] is a builtin_function_or_method; ...
+    """
     if _is_plain_leaf(value):
         return
     if depth > MAX_DEPTH:
@@ -224,10 +240,10 @@ def _check_plain(value: object, where: str, depth: int = 1) -> None:
                 raise CheckpointError(
                     f"{where} has the key {key!r}; keys of a checkpoint are strings and integers."
                 )
-            _check_plain(item, f"{where}[{key!r}]", depth + 1)
+            require_plain(item, f"{where}[{key!r}]", depth + 1)
     elif type(value) in (list, tuple, torch.Size):
         for index, item in enumerate(cast(Sequence[object], value)):
-            _check_plain(item, f"{where}[{index}]", depth + 1)
+            require_plain(item, f"{where}[{index}]", depth + 1)
     else:
         raise CheckpointError(
             f"{where} is a {type(value).__name__}; a checkpoint holds tensors, numbers, strings, "

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hxwrappers._devices import resolve_device, weights_drawn_from
 from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
-from hxwrappers.checkpoints import is_plain, refusing_malformed
+from hxwrappers.checkpoints import refusing_malformed, require_plain
 from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentError
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actor import MakeVectorEnv
@@ -165,11 +165,8 @@ class Impala:
                 "it, or choose another folder."
             )
         for name, thing in self._also_save.items():
-            if self.folder is not None and not is_plain(thing.state_dict()):
-                raise CheckpointError(
-                    f"The state of {name!r} in also_save cannot be saved: checkpoints hold "
-                    "tensors, Python's numbers, strings, None, lists and dicts only."
-                )
+            if self.folder is not None:
+                require_plain(thing.state_dict(), f"also_save[{name!r}]")
         self._resumed = True
         with (
             stopping_on_signals() as stopping,
