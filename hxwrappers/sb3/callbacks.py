@@ -121,7 +121,7 @@ class CurriculumLog(BaseCallback):
             `plots`. None draws nothing.
 
     Attributes:
-        rows: The figures and `steps`, one row for each rollout.
+        rows: The figures and `steps`, one row for each rollout in which an episode was counted.
 
     Example:
         >>> from functools import partial
@@ -160,7 +160,9 @@ class CurriculumLog(BaseCallback):
         figures = curriculum_figures(self.tracker)
         for name, value in figures.items():
             self.logger.record(f"curriculum/{name}", value)
-        self.rows.append({"steps": float(self.num_timesteps), **figures})
+        counted = self.rows[-1]["episodes_counted"] if self.rows else None
+        if figures["episodes_counted"] != counted:  # DQN's rollouts are four steps long
+            self.rows.append({"steps": float(self.num_timesteps), **figures})
 
     def _on_training_end(self) -> None:
         if self.picture is not None:

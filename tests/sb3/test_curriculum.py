@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from hxwrappers import DemoResetCurriculum
@@ -59,6 +59,15 @@ def test_ppo_learns_the_lake_from_its_end_to_its_start(demo, tmp_path):
         observation, reward, terminated, *_ = env.step(int(action))
     assert terminated
     assert reward == 1
+
+
+def test_the_rows_of_a_log_grow_with_episodes_rather_than_steps(demo):
+    tracker = SuccessTracker(demo, RULES)
+    log = CurriculumLog(tracker)
+    envs = DummyVecEnv([partial(make, demo, tracker)])
+    DQN("MlpPolicy", envs, learning_starts=10_000, seed=0, device="cpu").learn(400, callback=log)
+    assert 1 < len(log.rows) <= tracker.episodes + 1
+    assert log.rows[-1]["episodes_counted"] == tracker.episodes
 
 
 def test_a_killed_worker_is_a_clear_error_and_nothing_is_lost(demo, tmp_path):
