@@ -10,9 +10,11 @@ import numpy.typing as npt
 from hxwrappers._ranges import require_count
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["FrontierSettings", "next_frontier", "window_of"]
+__all__ = ["FrontierSettings", "draw_start", "next_frontier", "window_of"]
 
 _GROUPS = 16
+_EVIDENCE = 8
+"""The share of `memory` that the start must have been tried for: one of so many."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +27,18 @@ class FrontierSettings:
         window: Episodes start at steps spread over this many before the frontier, so that the
             next easier and the next harder starts are learned together. With 0 it never moves
             back. Published: 320 emulator frames.
-        threshold: The frontier moves back as soon as this share of the episodes from the window
-            succeeds: to the earliest step up to which the successes of the window add up to this
-            share of it. Published: 0.2.
-        collapse: Below this share of successes the frontier moves forward again. The published
-            code takes `threshold` here too, which lets the frontier swing to and fro wherever the
-            agent stands still; a lower one keeps it where it is until learning really collapses.
-        retreat: By how many steps it then moves forward. The published code goes as far as the
-            successes of later starting points make up for it, and 100 where they nowhere do.
+        threshold: The frontier goes to the earliest step up to which the success rates of the
+            window add up to this share of its size. Published: 0.2.
+        retreat: Where they do not, it goes forward, as far as the rates of the later steps make up
+            for it, but by this many steps at most. Published: by 100 where they nowhere do. With 0
+            it never goes forward.
         own_share: The share of the episodes that start in the window; the others start anywhere
             between the frontier and the end, so that what was learned there is kept. Published:
             0.8.
         update_every: So many episodes from the window there must have been since the frontier
             last moved. The published code decides every 1,024 steps of each of its workers.
-        memory: About how many of the latest episodes from the window count.
+        memory: About how many of the latest episodes from the window count. The published code
+            keeps the last interval of each starting point.
 
     Raises:
         InvalidArgumentError: A value is out of range.
@@ -46,11 +46,10 @@ class FrontierSettings:
 
     window: int = 320
     threshold: float = 0.2
-    collapse: float = 0.02
     retreat: int = 100
     own_share: float = 0.8
     update_every: int = 64
-    memory: int = 256
+    memory: int = 96
 
     def __post_init__(self) -> None:
         for name, smallest in (("window", 0), ("retreat", 0), ("update_every", 1), ("memory", 1)):
@@ -60,11 +59,6 @@ class FrontierSettings:
                 f"threshold is {self.threshold!r} and own_share {self.own_share!r}; both must be "
                 "above 0 and at most 1."
             )
-        if not 0 <= self.collapse <= self.threshold:
-            raise InvalidArgumentError(
-                f"collapse is {self.collapse!r}; it must lie between 0 and threshold, "
-                f"{self.threshold!r}, or the frontier would move to and fro."
-            )
 
 
 def window_of(frontier: int, settings: FrontierSettings) -> tuple[int, int]:
@@ -72,24 +66,43 @@ def window_of(frontier: int, settings: FrontierSettings) -> tuple[int, int]:
     return max(0, frontier - settings.window), frontier
 
 
+def draw_start(
+    frontier: int, latest: int, settings: FrontierSettings, generator: np.random.Generator
+) -> int:
+    """Where an episode begins: in the window, or now and then anywhere behind the frontier.
+
+    Where the window reaches beyond the demonstration's first step, episodes start from that step
+    instead: the nearer the frontier, the more of them do.
+
+    Args:
+        frontier: Where the frontier is.
+        latest: The last starting point there is.
+        settings: The rule's numbers.
+        generator: The worker's own generator.
+    """
+    if generator.random() < settings.own_share:
+        return max(0, frontier - int(generator.integers(min(settings.window, latest) + 1)))
+    return int(generator.integers(frontier, latest + 1))
+
+
 def next_frontier(
     attempts: npt.NDArray[np.floating],
     successes: npt.NDArray[np.floating],
     frontier: int,
-    latest: int,
     settings: FrontierSettings,
 ) -> int:
-    """Where the frontier goes, given how episodes from its window have ended.
+    """Where the frontier goes, given how episodes have ended.
 
-    Neighbouring starting points are pooled into 16 groups; a group from which nobody has started
-    counts as failed.
+    Neighbouring starting points of the window are pooled into 16 groups; where nobody has started
+    counts as failed. Where the window reaches beyond the demonstration's first step, its size stays
+    what it was: the nearer the start, the more of what is left must succeed. The frontier goes to
+    the start itself as soon as `threshold` of the episodes from there succeed.
 
     Args:
-        attempts: Episodes by starting point of the window, earliest first, `(n,)`; fractions are
-            fine, so that old episodes may count less.
-        successes: How many of them succeeded, `(n,)`.
+        attempts: Episodes by starting point, `(latest + 1,)`; fractions are fine, so that old
+            episodes may count less.
+        successes: How many of them succeeded, `(latest + 1,)`.
         frontier: Where the frontier is.
-        latest: The last starting point there is.
         settings: The rule's numbers.
 
     Returns:
@@ -97,29 +110,37 @@ def next_frontier(
 
     Example:
         >>> import numpy as np
-        >>> rule = FrontierSettings(window=9)
-        >>> tries = np.ones(10)
-        >>> next_frontier(tries, tries, 50, 99, rule)  # all succeed: the first fifth is enough
+        >>> rule = FrontierSettings(window=9, retreat=5)
+        >>> tries, won = np.ones(100), np.zeros(100)
+        >>> won[41:51] = 1  # the whole window succeeds: the first fifth of it is enough
+        >>> next_frontier(tries, won, 50, rule)
         42
-        >>> next_frontier(tries, np.array([0] * 6 + [1] * 4), 50, 99, rule)  # a fifth, at step 48
-        48
-        >>> next_frontier(tries, np.zeros(10), 50, 99, rule)  # collapse: forward, not past the end
-        99
+        >>> won[41:50] = 0  # one start of ten: forward, to where another one makes up for it
+        >>> won[53] = 1
+        >>> next_frontier(tries, won, 50, rule)
+        53
     """
+    latest = len(attempts) - 1
+    size = min(settings.window, latest) + 1
+    evidence = max(float(attempts[0]), settings.memory / _EVIDENCE)
+    if frontier < size and successes[0] >= settings.threshold * evidence:
+        return 0
     first, _ = window_of(frontier, settings)
-    groups = np.array_split(np.arange(len(attempts)), min(_GROUPS, len(attempts)))
-    tried = np.array([attempts[group].sum() for group in groups], dtype=np.float64)
-    won = np.array([successes[group].sum() for group in groups], dtype=np.float64)
+    ahead = min(frontier + settings.retreat, latest)
+    window, later = slice(first, frontier + 1), slice(frontier + 1, ahead + 1)
+    steps = frontier + 1 - first
+    groups = [part[0] for part in np.array_split(np.arange(steps), min(_GROUPS, steps))]
+    pooled = _rates(
+        np.add.reduceat(attempts[window], groups), np.add.reduceat(successes[window], groups)
+    )
+    rates = np.repeat(pooled, np.diff(groups, append=steps))
+    rates = np.concatenate([rates, _rates(attempts[later], successes[later])])
+    enough = np.flatnonzero(np.cumsum(rates) >= settings.threshold * size - 1e-9)
+    return first + int(enough[0]) if len(enough) else ahead
+
+
+def _rates(attempts: npt.ArrayLike, successes: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    tried = np.asarray(attempts, np.float64)
+    rates = np.divide(successes, tried, out=np.zeros_like(tried), where=tried > 0)
     # A worker that was killed between two writes may leave a success without its attempt.
-    rates = np.clip(np.divide(won, tried, out=np.zeros_like(tried), where=tried > 0), 0.0, 1.0)
-    sizes = np.array([len(group) for group in groups])
-    share = np.cumsum(rates * sizes) / len(attempts)
-    if share[-1] >= settings.threshold - 1e-9:
-        group = int(np.argmax(share >= settings.threshold - 1e-9))
-        before = share[group - 1] if group else 0.0
-        missing = (settings.threshold - before) * len(attempts)
-        steps = int(np.ceil(missing / rates[group] - 1e-9))
-        return first + int(groups[group][0]) + max(steps, 1) - 1
-    if share[-1] < settings.collapse:
-        return min(latest, frontier + settings.retreat)
-    return frontier
+    return np.clip(rates, 0.0, 1.0)

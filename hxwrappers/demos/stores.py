@@ -189,7 +189,9 @@ class FileStore:
         return header, table
 
     def _header(self, start: bytes) -> tuple[dict[str, Any], FrontierSettings]:
-        problem = TrackerError(f"{self.path} is no success table of hxwrappers, or damaged.")
+        problem = TrackerError(
+            f"{self.path} is no success table of hxwrappers, damaged, or of another version."
+        )
         if not start.startswith(_MAGIC):
             raise problem
         try:

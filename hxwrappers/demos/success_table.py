@@ -124,7 +124,7 @@ class SuccessTable:
         since = int(table[_SINCE_MOVE]) + 1
         if since >= self.settings.update_every:
             latest = self.latest[start.demo]
-            moved = next_frontier(attempts, successes, frontier, latest, self.settings)
+            moved = next_frontier(*self._counts(start.demo, 0, latest), frontier, self.settings)
             if moved != frontier:
                 table[_FRONTIER] = moved
                 since = 0

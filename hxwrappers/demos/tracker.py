@@ -14,7 +14,7 @@ import torch
 from hxwrappers._text import brief
 from hxwrappers.demos.attempt import AttemptSettings, Course, latest_starting_point
 from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.frontier import FrontierSettings, window_of
+from hxwrappers.demos.frontier import FrontierSettings, draw_start
 from hxwrappers.demos.stores import FileStore, TrackerStore
 from hxwrappers.demos.success_table import StartingPoint, SuccessTable
 from hxwrappers.errors import CheckpointError, DemoError, TrackerError
@@ -109,11 +109,7 @@ class SuccessTracker:
             # Finished demonstrations are drawn now and then, or they would be unlearned.
             weights = _HURRY + frontiers / np.maximum(self.latest, 1)
             demo = int(generator.choice(len(self.demos), p=weights / weights.sum()))
-        first, frontier = window_of(int(frontiers[demo]), self.settings)
-        if generator.random() < self.settings.own_share:
-            step = int(generator.integers(first, frontier + 1))
-        else:
-            step = int(generator.integers(frontier, self.latest[demo] + 1))
+        step = draw_start(int(frontiers[demo]), self.latest[demo], self.settings, generator)
         return StartingPoint(demo, step)
 
     def report(self, start: StartingPoint, *, success: bool) -> None:

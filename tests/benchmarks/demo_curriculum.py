@@ -136,7 +136,7 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     torch.set_num_threads(1)
     about = TASKS[task]
     demo = Demo.load(options.folder / f"{task}.npz")
-    rules = FrontierSettings(**about["frontier"], update_every=32, memory=128)
+    rules = FrontierSettings(**about["frontier"], update_every=32, memory=48)
     tracker = SuccessTracker(demo, rules, LocalStore())
 
     def curriculum() -> gym.Env[Any, Any]:

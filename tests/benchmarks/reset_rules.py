@@ -21,6 +21,7 @@ import numpy as np
 import tyro
 
 from hxwrappers.demos import FrontierSettings, StartingPoint
+from hxwrappers.demos.frontier import draw_start
 from hxwrappers.demos.success_table import SuccessTable
 from tests.benchmarks.page import put, spread
 from tests.benchmarks.published_rule import FromStart, PublishedRule
@@ -62,7 +63,7 @@ class OwnRule:
     """The rule of `SuccessTable`, with the draws of `SuccessTracker`."""
 
     def __init__(self, window: int, update_every: int) -> None:
-        self._rules = FrontierSettings(window=window, update_every=update_every, memory=128)
+        self._rules = FrontierSettings(window=window, update_every=update_every, memory=48)
         words = np.zeros(SuccessTable.size([LATEST]), np.uint64)
         self._table = SuccessTable(words, [LATEST], self._rules)
         self._table.start()
@@ -72,10 +73,7 @@ class OwnRule:
         return int(self._table.frontiers[0])
 
     def draw(self, generator: np.random.Generator) -> int:
-        frontier = self.frontier
-        if generator.random() < self._rules.own_share:
-            return int(generator.integers(max(0, frontier - self._rules.window), frontier + 1))
-        return int(generator.integers(frontier, LATEST + 1))
+        return draw_start(self.frontier, LATEST, self._rules, generator)
 
     def count(self, step: int, *, success: bool) -> None:
         self._table.count(StartingPoint(0, step), success=success)

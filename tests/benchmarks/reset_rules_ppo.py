@@ -91,7 +91,7 @@ def run(options: Options, rule: RuleName, seed: int) -> list[dict[str, float]]:
     if not (folder / CHECKPOINT).exists():
         settings = example.Options(seed=seed)
         demo = shipped(settings.demo)
-        rules = FrontierSettings(settings.window, update_every=32, memory=128)
+        rules = FrontierSettings(settings.window, update_every=32, memory=48)
         tracker = TRACKERS[rule](demo, rules)
         make = partial(example.make_env, demo, tracker, settings)
         model = example.build(settings, DummyVecEnv([make] * settings.num_envs))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from hxwrappers.demos import FrontierSettings, StartingPoint
+from hxwrappers.demos.frontier import draw_start
 from hxwrappers.demos.success_table import SuccessTable
 
 
@@ -26,16 +27,13 @@ class Learner:
 def simulate(learner, latest, episodes, seed, **options):
     """The frontier after each episode, under the rule of `SuccessTable`."""
     generator = np.random.default_rng(seed)
-    rules = FrontierSettings(**{"window": 64, "update_every": 32, "memory": 128, **options})
+    rules = FrontierSettings(**{"window": 64, "update_every": 32, "memory": 48, **options})
     table = SuccessTable(np.zeros(SuccessTable.size([latest]), np.uint64), [latest], rules)
     table.start()
     frontiers = []
     for _ in range(episodes):
         frontier = int(table.frontiers[0])
-        low, high = max(0, frontier - rules.window), frontier
-        if generator.random() >= rules.own_share:
-            low, high = frontier, latest
-        step = int(generator.integers(low, high + 1))
+        step = draw_start(frontier, latest, rules, generator)
         table.count(StartingPoint(0, step), success=learner.attempt(step, generator))
         frontiers.append(int(table.frontiers[0]))
     return np.array(frontiers)
