@@ -10,8 +10,9 @@ import numpy.typing as npt
 from hxwrappers._ranges import require_count
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["FrontierSettings", "draw_start", "next_frontier", "window_of"]
+__all__ = ["FrontierSettings", "draw_start", "next_frontier", "window_of", "window_size"]
 
+_PARTS, _NARROWEST, _WIDEST = 20, 16, 320
 _GROUPS = 16
 _EVIDENCE = 8
 """The share of `memory` that the start must have been tried for: one of so many."""
@@ -25,8 +26,9 @@ class FrontierSettings:
 
     Attributes:
         window: Episodes start at steps spread over this many before the frontier, so that the
-            next easier and the next harder starts are learned together. With 0 it never moves
-            back. Published: 320 emulator frames.
+            next easier and the next harder starts are learned together. None takes a twentieth of
+            the demonstration, from 16 to 320 steps; with 0 it never moves back. Published: 320
+            emulator frames, for hundreds of workers.
         threshold: The frontier goes to the earliest step up to which the success rates of the
             window add up to this share of its size. Published: 0.2.
         retreat: Where they do not, it goes forward, as far as the rates of the later steps make up
@@ -44,7 +46,7 @@ class FrontierSettings:
         InvalidArgumentError: A value is out of range.
     """
 
-    window: int = 320
+    window: int | None = None
     threshold: float = 0.2
     retreat: int = 100
     own_share: float = 0.8
@@ -52,7 +54,9 @@ class FrontierSettings:
     memory: int = 96
 
     def __post_init__(self) -> None:
-        for name, smallest in (("window", 0), ("retreat", 0), ("update_every", 1), ("memory", 1)):
+        if self.window is not None:
+            require_count("window", self.window, 0)
+        for name, smallest in (("retreat", 0), ("update_every", 1), ("memory", 1)):
             require_count(name, getattr(self, name), smallest)
         if not 0 < self.threshold <= 1 or not 0 < self.own_share <= 1:
             raise InvalidArgumentError(
@@ -61,9 +65,22 @@ class FrontierSettings:
             )
 
 
-def window_of(frontier: int, settings: FrontierSettings) -> tuple[int, int]:
+def window_size(latest: int, settings: FrontierSettings) -> int:
+    """How many steps the window goes back from the frontier: not more than there are.
+
+    Example:
+        >>> [window_size(latest, FrontierSettings()) for latest in (8, 200, 1000, 50_000)]
+        [8, 16, 50, 320]
+    """
+    window = settings.window
+    if window is None:
+        window = min(max(latest // _PARTS, _NARROWEST), _WIDEST)
+    return min(window, latest)
+
+
+def window_of(frontier: int, latest: int, settings: FrontierSettings) -> tuple[int, int]:
     """The first and the last starting point of the window, both included."""
-    return max(0, frontier - settings.window), frontier
+    return max(0, frontier - window_size(latest, settings)), frontier
 
 
 def draw_start(
@@ -81,7 +98,7 @@ def draw_start(
         generator: The worker's own generator.
     """
     if generator.random() < settings.own_share:
-        return max(0, frontier - int(generator.integers(min(settings.window, latest) + 1)))
+        return max(0, frontier - int(generator.integers(window_size(latest, settings) + 1)))
     return int(generator.integers(frontier, latest + 1))
 
 
@@ -121,11 +138,11 @@ def next_frontier(
         53
     """
     latest = len(attempts) - 1
-    size = min(settings.window, latest) + 1
+    size = window_size(latest, settings) + 1
     evidence = max(float(attempts[0]), settings.memory / _EVIDENCE)
     if frontier < size and successes[0] >= settings.threshold * evidence:
         return 0
-    first, _ = window_of(frontier, settings)
+    first, _ = window_of(frontier, latest, settings)
     ahead = min(frontier + settings.retreat, latest)
     window, later = slice(first, frontier + 1), slice(frontier + 1, ahead + 1)
     steps = frontier + 1 - first

@@ -99,7 +99,7 @@ class SuccessTable:
 
     def window_rate(self, demo: int) -> float:
         """The success rate of the latest episodes from the window; NaN if there were none."""
-        first, last = window_of(int(self.frontiers[demo]), self.settings)
+        first, last = window_of(int(self.frontiers[demo]), self.latest[demo], self.settings)
         attempts, successes = self._counts(demo, first, last)
         total = float(attempts.sum())
         return min(float(successes.sum()) / total, 1.0) if total > 0 else float("nan")
@@ -108,7 +108,8 @@ class SuccessTable:
         """Count an episode, and move the frontier if that is due."""
         table = self._tables[start.demo]
         frontier = int(table[_FRONTIER])
-        first, last = window_of(frontier, self.settings)
+        latest = self.latest[start.demo]
+        first, last = window_of(frontier, latest, self.settings)
         inside = first <= start.step <= last
         low, high = (first, last) if inside else (start.step, start.step)
         attempts, successes = self._counts(start.demo, low, high)
@@ -123,7 +124,6 @@ class SuccessTable:
             return
         since = int(table[_SINCE_MOVE]) + 1
         if since >= self.settings.update_every:
-            latest = self.latest[start.demo]
             moved = next_frontier(*self._counts(start.demo, 0, latest), frontier, self.settings)
             if moved != frontier:
                 table[_FRONTIER] = moved

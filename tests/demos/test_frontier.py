@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hxwrappers.demos import FrontierSettings, StartingPoint, next_frontier
-from hxwrappers.demos.frontier import draw_start
+from hxwrappers.demos.frontier import draw_start, window_size
 from hxwrappers.demos.success_table import SuccessTable
 from hxwrappers.errors import InvalidArgumentError
 from tests.demos.learners import Learner, simulate
@@ -102,6 +102,24 @@ def test_large_windows_are_pooled_in_groups():
 def test_a_demonstration_shorter_than_the_window():
     tried = np.ones(9)
     assert next_frontier(tried, np.ones(9), 8, FrontierSettings(window=320)) == 1  # 1.8 of 9
+
+
+@pytest.mark.parametrize(
+    ("latest", "window", "expected"),
+    [
+        (0, None, 0),
+        (8, None, 8),
+        (319, None, 16),
+        (340, None, 17),  # a twentieth
+        (6399, None, 319),
+        (53_000, None, 320),
+        (8, 320, 8),
+        (8, 3, 3),
+        (8, 0, 0),
+    ],
+)
+def test_how_wide_the_window_is(latest, window, expected):
+    assert window_size(latest, FrontierSettings(window=window)) == expected
 
 
 def draws(frontier, latest, settings, number=4000):
