@@ -37,7 +37,6 @@ TASKS: dict[str, dict[str, Any]] = {
         "score": 0.1,
         # What is left of MiniGrid's reward shrinks with every step: any success will do.
         "curriculum": {"score_tolerance": 1.0, "allowed_lag": 100},
-        "frontier": {"window": 10},
         "success": 0.0,
         "reward_scale": 1.0,
         "explore": 20,
@@ -49,7 +48,6 @@ TASKS: dict[str, dict[str, Any]] = {
         "score": 10.0,
         # Completing the level is enough, with or without the two stars on the way.
         "curriculum": {"score_tolerance": 2.0, "allowed_lag": 100},
-        "frontier": {"window": 16},
         "success": 9.0,
         # Rewards of 10 make the errors of the values drown the policy's gradient.
         "reward_scale": 0.1,
@@ -136,7 +134,7 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     torch.set_num_threads(1)
     about = TASKS[task]
     demo = Demo.load(options.folder / f"{task}.npz")
-    rules = FrontierSettings(**about["frontier"], update_every=32, memory=48)
+    rules = FrontierSettings(update_every=32, memory=48)
     tracker = SuccessTracker(demo, rules, LocalStore())
 
     def curriculum() -> gym.Env[Any, Any]:
