@@ -170,7 +170,7 @@ def main() -> None:
     known = options.demo in shipped_names()
     demo = shipped(options.demo) if known else Demo.load(options.demo)
     checkpoint = options.folder / CHECKPOINT
-    tracker = SuccessTracker(demo, FrontierSettings(options.window, update_every=32, memory=48))
+    tracker = SuccessTracker(demo, FrontierSettings(options.window))
     make: Callable[[], gym.Env[Any, Any]] = partial(make_env, demo, tracker, options)
     vector = SubprocVecEnv if options.processes else DummyVecEnv
     model = build(options, vector([make] * options.num_envs))

@@ -50,8 +50,8 @@ class FrontierSettings:
     threshold: float = 0.2
     retreat: int = 100
     own_share: float = 0.8
-    update_every: int = 64
-    memory: int = 96
+    update_every: int = 12
+    memory: int = 24
 
     def __post_init__(self) -> None:
         if self.window is not None:

@@ -127,15 +127,14 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor  # noqa: PLC0415
 
     from hxwrappers import DemoResetCurriculum  # noqa: PLC0415
-    from hxwrappers.demos import FrontierSettings, LocalStore, SuccessTracker  # noqa: PLC0415
+    from hxwrappers.demos import LocalStore, SuccessTracker  # noqa: PLC0415
     from hxwrappers.sb3 import CurriculumLog  # noqa: PLC0415
     from hxwrappers.sb3.extractors import CompactCNN  # noqa: PLC0415
 
     torch.set_num_threads(1)
     about = TASKS[task]
     demo = Demo.load(options.folder / f"{task}.npz")
-    rules = FrontierSettings(update_every=32, memory=48)
-    tracker = SuccessTracker(demo, rules, LocalStore())
+    tracker = SuccessTracker(demo, store=LocalStore())
 
     def curriculum() -> gym.Env[Any, Any]:
         env = make_environment(demo)

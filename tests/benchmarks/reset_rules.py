@@ -43,7 +43,7 @@ class Options:
 
     seeds: int = 20
     window: int = 64
-    update_every: int = 32
+    update_every: int = FrontierSettings.update_every
     episodes: int = 60_000
     page: Path | None = None
 
@@ -63,7 +63,7 @@ class OwnRule:
     """The rule of `SuccessTable`, with the draws of `SuccessTracker`."""
 
     def __init__(self, window: int, update_every: int) -> None:
-        self._rules = FrontierSettings(window=window, update_every=update_every, memory=48)
+        self._rules = FrontierSettings(window=window, update_every=update_every)
         words = np.zeros(SuccessTable.size([LATEST]), np.uint64)
         self._table = SuccessTable(words, [LATEST], self._rules)
         self._table.start()

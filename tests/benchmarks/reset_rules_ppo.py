@@ -1,11 +1,12 @@
 """The published rule and this library's with PPO, on the first key of Montezuma's Revenge.
 
-    python -m tests.benchmarks.reset_rules_ppo --rules published --seeds 0 1
+    python -m tests.benchmarks.reset_rules_ppo --rules published-32 --seeds 0 1
     python -m tests.benchmarks.reset_rules_ppo
 
-Everything but the rule is that of `examples/montezuma_demo.py`: window 32, 32 episodes between two
-moves. A run ends when half of the last 32 episodes from the game's start succeed, or at the cap.
-What has run is not run again; the second command runs the rest and prints the table.
+Everything but the rule is that of `examples/montezuma_demo.py`, a window of 32; the number of a
+published rule is that of the episodes between two moves. A run ends when half of the last 32
+episodes from the game's start succeed, or at the cap. What has run is not run again; the second
+command runs the rest and prints the table.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from hxwrappers.sb3.runs import CHECKPOINT, KIND, TrainingRun
 from tests.benchmarks.page import put
 from tests.benchmarks.published_rule import FromStart, PublishedRule
 
-RuleName = Literal["published", "here"]
-HALF = 0.5
+RuleName = Literal["published-32", "published-12", "here"]
+HALF, LATEST = 0.5, 32
+"""A run ends when this share of so many of the latest episodes from the game's start succeed."""
 LOOKS = (40_960, 81_920, 163_840)
 """Steps after which the frontier is told."""
 
@@ -40,8 +42,8 @@ LOOKS = (40_960, 81_920, 163_840)
 class Options:
     """What to run."""
 
-    rules: tuple[RuleName, ...] = ("published", "here")
-    seeds: tuple[int, ...] = (0, 1)
+    rules: tuple[RuleName, ...] = ("published-32", "published-12", "here")
+    seeds: tuple[int, ...] = (0, 1, 2)
     steps: int = 450_000
     folder: Path = Path("runs/reset_rules_ppo")
     page: Path | None = None
@@ -52,7 +54,7 @@ class JudgedTracker(SuccessTracker):
 
     def __init__(self, demo: Demo, settings: FrontierSettings) -> None:
         super().__init__(demo, settings)
-        self.from_start = FromStart(settings.update_every)
+        self.from_start = FromStart(LATEST)
 
     def report(self, start: StartingPoint, *, success: bool) -> None:
         super().report(start, success=success)
@@ -82,7 +84,11 @@ class PublishedTracker(JudgedTracker):
         return np.array([self.from_start.rate])
 
 
-TRACKERS = {"published": PublishedTracker, "here": JudgedTracker}
+TRACKERS: dict[RuleName, tuple[type[JudgedTracker], int]] = {
+    "published-32": (PublishedTracker, 32),
+    "published-12": (PublishedTracker, 12),
+    "here": (JudgedTracker, FrontierSettings.update_every),
+}
 
 
 def run(options: Options, rule: RuleName, seed: int) -> list[dict[str, float]]:
@@ -91,8 +97,8 @@ def run(options: Options, rule: RuleName, seed: int) -> list[dict[str, float]]:
     if not (folder / CHECKPOINT).exists():
         settings = example.Options(seed=seed)
         demo = shipped(settings.demo)
-        rules = FrontierSettings(settings.window, update_every=32, memory=48)
-        tracker = TRACKERS[rule](demo, rules)
+        kind, every = TRACKERS[rule]
+        tracker = kind(demo, FrontierSettings(settings.window, update_every=every))
         make = partial(example.make_env, demo, tracker, settings)
         model = example.build(settings, DummyVecEnv([make] * settings.num_envs))
         TrainingRun(

@@ -27,7 +27,7 @@ class Learner:
 def simulate(learner, latest, episodes, seed, **options):
     """The frontier after each episode, under the rule of `SuccessTable`."""
     generator = np.random.default_rng(seed)
-    rules = FrontierSettings(**{"window": 64, "update_every": 32, "memory": 48, **options})
+    rules = FrontierSettings(**{"window": 64, **options})
     table = SuccessTable(np.zeros(SuccessTable.size([latest]), np.uint64), [latest], rules)
     table.start()
     frontiers = []

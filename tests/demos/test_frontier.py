@@ -101,7 +101,8 @@ def test_large_windows_are_pooled_in_groups():
 
 def test_a_demonstration_shorter_than_the_window():
     tried = np.ones(9)
-    assert next_frontier(tried, np.ones(9), 8, FrontierSettings(window=320)) == 1  # 1.8 of 9
+    rules = FrontierSettings(window=320, memory=96)
+    assert next_frontier(tried, np.ones(9), 8, rules) == 1  # 1.8 of 9
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_it_reaches_the_start_with_learners_that_learn(seed):
         frontiers = simulate(learner, 1000, 12_000, seed)
         assert frontiers[-1] == 0
         moves = np.diff(frontiers)
-        assert (moves > 0).sum() <= 0.2 * (moves < 0).sum(), "it went to and fro"
+        assert (moves > 0).sum() <= 0.4 * (moves < 0).sum(), "it went to and fro"
 
 
 @pytest.mark.parametrize("seed", range(3))
