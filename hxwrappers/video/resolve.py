@@ -26,7 +26,7 @@ def resolve_embedder(embedder: FrameEmbedder | str | os.PathLike[str]) -> FrameE
         EmbedderError: It is neither.
     """
     if not isinstance(embedder, str | os.PathLike):
-        if not hasattr(embedder, "embed_clip"):
+        if not hasattr(embedder, "embed"):
             raise EmbedderError(
                 f"The embedder is {brief(embedder)}; it must be an Embedder, or the path of one."
             )
