@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -217,12 +217,12 @@ def load_demos(
         DemoError: There is none, or one has no step.
         DemoFileError: A file cannot be read.
     """
-    if not isinstance(demos, Demo | str | os.PathLike | Sequence):
+    given = [demos] if isinstance(demos, Demo | str | os.PathLike) else demos
+    if not isinstance(given, Iterable):
         raise DemoError(
             f"The demonstration is {brief(demos)}; it must be a Demo, the path of a file, or "
             "several of them."
         )
-    given = [demos] if isinstance(demos, Demo | str | os.PathLike) else list(demos)
     loaded = tuple(demo if isinstance(demo, Demo) else Demo.load(demo) for demo in given)
     if not loaded or not all(len(demo) for demo in loaded):
         raise DemoError("A curriculum needs demonstrations of at least one step each.")

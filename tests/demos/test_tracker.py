@@ -207,6 +207,7 @@ def test_a_path_of_a_demonstration_will_do(demo, tmp_path):
     tracker = SuccessTracker(str(tmp_path / "demo.npz"), store=LocalStore())
     assert isinstance(tracker.demos[0], Demo)
     assert tracker.latest == (5,)
+    assert SuccessTracker(tmp_path.glob("*.npz"), store=LocalStore()).latest == (5,)
 
 
 def test_environments_of_a_process_share_what_is_worked_out_of_the_demonstrations(demo):
