@@ -33,6 +33,7 @@ from hxwrappers.demos import (
 )
 from hxwrappers.envs import make_atari
 from hxwrappers.envs.recipes import STARTS, knows_noop
+from hxwrappers.memory import keep_freed_memory
 from hxwrappers.plots import plot_history
 from hxwrappers.sb3 import DemoRecurrentPPO, evaluate, load_policy, save_policy
 from hxwrappers.sb3.extractors import CompactCNN
@@ -166,6 +167,7 @@ def build(options: Options, envs: VecEnv) -> OnPolicyAlgorithm:
 def main() -> None:
     """Train until the agent plays from the start, and show what came of it."""
     options = tyro.cli(Options)
+    keep_freed_memory()
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
     known = options.demo in shipped_names()
     demo = shipped(options.demo) if known else Demo.load(options.demo)

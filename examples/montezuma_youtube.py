@@ -32,6 +32,7 @@ from hxwrappers.envs import make_atari
 from hxwrappers.impala import Impala, ImpalaSettings
 from hxwrappers.impala.acting import hardware_precision
 from hxwrappers.impala.files import checkpoints as saved_runs
+from hxwrappers.memory import keep_freed_memory
 from hxwrappers.plots import plot_history, plot_reward_replay
 from hxwrappers.run_logs import read_run
 from hxwrappers.vector import YouTubeImitationReward
@@ -275,6 +276,7 @@ def make_envs(
 def main() -> None:
     """All stages."""
     options = tyro.cli(Options)
+    keep_freed_memory()
     torch.set_num_threads(options.threads)
     videos = options.videos or make_videos(options, find_players(options))
     clips = decode(options, videos)

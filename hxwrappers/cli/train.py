@@ -16,6 +16,7 @@ from hxwrappers.cli.progress import progress_bar
 from hxwrappers.envs import make_vector
 from hxwrappers.envs.named import recipe_of
 from hxwrappers.impala import Impala, ImpalaSettings
+from hxwrappers.memory import keep_freed_memory
 
 __all__ = ["COMMANDS"]
 
@@ -47,6 +48,7 @@ def impala(
         episodes: Episodes to play at the end; 0 for none.
         as_json: Print one JSON document instead.
     """
+    keep_freed_memory()
     arguments = environment_arguments(env_args)
     make_env = partial(make_vector, env, settings.envs_per_actor, **arguments)
     folder = folder or Path("runs/impala") / env.replace("/", "-").replace(":", "-")

@@ -24,6 +24,7 @@ from hxwrappers.cli.arguments import Json
 from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.cli.progress import progress_bar
 from hxwrappers.errors import EmbedderError, InvalidArgumentError
+from hxwrappers.memory import keep_freed_memory
 from hxwrappers.plots import plot_features
 from hxwrappers.video.alignment import embed_clips, measure_alignment
 from hxwrappers.video.decoded import DecodedClip
@@ -108,6 +109,7 @@ def pretrain(
         log_dir: A folder for TensorBoard.
         report_every: Steps between two reports.
     """
+    keep_freed_memory()
     optional = {
         "steps": steps,
         "batch_size": batch_size,

@@ -15,6 +15,7 @@ import torch
 from hxwrappers.demos import make_environment, shipped
 from hxwrappers.envs import views_along
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.memory import keep_freed_memory
 from hxwrappers.plots import plot_features, plot_history
 from hxwrappers.sb3._stateful import novelty_models
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
@@ -95,6 +96,7 @@ def run_example(
         CheckpointError: `--resume` without a checkpoint that fits, or a folder that already holds
             a run that would be overwritten.
     """
+    keep_freed_memory()
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
     total_timesteps: int = preset["total_timesteps"]
     every: int = preset["checkpoint_every"]

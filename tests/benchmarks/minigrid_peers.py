@@ -18,7 +18,7 @@ which are not counted. What has run is not run again; `--rlexplore` may be left 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,14 @@ LABELS = {
 
 
 @dataclass(frozen=True)
-class Options(learning.Options):
+class Paged(learning.Options):
+    """What to run, and a page that gets the table."""
+
+    page: Path | None = None
+
+
+@dataclass(frozen=True)
+class Options(Paged):
     """What to run, and where RLeXplore is."""
 
     methods: tuple[str, ...] = (*learning.METHODS, *QUICK, *PEERS)
@@ -69,7 +76,6 @@ class Options(learning.Options):
     rlexplore: Path | None = None
     folder: Path = Path("runs/minigrid_peers")
     picture: Path = field(default=Path("docs/images/minigrid_peers.png"))
-    page: Path | None = None
 
 
 class Bonus(BaseCallback):
@@ -127,9 +133,15 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     learning.keep_curve(path, model, options.steps, [callback])
 
 
-def report(options: Options) -> None:
+def report(options: Paged, labels: Mapping[str, str], name: str) -> None:
     """Tell when each run first succeeded, and interquartile means over all runs of all tasks; draw
-    those of each task."""
+    those of each task.
+
+    Args:
+        options: What was run.
+        labels: What each method is called.
+        name: The table's place on the page.
+    """
     plt: Any = pyplot()
     count = len(options.tasks)
     figure, axes = plt.subplots(1, count, figsize=(5.5 * count, 4.2), squeeze=False, sharey=True)
@@ -146,7 +158,7 @@ def report(options: Options) -> None:
         first = [[learning.first_success(run) for run in runs] for runs in points]
         rows.append(
             [
-                LABELS[method],
+                labels[method],
                 *(", ".join("never" if at is None else f"{at:,}" for at in each) for each in first),
                 mean_of(shares),
                 mean_of([each[:, -each.shape[1] // 5 :] for each in shares]),
@@ -155,7 +167,7 @@ def report(options: Options) -> None:
         for axis, task, runs, share in zip(axes[0], options.tasks, points, shares, strict=True):
             mean, low, high = aggregate_curves([share])
             steps = [step for step, _ in runs[0]]
-            (line,) = axis.plot(steps, mean, label=LABELS[method])
+            (line,) = axis.plot(steps, mean, label=labels[method])
             axis.fill_between(steps, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
             axis.set(title=f"{task}, fixed level", xlabel="environment steps", ylim=(-0.02, 1.02))
     for axis in axes[0]:
@@ -166,7 +178,7 @@ def report(options: Options) -> None:
     print(f"curves: {options.picture}")
     header = ["steps until 80 of 100 succeed, by seed", *options.tasks]
     header += ["success, mean over all steps", "over the last fifth"]
-    put(options.page, "minigrid_peers", header, rows)
+    put(options.page, name, header, rows)
 
 
 def mean_of(shares: Sequence[npt.NDArray[np.float64]]) -> str:
@@ -179,7 +191,7 @@ def main() -> None:
     """Run what is missing, then report."""
     options = tyro.cli(Options)
     learning.run_all(options, run)
-    report(options)
+    report(options, LABELS, "minigrid_peers")
 
 
 if __name__ == "__main__":

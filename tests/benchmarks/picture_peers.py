@@ -1,0 +1,108 @@
+"""Learning from pictures beside CleanRL's RND and the reference agent of CND, all as they are.
+
+    python -m tests.benchmarks.picture_peers --cleanrl PATH --reference PATH
+
+The paths are checkouts of github.com/vwxyzjn/cleanrl (fe8d8a0) and of
+github.com/michalnand/reinforcement_learning_agents (983434b0). Their agents take 84 x 84 pictures
+of Atari, so MiniGrid is drawn as such (`grid_pictures.py`). Everybody has 32 environments, rollouts
+of 64 steps, 4 passes in minibatches of 256 and a learning rate of 3e-4; whatever else differs is as
+published, or as each has it by default. What has run is not run again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
+
+from hxwrappers.memory import keep_freed_memory
+from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, VecRNDBonus
+from tests.benchmarks import minigrid_learning as learning
+from tests.benchmarks.grid_pictures import make_pictures
+from tests.benchmarks.minigrid_peers import Paged, report
+from tests.benchmarks.peer_agents import run_cleanrl, run_cnd_reference
+
+ENVS, ROLLOUT, MINIBATCH, RATE = 32, 64, 256, 3e-4
+LABELS = {
+    "ppo": "PPO alone",
+    "cleanrl": "CleanRL's PPO with RND",
+    "dual+rnd": "DualValuePPO with VecRNDBonus",
+    "reference": "reference agent of CND",
+    "dual+cnd": "DualValuePPO with VecCNDBonus",
+}
+
+
+@dataclass(frozen=True)
+class Options(Paged):
+    """What to run, and where the peers are."""
+
+    tasks: tuple[str, ...] = ("MultiRoom-N4-S5",)
+    methods: tuple[str, ...] = tuple(LABELS)
+    steps: int = 49 * ENVS * ROLLOUT
+    cleanrl: Path | None = None
+    reference: Path | None = None
+    folder: Path = Path("runs/picture_peers")
+    picture: Path = field(default=Path("docs/images/picture_peers.png"))
+
+
+def run(options: Options, task: str, method: str, seed: int) -> None:
+    """Train once, unless it was done before."""
+    path = learning.curve_path(options, task, method, seed)
+    if path.exists():
+        return
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    make = partial(make_pictures, task, options.level_seed)
+    if method in {"cleanrl", "reference"}:
+        agent = run_cleanrl if method == "cleanrl" else run_cnd_reference
+        folder = options.cleanrl if method == "cleanrl" else options.reference
+        assert folder is not None, f"give --{method}"
+        agent(
+            folder,
+            make,
+            path,
+            seed=seed,
+            num_envs=ENVS,
+            num_steps=ROLLOUT,
+            steps=options.steps,
+            minibatches=ENVS * ROLLOUT // MINIBATCH,
+            learning_rate=RATE,
+        )
+        return
+    venv: VecEnv = VecMonitor(DummyVecEnv([make] * ENVS))
+    venv.seed(1000 * seed)
+    settings: dict[str, Any] = {
+        "seed": seed,
+        "learning_rate": RATE,
+        "n_steps": ROLLOUT,
+        "batch_size": MINIBATCH,
+        "n_epochs": 4,
+        "device": "cpu",
+    }
+    if method == "ppo":
+        published = {"gamma": 0.999, "clip_range": 0.1, "ent_coef": 0.001}
+        model: PPO = PPO("CnnPolicy", venv, **settings, **published)
+    elif method == "dual+rnd":
+        venv = VecRNDBonus(venv, seed=seed, learning_rate=RATE, batch_size=MINIBATCH)
+        model = DualValuePPO("CnnPolicy", venv, **settings)
+    else:
+        venv = VecCNDBonus(venv, seed=seed, learning_rate=RATE, batch_size=MINIBATCH)
+        model = DualValuePPO("CnnPolicy", venv, gamma=0.998, **settings)
+    learning.keep_curve(path, model, options.steps)
+
+
+def main() -> None:
+    """Run what is missing, then report."""
+    options = tyro.cli(Options)
+    learning.run_all(options, run)
+    report(options, LABELS, "picture_peers")
+
+
+if __name__ == "__main__":
+    main()
