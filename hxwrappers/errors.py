@@ -84,6 +84,10 @@ class SharedTrackerWarning(UserWarning):
     """A worker process keeps a success table of its own, which all workers should share."""
 
 
+class UnrewardedDemoWarning(UserWarning):
+    """A demonstration that earns and costs nothing, in which every episode succeeds at once."""
+
+
 class VideoError(HxWrappersError, ValueError):
     """Base class of everything that can be wrong with videos, clips and learning from them."""
 

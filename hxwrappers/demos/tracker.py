@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.frontier import FrontierSettings, draw_start
 from hxwrappers.demos.stores import FileStore, TrackerStore
 from hxwrappers.demos.success_table import StartingPoint, SuccessTable
-from hxwrappers.errors import CheckpointError, DemoError, TrackerError
+from hxwrappers.errors import CheckpointError, DemoError, TrackerError, UnrewardedDemoWarning
 
 __all__ = ["SuccessTracker", "load_demos"]
 
@@ -37,7 +38,8 @@ class SuccessTracker:
 
     Args:
         demos: The demonstrations: one or several, each an object or the path of a file. One that
-            earns and costs nothing teaches nothing: each episode reaches its return at once.
+            earns and costs nothing teaches nothing, since each episode reaches its return at
+            once: an `UnrewardedDemoWarning` says so.
         settings: How the frontiers move; None takes those of the store where there are some, and
             the published ones otherwise.
         store: Where the table lives: the path of a file that all workers can reach, which a later
@@ -71,6 +73,15 @@ class SuccessTracker:
         store: TrackerStore | str | os.PathLike[str] | None = None,
     ) -> None:
         self.demos = load_demos(demos)
+        for number, demo in enumerate(self.demos):
+            if not demo.rewards.any():
+                warnings.warn(
+                    f"Demonstration {number} earns and costs nothing in its {len(demo)} steps, so "
+                    "every episode reaches its return at once and the frontier runs to the start "
+                    "whatever the agent does. Record it where the task's reward is paid.",
+                    UnrewardedDemoWarning,
+                    stacklevel=2,
+                )
         self.latest = tuple(latest_starting_point(demo.returns()) for demo in self.demos)
         self._digests = [_digest(demo) for demo in self.demos]
         self._courses: dict[AttemptSettings, tuple[Course, ...]] = {}

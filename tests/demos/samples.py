@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,18 @@ def lake_env() -> gym.Env[Any, Any]:
     return gym.make("FrozenLake-v1", is_slippery=False)
 
 
-def lake_demo() -> Demo:
-    """The solution: reward 1 with the last of its six steps."""
+def lake_demo(*actions: int) -> Demo:
+    """A solution, by default the shortest: reward 1 with the last of its six steps."""
     recording = DemoRecording(lake_env())
     recording.reset(seed=0)
-    for action in (1, 1, 2, 1, 2, 2):
+    for action in actions or (1, 1, 2, 1, 2, 2):
         recording.step(action)
     return recording.demo()
+
+
+def paid_early(demo: Demo) -> Demo:
+    """The first five steps of a demonstration, which pay 1 with the last of them."""
+    return replace(demo.slice(stop=5), rewards=np.array([0.0, 0.0, 0.0, 0.0, 1.0]))
 
 
 def pole_demo() -> Demo:

@@ -10,6 +10,7 @@ import torch
 
 from hxwrappers.demos import FrontierSettings, LocalStore, StartingPoint, SuccessTracker
 from hxwrappers.errors import CheckpointError, TrackerError
+from tests.demos.samples import paid_early
 
 RULES = FrontierSettings(window=2, update_every=4, memory=50)
 
@@ -53,7 +54,7 @@ def refuses_other_demonstrations_and_settings(demo, make_store):
     store = make_store()
     SuccessTracker(demo, RULES, store)
     with pytest.raises(TrackerError, match="other demonstrations"):
-        SuccessTracker(demo.slice(stop=5), RULES, store)
+        SuccessTracker(paid_early(demo), RULES, store)
     with pytest.raises(TrackerError, match="window=9"):
         SuccessTracker(demo, FrontierSettings(window=9), store)
 
@@ -83,7 +84,7 @@ def refuses_wrong_states(demo, make_store):
     tracker = SuccessTracker(demo, RULES, make_store())
     train(tracker, 7)
     before = tracker.state_dict()["words"]
-    other = SuccessTracker(demo.slice(stop=5), RULES, LocalStore()).state_dict()
+    other = SuccessTracker(paid_early(demo), RULES, LocalStore()).state_dict()
     for state in (
         {},
         other,

@@ -20,8 +20,8 @@ from hxwrappers.demos import (
     SuccessTracker,
 )
 from hxwrappers.demos.stores import _HEADER_BYTES
-from hxwrappers.errors import DemoError, TrackerError
-from tests.demos.samples import lake_demo
+from hxwrappers.errors import DemoError, TrackerError, UnrewardedDemoWarning
+from tests.demos.samples import lake_demo, paid_early
 from tests.demos.store_contract import CHECKS, RULES, train, with_frontier
 
 
@@ -47,7 +47,7 @@ def test_starts_are_spread_as_published(demo):
 
 
 def test_of_several_demonstrations_the_slowest_is_drawn_most(demo):
-    tracker = SuccessTracker([demo, demo.slice(stop=5), demo], RULES, LocalStore())
+    tracker = SuccessTracker([demo, paid_early(demo), demo], RULES, LocalStore())
     for episode in range(60):
         tracker.report(StartingPoint(1, episode % 4), success=True)
     assert tracker.frontiers[1] < tracker.frontiers[0]
@@ -84,9 +84,14 @@ def test_another_demonstration_or_other_settings_are_refused(demo, tmp_path):
     path = tmp_path / "tracker"
     SuccessTracker(demo, RULES, path)
     with pytest.raises(TrackerError, match="other demonstrations"):
-        SuccessTracker(demo.slice(stop=5), RULES, path)
+        SuccessTracker(paid_early(demo), RULES, path)
     with pytest.raises(TrackerError, match="window=9"):
         SuccessTracker(demo, FrontierSettings(window=9), path)
+
+
+def test_demonstrations_without_a_reward_are_warned_of(demo):
+    with pytest.warns(UnrewardedDemoWarning, match="Demonstration 1 .* in its 5 steps"):
+        SuccessTracker([demo, demo.slice(stop=5)], RULES, LocalStore())
 
 
 def test_demonstrations_without_steps_are_refused(demo):

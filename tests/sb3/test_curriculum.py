@@ -18,7 +18,7 @@ from hxwrappers.errors import CheckpointError, WorkerError
 from hxwrappers.sb3 import CurriculumLog
 from hxwrappers.sb3.histories import CurriculumHistory
 from hxwrappers.sb3.runs import CHECKPOINT, TrainingRun
-from tests.demos.samples import lake_demo, lake_env
+from tests.demos.samples import lake_demo, lake_env, paid_early
 
 RULES = FrontierSettings(window=2, update_every=8, memory=30)
 
@@ -148,7 +148,7 @@ def test_a_checkpoint_of_another_demonstration_is_refused(demo, tmp_path):
     tracker = SuccessTracker(demo, RULES)
     history = CurriculumHistory(tracker)
     TrainingRun(build(demo, tracker), tmp_path, progress=False, history=history).train(128)
-    other = demo.slice(stop=5)
+    other = paid_early(demo)
     tracker = SuccessTracker(other, RULES)
     history = CurriculumHistory(tracker)
     run = TrainingRun(build(other, tracker), tmp_path, progress=False, history=history)
