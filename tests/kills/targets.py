@@ -210,7 +210,8 @@ def youtube(folder: Path, total: int) -> None:
             shipped("montezuma-first-room").slice(stop=900).save(path)
     words = ["--folder", str(folder), "--players", "2", "--pretraining-steps", "3"]
     words += ["--num-actors", "1", "--num-envs", "2", "--episodes", "2", "--device", "cpu"]
-    _main("montezuma_youtube", [*words, "--total-timesteps", str(min(total, 4000))])
+    steps = total if total == ENDLESS else min(total, 4000)
+    _main("montezuma_youtube", [*words, "--total-timesteps", str(steps)])
 
 
 def _youtube(folder: Path) -> Saved | None:
