@@ -91,8 +91,8 @@ def make_from_recipe(
     A recipe is a dict of plain values, one of
 
     - `{"maker": "atari", "game": "montezuma_revenge", "settings": {...}}`, the settings being
-      `preset` and fields of `AtariSettings`; stickiness, idle frames and clipped rewards in them
-      are for training and are not taken over;
+      `preset` and fields of `AtariSettings`; stickiness, idle frames, clipped rewards and ends at
+      the loss of a life are for training and are not taken over;
     - `{"maker": "procgen", "game": "coinrun", "settings": {...}}`, with `preset` and fields of
       `ProcgenSettings`;
     - `{"maker": "minigrid", "game": "DoorKey-8x8", "settings": {...}}`, with `view`, `encoding`,
@@ -128,6 +128,7 @@ def make_from_recipe(
     if make is make_atari:
         arguments |= {
             "clip_rewards": False,
+            "terminal_on_life_loss": False,
             "noop_max": NOOP_MAX if start == "noop" else 0,
             "sticky_actions": STICKINESS if start == "sticky" else 0.0,
             "sticky_level": "frame",
@@ -171,10 +172,12 @@ def knows_noop(recipe: Recipe) -> bool:
 def is_deterministic(recipe: Recipe) -> bool:
     """Whether plain episodes of deterministic actions are all the same, whatever the seed.
 
-    So it is with the games of the Atari 2600. Of other environments it is not known.
+    So it is with the games of the Atari 2600, unless their frame skip is drawn at random. Of other
+    environments it is not known.
     """
-    maker, name = recipe.get("maker"), recipe.get("id", "")
-    return maker == "atari" or (maker == "gymnasium" and str(name).startswith(_ALE))
+    if recipe.get("maker") == "gymnasium" and str(recipe.get("id", "")).startswith(_ALE):
+        return isinstance(recipe.get("kwargs", {}).get("frameskip", 4), int)
+    return recipe.get("maker") == "atari"
 
 
 def frames_per_second(recipe: Recipe, env: gym.Env[Any, Any]) -> float:

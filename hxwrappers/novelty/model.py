@@ -34,8 +34,8 @@ class NoveltyModel(ABC):
 
     One model serves any number of environments ("streams"), so that all of them share what is
     known. Everything that changes a bonus (weights, observation moments, reward scale) changes
-    only when a training is due, after `update_every` steps of every stream; in between, the bonus
-    is a fixed function of the observation.
+    only when a training is due, after `update_every` steps of every stream that is stepped; in
+    between, the bonus is a fixed function of the observation.
 
     Args:
         observation_space: A Box of any shape: images with channels first or last, stacked or
@@ -93,6 +93,9 @@ class NoveltyModel(ABC):
     ) -> dict[str, float]:
         """Train on a batch of observations: one pass in minibatches of `batch_size`.
 
+        The batch is also taken into the moments of observations. The scale of the reward, which is
+        one of sums over time, is learned by `observe` alone.
+
         Args:
             observations: Shape `(batch, *space.shape)`.
             previous: The observations one step earlier, for losses on successive states.
@@ -106,12 +109,15 @@ class NoveltyModel(ABC):
         """
         frames = self.layout.frames(observations, self.device)
         earlier = self._earlier_frames(previous)
+        self._normalize.update(frames)
         self.losses = self._train(frames, earlier, epochs=1)
         self.updates += 1
         return self.losses
 
     def bonus(self, observations: np.ndarray | Tensor) -> np.ndarray:
         """The intrinsic reward of observations: the score after reward scale and clip.
+
+        The reward scale is learned by `observe`; a model that is trained by `update` has `score`.
 
         Returns:
             Shape `(batch,)`, float32; zeros while the reward scale is not yet known.
@@ -154,8 +160,7 @@ class NoveltyModel(ABC):
         bonuses = np.zeros(len(frames), np.float32)
         start = 0
         while start < len(frames):
-            # A loaded rollout may hold more than there is room for, if more streams collected it.
-            stop = min(start + max(self._room(), 1), len(frames))
+            stop, due = self._until_due(streams, start)
             part = slice(start, stop)
             if not self._warming_up:
                 errors = self._score_frames(frames[part])
@@ -165,7 +170,7 @@ class NoveltyModel(ABC):
             self._rollout.add(
                 frames[part], streams[part], None if earlier is None else earlier[part]
             )
-            if self._room() <= 0:
+            if due:
                 self._finish_rollout()
             start = stop
         return bonuses
@@ -303,10 +308,21 @@ class NoveltyModel(ABC):
         clip = self.settings["bonus_clip"]
         return bonuses if clip is None else np.minimum(bonuses, np.float32(clip))
 
-    def _room(self) -> int:
-        """How many observations may still be collected before the next training is due."""
+    def _until_due(self, streams: np.ndarray, start: int) -> tuple[int, bool]:
+        """How far a batch is collected until a training is due, and whether one is due there.
+
+        One is due after so many steps of each stream that was observed since the last: streams of
+        environments that are closed, or are not stepped, do not put it off.
+        """
         steps: int = self.settings["warmup_steps" if self._warming_up else "update_every"]
-        return max(steps * self.num_streams, 1) - len(self._rollout)
+        seen, collected = set(self._rollout.seen), len(self._rollout)
+        for stop, stream in enumerate(streams[start:].tolist(), start + 1):
+            seen.add(stream)
+            # After a single step of each, the streams that are still to come must be known.
+            expected = len(seen) if steps > 1 else max(self.num_streams, len(seen))
+            if collected + stop - start >= steps * expected:
+                return stop, True
+        return len(streams), False
 
     def _observed_nothing(self) -> bool:
         return self._warming_up == (self.settings["warmup_steps"] > 0) and not len(self._rollout)

@@ -14,14 +14,17 @@ from hxwrappers.novelty.observations import ObservationLayout
 
 __all__ = ["InputNormalizer"]
 
+_LARGEST_RANGE = 1e6
+"""Bounds that are further apart only say that there are none."""
+
 
 class InputNormalizer:
     """Standardises frames by running moments of each element, or scales them to [0, 1].
 
     Args:
         layout: What frames look like.
-        standardize: Whether to use running moments; otherwise frames are scaled to [0, 1] by the
-            bounds of the space, or left alone where it has none.
+        standardize: Whether to use running moments; otherwise each element is scaled to [0, 1] by
+            its bounds in the space, or left alone where these are further apart than a million.
         clip: Bound of standardised inputs.
         device: Where the frames lie.
     """
@@ -38,7 +41,10 @@ class InputNormalizer:
     def __call__(self, frames: Tensor) -> Tensor:
         """Inputs of shape `(batch, *frame_shape)`, float32, images with channels last in memory."""
         # One pass makes the numbers, the others work on them in place.
-        inputs = torch.sub(frames.to(torch.float32), self._shift).mul_(self._scale)
+        if frames.dtype == torch.float64:  # float32 may not tell large numbers apart
+            inputs = torch.sub(frames, self._exact[0]).mul_(self._exact[1]).to(torch.float32)
+        else:
+            inputs = torch.sub(frames.to(torch.float32), self._shift).mul_(self._scale)
         if self._standardize:
             inputs = inputs.clamp_(-self._clip, self._clip)
         if self._layout.is_image:
@@ -64,12 +70,21 @@ class InputNormalizer:
 
     def _refresh(self) -> None:
         if self._standardize:
-            self._shift = self._moments.mean.to(torch.float32)
-            self._scale = (self._moments.variance + 1e-8).rsqrt().to(torch.float32)
-            return
-        space = self._layout.space
-        bounded = bool(np.isfinite(space.low).all() and np.isfinite(space.high).all())
-        low, high = (float(space.low.min()), float(space.high.max())) if bounded else (0.0, 1.0)
-        device = self._moments.mean.device
-        self._shift = torch.tensor(low, device=device)
-        self._scale = torch.tensor(1.0 / max(high - low, 1e-8), device=device)
+            shift, scale = self._moments.mean, (self._moments.variance + 1e-8).rsqrt()
+        else:
+            shift, scale = self._by_bounds()
+        self._exact = shift, scale
+        self._shift, self._scale = shift.to(torch.float32), scale.to(torch.float32)
+
+    def _by_bounds(self) -> tuple[Tensor, Tensor]:
+        space, device = self._layout.space, self._moments.mean.device
+        low, high = (
+            self._layout.newest(torch.from_numpy(np.asarray(bound, np.float64)[None])).to(device)
+            for bound in (space.low, space.high)
+        )
+        bounded = high - low <= _LARGEST_RANGE  # not so where a bound is infinite, either
+        width = (high - low).clamp(min=1e-8)
+        return (
+            torch.where(bounded, low, 0.0).reshape(self._layout.frame_shape),
+            torch.where(bounded, 1.0 / width, 1.0).reshape(self._layout.frame_shape),
+        )

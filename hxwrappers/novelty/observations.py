@@ -28,7 +28,7 @@ class ObservationLayout:
     Attributes:
         space: The Box that observations come from.
         frame_shape: `(channels, height, width)` of an image, `(size,)` of a vector.
-        channel_axis: Axis of the channels in an observation, None where there is none.
+        channel_axis: Axis of the channels in a frame, None where there is none.
         newest_channels: How many channels, counted from the last, are the newest frame.
     """
 
@@ -48,20 +48,21 @@ class ObservationLayout:
         """Find the layout of a space.
 
         Two- and three-dimensional observations with both sides of 36 pixels or more are images,
-        and so are four-dimensional ones, read as a stack of frames with the newest last. In three
-        dimensions the smaller of the first and the last axis holds the channels; 3, 6, 9 or 12
-        channels are read as one or more RGB frames, any other number as grey frames. Smaller or
-        flat observations (MiniGrid's 7x7x3 codes, joint angles) are vectors.
+        and so are four-dimensional ones, read as a stack of frames with the newest last. The
+        smaller of the first and the last axis of a frame holds the channels. In three dimensions a
+        multiple of 3 channels is read as one or more RGB frames, any other number as grey frames.
+        Smaller or flat observations (MiniGrid's 7x7x3 codes, joint angles) are vectors.
 
         Args:
             space: The observation space; it must be a Box.
-            channel_axis: Axis of the channels where the guess above is wrong: 0 or 2.
+            channel_axis: Axis of the channels in a frame where the guess above is wrong: 0 or 2.
             newest_channels: Channels of the newest frame where the guess above is wrong, for
                 example 1 for twelve stacked grey frames.
 
         Raises:
             InvalidSpaceError: The space is not a Box, or the channels cannot be told apart.
-            InvalidArgumentError: `channel_axis` or `newest_channels` does not fit the space.
+            InvalidArgumentError: `channel_axis` or `newest_channels` does not fit the space, or
+                has no meaning for it.
 
         Example:
             >>> import numpy as np
@@ -83,10 +84,6 @@ class ObservationLayout:
             raise InvalidSpaceError(f"The observation space {space} is empty.")
         if channel_axis not in {None, 0, 2}:
             raise InvalidArgumentError(f"channel_axis is {channel_axis}; it must be 0 or 2.")
-        if len(shape) == 4 and min(shape[1:3]) >= SMALLEST_IMAGE:
-            return cls(space, (shape[3], shape[1], shape[2]), None, 1)
-        if len(shape) == 2 and min(shape) >= SMALLEST_IMAGE:
-            return cls(space, (1, *shape), None, 1)
         if len(shape) == 3 and sorted(shape)[1] >= SMALLEST_IMAGE:
             if channel_axis is None:
                 if shape[0] == shape[2]:
@@ -103,6 +100,22 @@ class ObservationLayout:
                 )
             sides = tuple(side for axis, side in enumerate(shape) if axis != channel_axis)
             return cls(space, (newest, *sides), channel_axis, newest)
+        if newest_channels is not None:
+            raise InvalidArgumentError(
+                f"newest_channels is {newest_channels}, which has no meaning for observations of "
+                f"shape {shape}: it is for images of three dimensions."
+            )
+        if len(shape) == 4 and sorted(shape[1:])[1] >= SMALLEST_IMAGE:
+            frame = cls.of(spaces.Box(0, 255, shape[1:], np.uint8), channel_axis=channel_axis)
+            axis = frame.channel_axis or 0
+            return cls(space, (shape[1 + axis], *frame.frame_shape[1:]), axis, shape[1 + axis])
+        if channel_axis is not None:
+            raise InvalidArgumentError(
+                f"channel_axis is {channel_axis}, but observations of shape {shape} have no "
+                "channels. Leave it out."
+            )
+        if len(shape) == 2 and min(shape) >= SMALLEST_IMAGE:
+            return cls(space, (1, *shape), None, 1)
         return cls(space, (int(np.prod(shape)) if shape else 1,), None, 1)
 
     @property
@@ -129,19 +142,21 @@ class ObservationLayout:
             observations = torch.from_numpy(np.require(observations, requirements=["C", "W"]))
         else:
             self._check(tuple(observations.shape), _numpy_dtype(observations))
-        batch = self._newest(observations)
+        batch = self.newest(observations)
         batch = batch.reshape(len(observations), *self.frame_shape)
-        if batch.is_floating_point() and not bool(torch.isfinite(batch).all()):
+        if batch.is_floating_point() and not bool(torch.isfinite(batch.to(torch.float32)).all()):
             raise InvalidObservationError(
-                "An observation holds NaN or infinity; its novelty has no meaning. Nothing was "
-                "learned from it. Mend the environment or clip its observations."
+                "An observation holds NaN, infinity or a number beyond float32; its novelty has no "
+                "meaning. Nothing was learned from it. Mend the environment or clip its "
+                "observations."
             )
         return batch.to(device, copy=True, memory_format=torch.contiguous_format)
 
-    def _newest(self, observations: Tensor) -> Tensor:
+    def newest(self, observations: Tensor) -> Tensor:
         """Reduce `(batch, *space.shape)` to the newest frames, channels first."""
         if self.is_image and observations.ndim == 5:
-            return observations[:, -1].permute(0, 3, 1, 2)
+            newest = observations[:, -1]
+            return newest if self.channel_axis == 0 else newest.permute(0, 3, 1, 2)
         if self.channel_axis == 0:
             return observations[:, -self.newest_channels :]
         if self.channel_axis == 2:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from gymnasium import spaces
 
 from hxwrappers._net_sizes import no_larger_than
@@ -86,6 +87,8 @@ def _made(
     """The model that a state from a file is of, with some settings in place of its own."""
     with refusing_malformed("The settings in the state of a novelty model are damaged"):
         saved = dict(state["settings"])
+        if str(saved.get("device")).startswith("cuda") and not torch.cuda.is_available():
+            saved["device"] = "auto"
         with no_larger_than(state):
             model = kind(space, **{**saved, **settings})
     model.load_state_dict(state)

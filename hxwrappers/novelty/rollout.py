@@ -30,6 +30,8 @@ class Rollout:
         self._streams: list[np.ndarray] = []
         self._previous: list[Tensor] = []
         self._length = 0
+        self.seen: set[int] = set()
+        """The streams that observations came from."""
 
     def __len__(self) -> int:
         return self._length
@@ -41,12 +43,14 @@ class Rollout:
         if previous is not None:
             self._previous.append(previous)
         self._length += len(frames)
+        self.seen.update(streams.tolist())
 
     def take(self) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """All that was collected, which is then forgotten."""
         frames, streams = torch.cat(self._frames), np.concatenate(self._streams)
         previous = torch.cat(self._previous) if self._previous else None
         self._frames, self._streams, self._previous, self._length = [], [], [], 0
+        self.seen = set()
         return frames, streams, previous
 
     def state_dict(self) -> dict[str, Any]:
@@ -63,3 +67,4 @@ class Rollout:
         self._streams = [streams.numpy() for streams in state["streams"]]
         self._previous = [frames.to(device) for frames in state["previous"]]
         self._length = sum(len(frames) for frames in self._frames)
+        self.seen = {int(stream) for streams in self._streams for stream in streams}

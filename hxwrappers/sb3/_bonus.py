@@ -34,6 +34,10 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
         self._hold(
             model, coefficient, venv.observation_space, observation_key, settings, venv.num_envs
         )
+        # make_vec_env seeds the environments before anyone can wrap them.
+        seed = venv.unwrapped._seeds[0]
+        if seed is not None and self._owns_model:
+            self.model.reseed(model_seed(seed))
 
     def seed(self, seed: int | None = None) -> list[int | None]:
         """Seed the environments, and a model that has not learned anything yet."""

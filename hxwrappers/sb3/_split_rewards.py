@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["ClipRewards", "SplitRewards"]
+__all__ = ["ClipRewards", "ExtrinsicRewards", "SplitRewards"]
 
 
-class SplitRewards(VecEnvWrapper):
-    """Returns the extrinsic rewards, and keeps what the bonuses added until `take` is called."""
-
-    def __init__(self, venv: VecEnv) -> None:
-        super().__init__(venv)
-        self._added: list[list[float]] = []
+class ExtrinsicRewards(VecEnvWrapper):
+    """Returns the extrinsic rewards, without what the bonuses added."""
 
     def reset(self) -> VecEnvObs:
         """Reset the environments."""
@@ -25,21 +24,31 @@ class SplitRewards(VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         """Step; the rewards are those of the environments alone."""
         observations, _, dones, infos = self.venv.step_wait()
-        try:
-            extrinsic = np.array([info["extrinsic_reward"] for info in infos], np.float32)
-            self._added.append([info["reward_bonus"] for info in infos])
-        except KeyError as error:
-            raise InvalidArgumentError(
-                f"DualValuePPO finds no info[{error.args[0]!r}]: its environment has no novelty "
-                "bonus. Wrap it, for example in hxwrappers.sb3.VecRNDBonus, or use plain PPO."
-            ) from error
-        return observations, extrinsic, dones, infos
+        return observations, np.array(_each(infos, "extrinsic_reward"), np.float32), dones, infos
 
-    def take(self) -> np.ndarray:
-        """The bonuses since the last call, shape `(steps, envs)`, float32."""
-        added = np.array(self._added, np.float32)
-        self._added = []
-        return added
+
+class SplitRewards(ExtrinsicRewards):
+    """Also keeps what the bonuses added, in `added`: for each step one number an environment."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self.added: list[list[float]] = []
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step; the rewards are those of the environments alone."""
+        result = super().step_wait()
+        self.added.append(_each(result[3], "reward_bonus"))
+        return result
+
+
+def _each(infos: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    try:
+        return [info[key] for info in infos]
+    except KeyError as error:
+        raise InvalidArgumentError(
+            f"DualValuePPO finds no info[{key!r}]: its environment has no novelty bonus. Wrap it, "
+            "for example in hxwrappers.sb3.VecRNDBonus, or use plain PPO."
+        ) from error
 
 
 class ClipRewards(VecEnvWrapper):

@@ -24,7 +24,7 @@ def wrappers(env: Any) -> Iterator[Any]:
     """
     while env is not None:
         yield env
-        for part in getattr(env, "envs", None) or ():
+        for part in vars(env).get("envs") or ():
             yield from wrappers(part)
         attribute = "venv" if isinstance(env, VecEnv) and "venv" in vars(env) else "env"
         env = vars(env).get(attribute)

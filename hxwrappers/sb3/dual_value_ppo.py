@@ -18,7 +18,7 @@ from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
 from hxwrappers.novelty.settings import require_range
-from hxwrappers.sb3._split_rewards import ClipRewards, SplitRewards
+from hxwrappers.sb3._split_rewards import ClipRewards, ExtrinsicRewards, SplitRewards
 from hxwrappers.sb3.callbacks import ExplorationLog, with_callback
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
 from hxwrappers.sb3.persistence import SafePersistence
@@ -65,7 +65,8 @@ class DualValuePPO(SafePersistence, PPO):
         intrinsic_coef: Weight of the intrinsic advantages, 0 or more.
         extrinsic_clip: Bound of the extrinsic reward that is learned from, or None. Infos and
             episode statistics keep the reward as it is.
-        episodic_intrinsic: Whether intrinsic returns end with the episode, as in CND's code.
+        episodic_intrinsic: Whether intrinsic returns end with the episode, also where a time limit
+            ends it, as in CND's code.
         **kwargs: As in Stable-Baselines3's PPO.
 
     Raises:
@@ -159,15 +160,18 @@ class DualValuePPO(SafePersistence, PPO):
         n_rollout_steps: int,
     ) -> bool:
         """Collect a rollout, and add what the intrinsic side needs to it."""
-        self._split.take()
-        if not super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps):
+        # Only here, so that `get_env` is what the user made: callbacks compare it with theirs.
+        split = SplitRewards(env)
+        clip = self.extrinsic_clip
+        learned_from = split if clip is None else ClipRewards(split, clip)
+        if not super().collect_rollouts(learned_from, callback, rollout_buffer, n_rollout_steps):
             return False
         buffer = cast(DualValueRolloutBuffer, rollout_buffer)
         last = cast(Any, self._last_obs)
         with torch.no_grad():
             last_values = self.policy.predict_intrinsic_values(obs_as_tensor(last, self.device))
         buffer.combine(
-            self._split.take(),
+            np.array(split.added, np.float32),
             last_values,
             cast(np.ndarray, self._last_episode_starts),
             gamma=self.intrinsic_gamma,
@@ -185,9 +189,8 @@ class DualValuePPO(SafePersistence, PPO):
     ) -> VecEnv:
         """Wrap as Stable-Baselines3 does, but with statistics of the extrinsic reward alone."""
         monitored = isinstance(env, VecEnv) or is_wrapped(env, Monitor) or not monitor_wrapper
-        self._split = SplitRewards(PPO._wrap_env(env, verbose, monitor_wrapper=False))
-        wrapped = self._split if monitored else VecMonitor(self._split)
-        return wrapped if self.extrinsic_clip is None else ClipRewards(wrapped, self.extrinsic_clip)
+        wrapped = PPO._wrap_env(env, verbose, monitor_wrapper=False)
+        return wrapped if monitored else VecMonitor(ExtrinsicRewards(wrapped))
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
         return super()._init_callback(with_callback(ExplorationLog(), callback), progress_bar)

@@ -68,7 +68,8 @@ class History(BaseCallback):
 
     def _on_training_end(self) -> None:
         self.seconds += time.perf_counter() - self._clock
-        self.rows[-1]["seconds"] = self.seconds
+        if self.rows:  # another callback may have stopped the first rollout
+            self.rows[-1]["seconds"] = self.seconds
 
     def state_dict(self) -> dict[str, Any]:
         """Everything counted so far."""
@@ -92,8 +93,8 @@ class History(BaseCallback):
 class ExplorationHistory(History):
     """A history of a run with a novelty bonus.
 
-    Rows also hold `rooms` (how many different `info["room"]` there were), `bonus_mean`, and the
-    losses of the novelty models.
+    Rows also hold `rooms` (how many different `info["room"]` there were), `bonus_mean` where there
+    is a bonus, and the losses of the novelty models.
     """
 
     def __init__(self) -> None:
@@ -104,13 +105,16 @@ class ExplorationHistory(History):
     def read(self, info: Mapping[str, Any]) -> None:
         """Take bonus and room as well."""
         super().read(info)
-        self._bonuses.append(info["reward_bonus"])
+        if "reward_bonus" in info:
+            self._bonuses.append(info["reward_bonus"])
         if "room" in info:
             self.rooms.add(int(info["room"]))
 
     def figures(self) -> dict[str, float]:
         """Rooms, bonus and losses."""
-        figures = {"rooms": float(len(self.rooms)), "bonus_mean": float(np.mean(self._bonuses))}
+        figures = {"rooms": float(len(self.rooms))}
+        if self._bonuses:
+            figures["bonus_mean"] = float(np.mean(self._bonuses))
         for model in novelty_models(self.training_env):
             figures.update(model.losses)
         self._bonuses.clear()
@@ -120,9 +124,10 @@ class ExplorationHistory(History):
 
     def shown(self) -> dict[str, str]:
         """Bonus, rooms and return."""
-        row = self.rows[-1]
+        row = self.rows[-1] if self.rows else {"rooms": 0}
         rooms = {"rooms": f"{row['rooms']:.0f}"} if row["rooms"] else {}
-        return {"bonus": f"{row['bonus_mean']:.3g}", **rooms, **super().shown()}
+        bonus = {"bonus": f"{row['bonus_mean']:.3g}"} if "bonus_mean" in row else {}
+        return {**bonus, **rooms, **super().shown()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything counted so far."""

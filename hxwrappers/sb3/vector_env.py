@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import (
@@ -76,10 +76,21 @@ class VectorEnvAdapter(VecEnv):
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
-        """Reset all environments, the first time after `seed` with these seeds."""
-        observations, infos = self.env.reset(seed=self._seeds[0])
+        """Reset all environments, the first time after `seed` and `set_options` with these.
+
+        Raises:
+            InvalidArgumentError: The options are not the same for all environments.
+        """
+        options = self._options[0]
+        if any(each != options for each in self._options):
+            raise InvalidArgumentError(
+                "A gymnasium.vector environment is reset with the same options for all of its "
+                "environments; give set_options one dict."
+            )
+        observations, infos = self.env.reset(seed=self._seeds[0], options=options or None)
         self.reset_infos = _split_infos(infos, self.num_envs)
         self._reset_seeds()
+        self._reset_options()
         return self._own(observations)
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -113,6 +124,11 @@ class VectorEnvAdapter(VecEnv):
     def close(self) -> None:
         """Close the vector environment."""
         self.env.close()
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """A picture of each environment, where they were made with `render_mode="rgb_array"`."""
+        pictures: Any = self.env.render()
+        return [None] * self.num_envs if pictures is None else list(pictures)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Attribute of each environment, where the vector environment gives access to them."""
@@ -148,10 +164,14 @@ class VectorEnvAdapter(VecEnv):
         return cast(VecEnvObs, deepcopy(observations) if self._reuses_arrays else observations)
 
     def _member(self, method: str, name: str) -> Callable[..., Any]:
-        found = getattr(self.env.unwrapped, method, None)
+        inner = self.env.unwrapped
+        found = getattr(inner, method, None)
+        if isinstance(inner, AsyncVectorEnv) and method == "get_attr":
+            # Asked for what they do not have, its workers would end.
+            found = found if all(inner.call("has_wrapper_attr", name)) else None
         if found is None:
             raise AttributeError(
-                f"{type(self.env.unwrapped).__name__} gives no access to {name!r} of its parts."
+                f"{type(inner).__name__} gives no access to {name!r} of its parts."
             )
         return cast(Callable[..., Any], found)
 

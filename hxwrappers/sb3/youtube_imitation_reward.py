@@ -11,9 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from typing_extensions import Unpack
 
-from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3._venv import require_vec_env
-from hxwrappers.sb3.vector_env import VectorEnvAdapter
 from hxwrappers.wrappers._bonus import bonus_info
 from hxwrappers.wrappers._imitation import (
     Demonstration,
@@ -37,8 +35,7 @@ class VecYouTubeImitationReward(Imitates, VecEnvWrapper):
     `VecNormalize(norm_reward=True)` away: it would rescale both rewards together.
 
     Args:
-        venv: The vector environment. Around `from_vector_env` frames come from observations only;
-            otherwise wrap the inner environment in `hxwrappers.vector.YouTubeImitationReward`.
+        venv: The vector environment.
         demonstration: As in `hxwrappers.YouTubeImitationReward`.
         embedder: Likewise.
         **settings: Likewise; `frames` is `"info"` by default, and cannot be `"render"`. The frame
@@ -86,12 +83,6 @@ class VecYouTubeImitationReward(Imitates, VecEnvWrapper):
             settings,
             can_render=False,
         )
-        if self._source.kind == "info" and isinstance(venv.unwrapped, VectorEnvAdapter):
-            raise InvalidArgumentError(
-                "from_vector_env does not hand on the infos of resets, so that the frames cannot "
-                "come from there. Wrap the vector environment inside it in "
-                'hxwrappers.vector.YouTubeImitationReward, or use frames="observation".'
-            )
         self.observation_space = self._space(venv.observation_space)
 
     def reset(self) -> VecEnvObs:

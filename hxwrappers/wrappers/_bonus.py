@@ -40,8 +40,8 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
         if model is None and multiprocessing.parent_process() is not None:
             warnings.warn(
                 f"{type(self).__name__} runs inside a worker process and trains a model of its "
-                "own there. Wrap the vector environment instead (hxwrappers.vector or "
-                "hxwrappers.sb3), so that all environments share one model.",
+                "own there, which is in no checkpoint. Wrap the vector environment instead "
+                "(hxwrappers.vector or hxwrappers.sb3), so that all environments share one model.",
                 SharedModelWarning,
                 stacklevel=3,
             )

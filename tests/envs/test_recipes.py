@@ -24,6 +24,24 @@ def layers(env):
         env = env.env
 
 
+def test_the_score_is_that_of_all_lives():
+    settings = {"terminal_on_life_loss": True, "frame_skip": 4}
+    env = make_from_recipe({"maker": "atari", "game": "breakout", "settings": settings})
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    done = False
+    while not done:
+        _, _, terminated, truncated, info = env.step(env.action_space.sample())
+        done = terminated or truncated
+    assert info["lives"] == 0
+
+
+def test_a_random_frame_skip_is_not_deterministic():
+    recipe = {"maker": "gymnasium", "id": "ALE/Pong-v5", "kwargs": {}}
+    assert recipes.is_deterministic(recipe)
+    assert not recipes.is_deterministic({**recipe, "kwargs": {"frameskip": [2, 5]}})
+
+
 def test_atari_without_what_is_for_training():
     env = make_from_recipe(PONG)
     assert env.observation_space.shape == (4, 96, 96)  # of the preset

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from hxwrappers.errors import (
     InvalidSpaceError,
 )
 from hxwrappers.novelty import CNDModel, RNDModel
+from hxwrappers.novelty.resolve import model_of
 from tests.novelty.samples import CND_LOSSES, IMAGE, SMALL, VECTOR, drive, make, observations
 
 
@@ -58,9 +60,10 @@ def test_contrastive_training_lowers_its_loss(kind):
 def test_the_target_of_rnd_never_changes_and_that_of_cnd_does():
     for kind, changes in (("rnd", False), ("mse", True)):
         model = make(kind)
-        before = model.features(observations(VECTOR, 4))
+        before = [parameter.clone() for parameter in model.target.parameters()]
         model.update(observations(VECTOR, 16))
-        assert (model.features(observations(VECTOR, 4)) != before).any() == changes
+        after = model.target.parameters()
+        assert (not all(map(torch.equal, before, after))) == changes
 
 
 def test_distillation_does_not_train_the_target():
@@ -310,10 +313,38 @@ def test_what_many_streams_collected_is_trained_on_by_fewer(update_every):
     drive(many, 5)  # two of warm-up, and three of the four until a training
     one.load_state_dict(many.state_dict())
     one.open_streams(1)
-    drive(one, 1, seed=1, streams=1)
+    drive(one, 3 if update_every == 4 else 1, seed=1, streams=1)
     assert (one.updates, len(one._rollout)) == (1, 0)
     drive(one, update_every, seed=2, streams=1)
     assert (one.updates, len(one._rollout)) == (2, 0)
+
+
+def test_environments_that_are_gone_do_not_put_trainings_off():
+    model = make("rnd", warmup_steps=2, update_every=4)
+    for _ in range(3):
+        streams, before = model.open_streams(2), model.updates
+        model.open_streams(1)  # of an environment that is never stepped
+        for step in range(18):
+            model.observe(observations(VECTOR, 2, seed=step), streams)
+        assert model.updates - before >= 4
+
+
+def test_training_directly_standardises_pictures():
+    space = spaces.Box(0, 255, (40, 40), np.uint8)
+    model = RNDModel(space, device="cpu", seed=0)
+    dark = np.random.default_rng(0).integers(10, 30, (64, 40, 40)).astype(np.uint8)
+    for _ in range(10):
+        model.update(dark)
+    noise = np.random.default_rng(1).integers(0, 256, (4, 40, 40)).astype(np.uint8)
+    assert len(set(model.score(noise).tolist())) == 4
+    assert model.score(noise).min() > 2 * model.score(dark).max()
+
+
+def test_a_model_of_a_machine_with_a_gpu_loads_on_one_without(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    model = make("rnd")
+    model.settings["device"] = "cuda"
+    assert model_of(model.state_dict(), VECTOR).device.type == "cpu"
 
 
 def test_a_warm_up_of_one_step_gives_no_huge_bonuses():

@@ -25,6 +25,21 @@ def test_inputs_are_standardised_and_clipped_on_both_sides(clip, expected):
     np.testing.assert_allclose(seen.ravel(), expected, rtol=1e-6)
 
 
+def test_large_numbers_of_double_precision_are_told_apart():
+    inputs = normalizer(spaces.Box(-np.inf, np.inf, (1,), np.float64), True)
+    far = 1.7e9 + torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    inputs.update(far)
+    np.testing.assert_allclose(inputs(far).ravel(), [-1, 1], rtol=1e-6)
+
+
+def test_each_element_is_scaled_by_its_own_bounds():
+    most = np.finfo(np.float32).max
+    low, high = (np.array(bound, np.float32) for bound in ([-1, 0, -most], [1, 1e5, most]))
+    space = spaces.Box(low, high)
+    seen = normalizer(space, False)(torch.tensor([[0.0, 5e4, 3.0]]))
+    np.testing.assert_allclose(seen.ravel(), [0.5, 0.5, 3.0])
+
+
 def test_what_never_changed_counts_once_it_does():
     inputs = normalizer(spaces.Box(0, 255, (1,), np.uint8), True)
     inputs.update(torch.full((4, 1), 7, dtype=torch.uint8))

@@ -51,6 +51,12 @@ def test_a_stack_of_colour_frames():
     np.testing.assert_array_equal(layout.frames(batch, CPU).numpy(), expected)
 
 
+def test_a_stack_of_colour_frames_with_channels_first():
+    layout = ObservationLayout.of(image(4, 3, 84, 96))
+    batch = np.random.default_rng(0).integers(0, 256, (2, 4, 3, 84, 96), np.uint8)
+    np.testing.assert_array_equal(layout.frames(batch, CPU).numpy(), batch[:, -1])
+
+
 @pytest.mark.parametrize("shape", [(7, 7, 3), (17,), (), (25, 25, 3), (2, 3)])
 def test_small_and_flat_observations_are_vectors(shape):
     layout = ObservationLayout.of(spaces.Box(-1, 1, shape))
@@ -83,6 +89,9 @@ def test_the_guess_can_be_overruled():
         (image(4, 84, 84), {"channel_axis": 1}, InvalidArgumentError),
         (image(4, 84, 84), {"newest_channels": 5}, InvalidArgumentError),
         (image(4, 84, 84), {"newest_channels": 0}, InvalidArgumentError),
+        (image(4, 84, 84, 3), {"newest_channels": 2}, InvalidArgumentError),
+        (image(84, 84), {"channel_axis": 0}, InvalidArgumentError),
+        (spaces.Box(-1, 1, (17,)), {"newest_channels": 9}, InvalidArgumentError),
     ],
 )
 def test_spaces_that_cannot_be_read(space, arguments, error):

@@ -22,6 +22,18 @@ SETTINGS = {
 }
 
 
+def test_the_seed_of_make_vec_env_is_the_bonus_s_too():
+    settings = {**SETTINGS, "seed": None}
+    bonuses = []
+    for _ in range(2):
+        venv = VecRNDBonus(make_vec_env("CartPole-v1", 2, seed=0), **settings)
+        venv.reset()
+        steps = [venv.step(np.zeros(2, int))[3] for _ in range(6)]
+        bonuses.append([info["intrinsic_reward"] for infos in steps for info in infos])
+    assert bonuses[0] == bonuses[1]
+    assert np.sum(bonuses[0]) > 0
+
+
 @pytest.mark.parametrize("env_class", [Corridor, Pictures])
 @pytest.mark.parametrize(
     ("ours", "twin", "settings"),

@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
 from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
@@ -174,8 +174,20 @@ def test_save_and_load_keep_everything(tmp_path):
     np.testing.assert_array_equal(parameters(loaded), parameters(model))
     observation = np.ones((3, 2), np.float32)
     np.testing.assert_array_equal(
-        loaded.env.venv.model.score(observation), model.env.venv.model.score(observation)
+        loaded.env.model.score(observation), model.env.model.score(observation)
     )
+
+
+def test_evaluation_during_training_shares_the_moments_of_vec_normalize():
+    def normalized():
+        return VecRNDBonus(VecNormalize(DummyVecEnv([Corridor] * 2), norm_reward=False), **QUICK)
+
+    other = normalized()
+    other.venv.training = False
+    callback = EvalCallback(other, eval_freq=32, n_eval_episodes=1, verbose=0, warn=False)
+    model = DualValuePPO("MlpPolicy", normalized(), extrinsic_clip=0.5, **SHORT)
+    model.learn(64, callback=callback)
+    np.testing.assert_array_equal(other.venv.obs_rms.mean, model.get_env().venv.obs_rms.mean)
 
 
 def test_training_continues_bit_for_bit_after_loading(tmp_path):

@@ -7,10 +7,13 @@ import threading
 import numpy as np
 import pytest
 import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus
+from hxwrappers.sb3.histories import ExplorationHistory
 from hxwrappers.sb3.runs import TrainingRun
 
 
@@ -30,6 +33,25 @@ def build(folder, checkpoint_every=64, **arguments) -> TrainingRun:
 
 def parameters(run: TrainingRun) -> np.ndarray:
     return torch.nn.utils.parameters_to_vector(run.model.policy.parameters()).detach().numpy()
+
+
+def test_a_model_without_a_bonus_has_a_history_too(tmp_path):
+    envs = make_vec_env("CartPole-v1", n_envs=2)
+    model = PPO("MlpPolicy", envs, n_steps=16, batch_size=16, device="cpu")
+    rows = TrainingRun(model, tmp_path, progress=False).train(64).rows
+    assert len(rows) == 2
+    assert "bonus_mean" not in rows[-1]
+
+
+def test_a_history_survives_a_rollout_that_another_callback_stops():
+    class Stop(BaseCallback):
+        def _on_step(self):
+            return False
+
+    envs = make_vec_env("CartPole-v1", n_envs=2)
+    history = ExplorationHistory()
+    PPO("MlpPolicy", envs, n_steps=16, batch_size=16, device="cpu").learn(64, [history, Stop()])
+    assert history.rows == []
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):

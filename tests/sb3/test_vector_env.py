@@ -1,9 +1,11 @@
 """The adapter from gymnasium.vector to Stable-Baselines3."""
 
+from typing import ClassVar
+
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
@@ -14,6 +16,50 @@ from hxwrappers.sb3 import DualValuePPO, VecRNDBonus, from_vector_env
 from tests.envs_for_tests import Corridor
 
 MODES = pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+
+
+class Told(Corridor):
+    """Notes what it was reset with, and draws itself."""
+
+    metadata: ClassVar[dict[str, object]] = {"render_modes": ["rgb_array"]}
+    render_mode = "rgb_array"
+
+    def reset(self, *, seed=None, options=None):
+        self.told = options
+        return super().reset(seed=seed, options=options)
+
+    def render(self):
+        return np.zeros((8, 8, 3), np.uint8)
+
+
+@MODES
+def test_options_for_the_next_reset(mode):
+    envs = from_vector_env(SyncVectorEnv([Told] * 2, autoreset_mode=mode))
+    envs.set_options({"level": 3})
+    envs.reset()
+    assert envs.get_attr("told") == [{"level": 3}] * 2
+    envs.reset()
+    assert envs.get_attr("told") == [None] * 2
+    envs.set_options([{"level": 3}, {"level": 4}])
+    with pytest.raises(InvalidArgumentError, match="one dict"):
+        envs.reset()
+
+
+def test_pictures_of_all_environments():
+    envs = SyncVectorEnv([Told] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    assert [picture.shape for picture in from_vector_env(envs).get_images()] == [(8, 8, 3)] * 2
+
+
+def test_workers_survive_being_asked_for_what_they_do_not_have():
+    envs = from_vector_env(
+        AsyncVectorEnv([Corridor] * 2, autoreset_mode=AutoresetMode.SAME_STEP, context="fork")
+    )
+    envs.seed(0)
+    envs.reset()
+    assert not envs.has_attr("nonsense")
+    assert envs.has_attr("action_space")
+    assert envs.step(np.zeros(2, int))[0].shape[0] == 2
+    envs.close()
 
 
 @MODES

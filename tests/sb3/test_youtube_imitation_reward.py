@@ -8,7 +8,6 @@ from stable_baselines3.common.logger import Logger, make_output_format
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from hxwrappers import FrameInInfo, vector
-from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3 import ImitationLog, VecYouTubeImitationReward, from_vector_env
 from tests.video.toys import PlaceEmbedder, demonstration, make_walk
 
@@ -42,20 +41,20 @@ def test_training_with_logs(tmp_path, progress):
     assert np.mean(rewards) > 5, "Monitor inside counts the environment's own reward"
 
 
-def test_around_a_vector_of_gymnasium():
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+def test_around_a_vector_of_gymnasium(mode):
     def vectors():
-        return SyncVectorEnv([framed] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+        return SyncVectorEnv([framed] * 2, autoreset_mode=mode)
 
-    with pytest.raises(InvalidArgumentError, match="from_vector_env"):
-        VecYouTubeImitationReward(
-            from_vector_env(vectors()), demonstration(), PlaceEmbedder(), every=2
-        )
-    inside = from_vector_env(
-        vector.YouTubeImitationReward(vectors(), demonstration(), PlaceEmbedder(), every=2)
-    )
-    inside.seed(0)
-    inside.reset()
-    earned = sum(
-        info["imitation_reward"] for _ in range(19) for info in inside.step(np.ones(2, int))[3]
-    )
-    assert earned > 2
+    arguments = demonstration(), PlaceEmbedder()
+    outside = VecYouTubeImitationReward(from_vector_env(vectors()), *arguments, every=2)
+    inside = from_vector_env(vector.YouTubeImitationReward(vectors(), *arguments, every=2))
+    earned = []
+    for envs in (outside, inside):
+        envs.seed(0)
+        envs.reset()
+        steps = [envs.step(np.ones(2, int)) for _ in range(45)]
+        assert sum(step[2].sum() for step in steps) == 4, "two episodes of each end"
+        earned.append([[info["imitation_reward"] for info in step[3]] for step in steps])
+    assert earned[0] == earned[1]
+    assert np.sum(earned[0]) > 4
