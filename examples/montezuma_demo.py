@@ -99,6 +99,7 @@ def make_env(demo: Demo, tracker: SuccessTracker, options: Options) -> gym.Env[A
         demo=demo,
         tracker=tracker,
         replay_steps=replay_steps,
+        replay_multiple=4 if by_frame else 1,  # the frame skip
         training=options.curriculum,
     )
     if by_frame:

@@ -8,6 +8,7 @@ from typing import Any
 from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers._files import atomic_write
+from hxwrappers.errors import InvalidArgumentError
 
 __all__ = ["pyplot", "save_figure"]
 
@@ -39,7 +40,16 @@ def save_figure(
         figure: The figure.
         path: The picture to write, its suffix one that matplotlib knows; its folder is made.
         rect: Where the axes shall be tightened into; None leaves them as they are.
+
+    Raises:
+        InvalidArgumentError: The suffix is none that matplotlib knows.
     """
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if path.suffix.removeprefix(".").lower() not in known:
+        raise InvalidArgumentError(
+            f"{path} does not say what kind of picture it shall be; end it in one of "
+            f"{', '.join('.' + each for each in known)}."
+        )
     if rect is not None:
         figure.tight_layout(rect=rect)
     atomic_write(path, lambda file: figure.savefig(file, dpi=130))

@@ -19,7 +19,7 @@ from hxwrappers.cli.plot import text_plot
 from hxwrappers.cli.progress import Progress, progress_bar
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.environment import make_environment
-from hxwrappers.errors import DemoFileError, InvalidArgumentError
+from hxwrappers.errors import DemoError, DemoFileError, InvalidArgumentError
 
 __all__ = ["COMMANDS"]
 
@@ -109,8 +109,11 @@ def import_(
             )
         _save(demo, out, as_json)
         return
+    index = -1
     for index, demo in enumerate(_demos_of(source, snapshot_every)):
         _save(demo, out / f"{index:06d}.npz", as_json)
+    if index < 0:
+        raise DemoError(f"There is no demonstration of a single step in {source}.")
 
 
 def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, dataset: str) -> None:

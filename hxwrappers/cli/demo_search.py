@@ -14,6 +14,7 @@ from tqdm import tqdm
 from hxwrappers.cli.arguments import Json, environment_arguments
 from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
+from hxwrappers.errors import SearchError
 
 __all__ = ["search"]
 
@@ -107,6 +108,12 @@ def search(
         snapshot_every=snapshot_every,
         made_by={"command": shlex.join(["hxw", *sys.argv[1:]])},
     )
+    if not len(demo):
+        raise SearchError(
+            f"Nothing better than the start was found in {progress.steps:,} steps: "
+            f"{_in_words(progress)}. Nothing is written. Search for longer or over other --cells; "
+            "where every step costs something, a search cannot tell what is worth it."
+        )
     demo.save(out)
     if as_json:
         found_in = {"search_steps": progress.steps, "seconds": progress.seconds}

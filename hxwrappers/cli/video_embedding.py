@@ -109,6 +109,8 @@ def pretrain(
         log_dir: A folder for TensorBoard.
         report_every: Steps between two reports.
     """
+    require_count("checkpoint_every", checkpoint_every, 1)
+    require_count("report_every", report_every, 1)
     keep_freed_memory()
     optional = {
         "steps": steps,

@@ -40,7 +40,9 @@ class AttemptSettings:
             not yet lagging. For tasks whose reward shrinks with time, such as MiniGrid's.
         success_at: "first" counts the first moment at which the score reaches the
             demonstration's, as published; "end" judges at the episode's end, which is right where
-            rewards are negative. None takes "end" if the demonstration has a negative reward.
+            rewards are negative. None takes "end" if the demonstration has a negative reward. Where
+            the demonstration stops without the task's end, as a slice does, its own last step
+            counts as one.
 
     Raises:
         InvalidArgumentError: A value is out of range.
@@ -76,10 +78,14 @@ class Course:
     Args:
         returns: The demonstration's return so far at each step, `(T + 1,)`; see `Demo.returns`.
         settings: When episodes succeed and end.
+        terminates: Whether the task ended with the demonstration's last step.
     """
 
-    def __init__(self, returns: npt.NDArray[np.float64], settings: AttemptSettings) -> None:
+    def __init__(
+        self, returns: npt.NDArray[np.float64], settings: AttemptSettings, terminates: bool = True
+    ) -> None:
         self.settings = settings
+        self.terminates = terminates
         self.at_end = settings.success_at == "end" or (
             settings.success_at is None and _has_costs(returns)
         )
@@ -136,8 +142,9 @@ class Attempt:
         self.steps += 1
         if self.succeeded:
             self._extra -= 1
-        elif self.score >= course.needed[-1] and (ended or not course.at_end):
-            self.succeeded = True
+        elif self.score >= course.needed[-1]:
+            played_out = not course.terminates and self._start + self.steps >= course.last
+            self.succeeded = ended or played_out or not course.at_end
         if self.succeeded:
             return Verdict.FINISHED if self._extra <= 0 else Verdict.GO_ON
         lag = course.settings.allowed_lag

@@ -81,6 +81,8 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
             "package that brings it, import it, and use Demo.verify or Demo.restore from Python."
         )
     arguments = {key: value for key, value in kwargs.items() if key != "render_mode"}
+    if isinstance(arguments.get("frameskip"), list):
+        arguments["frameskip"] = tuple(arguments["frameskip"])  # JSON has no tuples
     layers = [
         _layer(wrapper, options)
         for wrapper, options in zip(reversed(wrappers), reversed(settings), strict=True)

@@ -87,21 +87,30 @@ def demos_to_minari(
         The dataset.
 
     Raises:
-        InvalidArgumentError: There are no demonstrations.
+        InvalidArgumentError: There are no demonstrations, or there is such a dataset already.
         DemoMismatchError: A demonstration is of another kind of environment.
         DemoVerificationError: A replay gives other rewards than were recorded.
         gymnasium.error.DependencyNotInstalled: Minari is not installed.
     """
     minari = _import_minari()
+    if dataset_id in minari.list_local_datasets():
+        raise InvalidArgumentError(
+            f"There is a dataset {dataset_id} already; give another id, or delete it first."
+        )
     dataset: Any = None
-    for demo in demos:
-        buffer = _episode(demo, env)
-        if dataset is None:
-            dataset = minari.create_dataset_from_buffers(
-                dataset_id, [buffer], env=env, jpeg_encoding=False, **dataset_arguments
-            )
-        else:
-            dataset.storage.update_episodes([buffer])
+    try:
+        for demo in demos:
+            buffer = _episode(demo, env)
+            if dataset is None:
+                dataset = minari.create_dataset_from_buffers(
+                    dataset_id, [buffer], env=env, jpeg_encoding=False, **dataset_arguments
+                )
+            else:
+                dataset.storage.update_episodes([buffer])
+    except BaseException:
+        if dataset is not None:  # half a dataset would look like a whole one
+            minari.delete_dataset(dataset_id)
+        raise
     if dataset is None:
         raise InvalidArgumentError("There are no demonstrations to write to a dataset.")
     return minari.load_dataset(dataset_id)

@@ -100,11 +100,13 @@ class SuccessTracker:
             settings: When episodes succeed and end.
         """
         if settings not in self._courses:
-            made = tuple(Course(demo.returns(), settings) for demo in self.demos)
+            made = tuple(
+                Course(demo.returns(), settings, bool(demo.terminations[-1])) for demo in self.demos
+            )
             self._courses[settings] = made
         return self._courses[settings]
 
-    def draw(self, generator: np.random.Generator) -> StartingPoint:
+    def draw(self, generator: np.random.Generator, demo: int | None = None) -> StartingPoint:
         """Draw where an episode begins.
 
         With several demonstrations the one whose frontier has the longest way to go is drawn most
@@ -113,10 +115,12 @@ class SuccessTracker:
 
         Args:
             generator: The worker's own generator.
+            demo: In which demonstration; None draws it.
         """
         frontiers = self.frontiers
-        demo = 0
-        if len(self.demos) > 1:
+        if demo is None and len(self.demos) == 1:
+            demo = 0
+        if demo is None:
             # Finished demonstrations are drawn now and then, or they would be unlearned.
             weights = _HURRY + frontiers / np.maximum(self.latest, 1)
             demo = int(generator.choice(len(self.demos), p=weights / weights.sum()))

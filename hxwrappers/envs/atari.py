@@ -15,7 +15,7 @@ from hxwrappers.envs._build import choose, settings_of, vectorize
 from hxwrappers.envs.rooms import RoomTracker
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.vector import StickyActions as VectorStickyActions
-from hxwrappers.wrappers import StickyActions
+from hxwrappers.wrappers import DemoResetCurriculum, StickyActions
 
 __all__ = ["ATARI_PRESETS", "AtariSettings", "FrameWrapper", "make_atari"]
 
@@ -196,6 +196,11 @@ def _make_single(
     env = gym.make(env_id, frameskip=1, render_mode=render_mode, **_emulator(settings))
     if frame_wrapper is not None:
         env = frame_wrapper(env)
+        if settings.noop_max and _begins_inside_a_demonstration(env):
+            raise InvalidArgumentError(
+                f"noop_max is {settings.noop_max}: the idle frames would be taken after the "
+                "starting point inside the demonstration. Make the environment with noop_max=0."
+            )
     env = gym.wrappers.AtariPreprocessing(
         env,
         noop_max=settings.noop_max,
@@ -213,6 +218,14 @@ def _make_single(
     if settings.sticky_level == "step":
         env = StickyActions(env, settings.sticky_actions)
     return env
+
+
+def _begins_inside_a_demonstration(env: gym.Env[Any, Any]) -> bool:
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, DemoResetCurriculum) and env.training:
+            return True
+        env = env.env
+    return False
 
 
 def _make_fast(

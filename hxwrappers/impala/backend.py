@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
+from tqdm import tqdm
 
 from hxwrappers import errors
 from hxwrappers.errors import ActorError, HxWrappersError
@@ -68,18 +70,22 @@ class Watched(Protocol):
         ready: Whether its environments are made.
         starts: How often it was started.
         failures: How often it died without an unroll in between.
+        told: Why it died when that was last told.
     """
 
     number: int
     ready: bool
     starts: int
     failures: int
+    told: str
 
 
 def note_failure(
     actor: Watched, failure: Failure | None, limit: int, code: int | None = None
 ) -> None:
-    """Count that an actor died, unless that is the end of the run.
+    """Count that an actor died, and tell why, unless that is the end of the run.
+
+    What it dies of again and again is told once.
 
     Args:
         actor: The actor.
@@ -94,6 +100,17 @@ def note_failure(
     at_once = failure is not None and bool(failure.traceback) and actor.starts == 1
     if actor.failures >= limit or (at_once and not actor.ready):
         raise _as_error(actor.number, actor.failures, failure, code)
+    why = _cause(code) if failure is None else failure.message
+    if why != actor.told:
+        actor.told = why
+        shown = why if failure is None else failure.traceback or why
+        tqdm.write(f"Actor {actor.number} has died and is replaced: {shown}", file=sys.stderr)
+
+
+def _cause(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"
 
 
 def _as_error(
@@ -102,13 +119,10 @@ def _as_error(
     times = f"{failures} times in a row" if failures > 1 else "at its start"
     who = f"Actor {number} failed {times}"
     if failure is None:
-        how = f"exit code {code}"
-        if code is not None and code < 0:
-            how = f"killed by {signal.Signals(-code).name}"
         return ActorError(
-            f"{who}, the last time without an error of its own ({how}; SIGKILL is often too little "
-            "memory). A script that trains needs `if __name__ == '__main__':` around what it does, "
-            "since each actor imports it."
+            f"{who}, the last time without an error of its own ({_cause(code)}; SIGKILL is often "
+            "too little memory). A script that trains needs `if __name__ == '__main__':` around what "
+            "it does, since each actor imports it."
         )
     known = getattr(errors, failure.kind, None)
     kind: type[HxWrappersError] = ActorError

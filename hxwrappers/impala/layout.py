@@ -49,7 +49,14 @@ class Part:
             stack, height, width, colours = self.shape
             return stack * colours, height, width
         first, middle, last = self.shape
-        return (first, middle, last) if first < last else (last, first, middle)
+        return (first, middle, last) if self._channels_first else (last, first, middle)
+
+    @property
+    def _channels_first(self) -> bool:
+        first, middle, last = self.shape
+        if middle in {first, last} and first != last:
+            return middle == last  # the side that is unlike the two others holds the channels
+        return first < last
 
     def frames(self, images: Tensor) -> Tensor:
         """Bring images of shape `(batch, *shape)` into the shape `(batch, *frame_shape)`."""
@@ -57,15 +64,16 @@ class Part:
             return images.unsqueeze(1)
         if len(self.shape) == 4:
             return images.permute(0, 1, 4, 2, 3).flatten(1, 2)
-        return images if self.shape[0] < self.shape[2] else images.permute(0, 3, 1, 2)
+        return images if self._channels_first else images.permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
 class Layout:
     """The arrays of which an observation consists: at most one image, and any number of vectors.
 
-    In an image with three axes the smaller of the first and the last one holds the channels; one
-    with four axes is a stack of colour frames. Everything else is flattened to a vector.
+    In an image with three axes the first or the last one holds the channels: the one that is unlike
+    the two others, or else the smaller one. An image with four axes is a stack of colour frames.
+    Everything else is flattened to a vector.
 
     Attributes:
         parts: The arrays, in the order of the space.

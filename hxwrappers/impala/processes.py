@@ -48,6 +48,7 @@ class _Actor:
         heard: When it last gave a sign of life, or was last given something to do.
         starts: How often it was started.
         failures: How often it died without an unroll in between.
+        told: Why it died when that was last told.
     """
 
     number: int
@@ -59,6 +60,7 @@ class _Actor:
     heard: float = 0.0
     starts: int = 0
     failures: int = 0
+    told: str = ""
 
 
 class ProcessActors:

@@ -113,6 +113,7 @@ class _Actor:
     heard: float = 0.0
     starts: int = 0
     failures: int = 0
+    told: str = ""
     warned: bool = False
 
 

@@ -77,6 +77,8 @@ class DemoResetCurriculum(
             was taken away in `info["reward_bonus"]`) and are flagged in `info["replaying"]`;
             `SkipReplayedSteps` hides them, `DemoRecurrentPPO` learns nothing from them. Published
             for recurrent policies: 512 emulator frames.
+        replay_multiple: Replay a multiple of so many steps: the frame skip outside, or else its
+            first step after a replay takes what is left of it with the agent's action.
         allowed_lag: See `AttemptSettings`.
         extra_steps: See `AttemptSettings`.
         score_tolerance: See `AttemptSettings`.
@@ -121,6 +123,7 @@ class DemoResetCurriculum(
         demo: _DemoLike | Sequence[_DemoLike],
         tracker: SuccessTracker | str | os.PathLike[str] | None = None,
         replay_steps: int = 0,
+        replay_multiple: int = 1,
         allowed_lag: int | None = 50,
         extra_steps: float | None = 7.0,
         score_tolerance: float = 0.0,
@@ -136,6 +139,7 @@ class DemoResetCurriculum(
             demo=demo,
             tracker=tracker,
             replay_steps=replay_steps,
+            replay_multiple=replay_multiple,
             allowed_lag=allowed_lag,
             extra_steps=extra_steps,
             score_tolerance=score_tolerance,
@@ -147,10 +151,12 @@ class DemoResetCurriculum(
         )
         gym.Wrapper.__init__(self, env)
         require_count("replay_steps", replay_steps)
+        require_count("replay_multiple", replay_multiple, 1)
         require_count("near_start_steps", near_start_steps)
         self.tracker = _resolve(demo, tracker, frontier)
         self.training = training
         self._replay_steps = replay_steps
+        self._replay_multiple = replay_multiple
         self._near_start_steps = near_start_steps
         self._end_on_life_loss = end_on_life_loss
         rules = AttemptSettings(allowed_lag, extra_steps, score_tolerance, success_at)
@@ -177,9 +183,9 @@ class DemoResetCurriculum(
             seed: Seeds this wrapper's own draws, and begins anew: an episode in flight is left
                 out. Without a seed it is counted, since a time limit outside may have ended it.
                 The environment's luck is the demonstration's, like all of its state.
-            options: For the environment, but for `starting_point` (and `demo`, with several):
-                start from this step of the demonstration. Such an episode is reported like any
-                other.
+            options: For the environment, but for `starting_point` and `demo`: start from this step
+                (of this demonstration, the first if left out), or where the tracker says in this
+                demonstration. Such an episode is reported like any other.
 
         Raises:
             InvalidArgumentError: There is no such starting point.
@@ -188,7 +194,7 @@ class DemoResetCurriculum(
         """
         options = dict(options or {})
         wanted = options.pop("starting_point", None)
-        which = options.pop("demo", 0)
+        which = options.pop("demo", None)
         if seed is not None:
             self._generator = own_generator(seed, _OWNER)
         elif self.training:
@@ -197,9 +203,11 @@ class DemoResetCurriculum(
             self._start = self._attempt = None
             self._replays_left = 0
             return self.env.reset(seed=seed, options=options or None)
-        self._start = self.tracker.draw(self._generator)
+        if which is not None or wanted is not None:
+            checked = self._checked(which or 0, 0 if wanted is None else wanted)
+        self._start = self.tracker.draw(self._generator, None if which is None else checked.demo)
         if wanted is not None:
-            self._start = self._checked(which, wanted)
+            self._start = checked
         demo, step = self._start
         if demo not in self._replaying_well:
             self._players[demo].require_replay()
@@ -207,7 +215,8 @@ class DemoResetCurriculum(
         if seed is not None or self._has_counters:
             self.env.reset(seed=seed, options=options or None)
         self._attempt = Attempt(self._courses[demo], step, self._generator)
-        self._replays_left = min(self._replay_steps, step)
+        replays = min(self._replay_steps, step)
+        self._replays_left = replays - replays % self._replay_multiple
         observation, info = self._go_to(self._players[demo], step - self._replays_left, step)
         self._lives = info.get("lives")
         return observation, self._explained(info)

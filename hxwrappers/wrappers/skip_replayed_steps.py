@@ -8,8 +8,11 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
+from hxwrappers.errors import InvalidArgumentError
+
 __all__ = ["SkipReplayedSteps"]
 
+_TRIES = 10
 _OF_A_STEP = ("extrinsic_reward", "intrinsic_reward", "reward_bonus")
 
 
@@ -43,19 +46,35 @@ class SkipReplayedSteps(
     def __init__(self, env: gym.Env[ObsType, ActType]) -> None:
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
-        # Any valid action will do: replayed steps do not look at it.
-        actions = deepcopy(env.action_space)
-        actions.seed(0)
-        self._any_action: Any = actions.sample()
+        # Replayed steps do not look at it; what a frame skip outside takes beyond them does.
+        meanings = list(getattr(env.unwrapped, "get_action_meanings", list)())
+        if "NOOP" in meanings:
+            self._any_action: Any = meanings.index("NOOP")
+        else:
+            actions = deepcopy(env.action_space)
+            actions.seed(0)
+            self._any_action = actions.sample()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[ObsType, dict[str, Any]]:
-        """Begin an episode, and go on to the first step that is the agent's."""
+        """Begin an episode, and go on to the first step that is the agent's.
+
+        Raises:
+            InvalidArgumentError: Episodes end within the replay, again and again.
+        """
         observation, info = self.env.reset(seed=seed, options=options)
+        cut_off = 0
         while info.get("replaying", False):
             observation, _, terminated, truncated, info = self.env.step(self._any_action)
             if terminated or truncated:
+                cut_off += 1
+                if cut_off == _TRIES:
+                    raise InvalidArgumentError(
+                        f"{_TRIES} episodes in a row ended while the demonstration was replayed: a "
+                        "time limit between SkipReplayedSteps and DemoResetCurriculum is shorter "
+                        "than replay_steps. Put it outside, or replay less."
+                    )
                 observation, info = self.env.reset(options=options)
         # The last replayed step is none of this episode: a reset has no rewards.
         return observation, {key: info[key] for key in info if key not in _OF_A_STEP}

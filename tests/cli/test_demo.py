@@ -88,6 +88,20 @@ def test_import_of_a_journal(capsys, tmp_path):
     assert run(capsys, "demo", "verify", tmp_path / "demos" / "000000.npz")[0] == 0
 
 
+def test_import_of_a_journal_without_a_step(capsys, tmp_path):
+    path = tmp_path / "run.journal"
+    JournalWriter(path).close()
+    assert run(capsys, "demo", "import", path, tmp_path / "demos")[0] == 1
+
+
+def test_a_demonstration_under_a_random_frame_skip_is_made_again(capsys, tmp_path):
+    env = gym.make("ALE/Pong-v5", frameskip=(2, 5), repeat_action_probability=0.0)
+    recording = DemoRecording(env)
+    play(recording, 5, seed=1)
+    recording.demo().save(tmp_path / "pong.npz")
+    assert run(capsys, "demo", "verify", tmp_path / "pong.npz")[0] == 0
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_minari(capsys, file, tmp_path, monkeypatch):
     pytest.importorskip("h5py", reason="h5py is not installed")

@@ -38,14 +38,24 @@ def test_it_finds_and_says_so(capsys, tmp_path):
 
 
 def test_atari_frame_by_frame_or_step_by_step(capsys, tmp_path):
-    out_file = tmp_path / "pong.npz"
-    game = ("ALE/Pong-v5", out_file, "--steps", "1000")
+    out_file = tmp_path / "pacman.npz"
+    game = ("ALE/MsPacman-v5", out_file, "--score", "10")
     assert run(capsys, *game)[0] == 0
     settings = Demo.load(out_file).metadata.env
     assert settings["frame_skip"] == 1
     assert settings["repeat_action_probability"] == 0
     assert run(capsys, *game, "--env-args", "frameskip=4", "repeat_action_probability=0.0")[0] == 0
     assert Demo.load(out_file).metadata.env["frame_skip"] == 4
+
+
+def test_what_finds_nothing_writes_nothing(capsys, tmp_path):
+    out_file = tmp_path / "cliff.npz"
+    out_file.write_text("an older one")
+    words = ("CliffWalking-v1", out_file, "--cells", "observation", "--steps", "300")
+    code, _, err = run(capsys, *words)
+    assert code == 1
+    assert "Nothing better than the start was found" in err
+    assert out_file.read_text() == "an older one"
 
 
 def test_errors_are_one_sentence(capsys, tmp_path):

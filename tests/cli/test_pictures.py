@@ -110,3 +110,6 @@ def test_errors_are_one_sentence(capsys, tmp_path):
         assert message in err
         assert err.startswith("hxw: ")
         assert not out.exists()
+    code, _, err = run(capsys, "montezuma-first-key", "-o", tmp_path / "picture")
+    assert code == 1
+    assert "end it in one of" in err

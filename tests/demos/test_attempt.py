@@ -82,6 +82,16 @@ def test_negative_rewards_are_judged_at_the_end():
     assert slow.step(-1, ended=False) is Verdict.LAGGING
 
 
+def test_where_the_demonstration_stops_before_the_end_its_last_step_counts_as_one():
+    returns = np.array([0.0, -1.0, 4.0, 3.0])
+    course = Course(returns, AttemptSettings(extra_steps=None), terminates=False)
+    same, worse, later = (Attempt(course, 0, np.random.default_rng(0)) for _ in range(3))
+    assert play(same, np.diff(returns)) == [Verdict.GO_ON] * 2 + [Verdict.FINISHED]
+    assert same.succeeded
+    assert play(worse, [-1, 5, -2]) == [Verdict.GO_ON] * 3
+    assert play(later, [-1, -1, 0, 5]) == [Verdict.GO_ON] * 3 + [Verdict.FINISHED]
+
+
 def test_sums_in_another_order_are_equal():
     returns = np.concatenate([[0], np.cumsum([0.1] * 10)])
     episode = attempt(returns=returns, extra_steps=None)

@@ -1,5 +1,8 @@
 """Minari datasets."""
 
+from dataclasses import replace
+from functools import partial
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -112,6 +115,7 @@ def test_without_seeds_or_environment():
 
 
 def test_what_cannot_be_exported():
+    env = partial(gym.make, "CartPole-v1")
     with pytest.raises(InvalidArgumentError, match="no demonstrations"):
         demos_to_minari([], "pole/none-v0", gym.make("CartPole-v1"))
     demo = record(gym.make("CartPole-v1"), 5)
@@ -121,3 +125,9 @@ def test_what_cannot_be_exported():
     with pytest.raises(DemoVerificationError, match="nothing was written"):
         demos_to_minari([demo], "pole/wrong-v0", other)
     assert minari.list_local_datasets() == {}
+    with pytest.raises(DemoVerificationError):
+        demos_to_minari([demo, replace(demo, rewards=demo.rewards + 1)], "pole/half-v0", env())
+    assert minari.list_local_datasets() == {}
+    demos_to_minari([demo], "pole/one-v0", env())
+    with pytest.raises(InvalidArgumentError, match="already"):
+        demos_to_minari([demo], "pole/one-v0", env())

@@ -22,6 +22,8 @@ from hxwrappers.errors import (
     TrackerError,
 )
 from hxwrappers.impala import Impala, load_policy
+from hxwrappers.impala.actor import Failure
+from hxwrappers.impala.backend import note_failure
 from hxwrappers.impala.files import checkpoints
 from hxwrappers.impala.learner import Learner
 from tests.impala import runs
@@ -50,6 +52,17 @@ def in_background(action, *arguments) -> threading.Thread:
     thread = threading.Thread(target=action, args=arguments, daemon=True)
     thread.start()
     return thread
+
+
+def test_why_an_actor_dies_is_told_once(capsys):
+    actor = SimpleNamespace(number=2, ready=True, starts=2, failures=0, told="")
+    failure = Failure("ValueError", "a bug", "Traceback: ValueError: a bug")
+    for _ in range(2):
+        note_failure(actor, failure, limit=9)
+    note_failure(actor, None, limit=9, code=-9)
+    told = capsys.readouterr().err
+    assert told.count("Traceback: ValueError: a bug") == 1
+    assert told.count("Actor 2 has died and is replaced: killed by SIGKILL") == 1
 
 
 def test_a_killed_actor_is_replaced_and_everything_ends_clean(tmp_path):

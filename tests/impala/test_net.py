@@ -18,6 +18,22 @@ def build(space, **options) -> ImpalaNet:
     return ImpalaNet(Layout.of(space), 3, **options)
 
 
+@pytest.mark.parametrize(
+    ("shape", "frame"),
+    [
+        ((21, 7, 7), (21, 7, 7)),  # make_minigrid's: more kinds of things than cells in a row
+        ((21, 25, 25), (21, 25, 25)),
+        ((7, 7, 3), (3, 7, 7)),
+        ((4, 84, 84), (4, 84, 84)),
+        ((210, 160, 3), (3, 210, 160)),
+    ],
+)
+def test_which_axis_holds_the_channels(shape, frame):
+    image = Layout.of(spaces.Box(0, 255, shape, np.uint8)).image
+    assert image.frame_shape == frame
+    assert image.frames(torch.zeros(2, *shape)).shape == (2, *frame)
+
+
 def some(space, steps, num_envs, seed=0) -> dict[str, torch.Tensor]:
     rng = np.random.default_rng(seed)
     layout = Layout.of(space)

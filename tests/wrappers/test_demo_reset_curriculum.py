@@ -10,10 +10,17 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AsyncVectorEnv
+from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.monitor import Monitor
 
 from hxwrappers import DemoResetCurriculum, SkipReplayedSteps
-from hxwrappers.demos import DemoRecording, FrontierSettings, SuccessTracker, shipped
+from hxwrappers.demos import (
+    DemoRecording,
+    FrontierSettings,
+    SuccessTracker,
+    make_environment,
+    shipped,
+)
 from hxwrappers.demos.openai import import_openai_demo
 from hxwrappers.envs import make_atari
 from hxwrappers.errors import (
@@ -330,6 +337,43 @@ class TestMontezuma:
         rewards = [env.step(int(action))[1] for action in key_demo.actions[400::4]]
         assert sum(rewards) == 100
 
+    def test_only_the_demonstrations_own_frames_are_replayed_by_a_frame_skip(self, key_demo):
+        curricula = []
+
+        def wrap(env):
+            curricula.append(
+                DemoResetCurriculum(
+                    env, key_demo, tracker_of(key_demo), replay_steps=512, replay_multiple=4
+                )
+            )
+            return curricula[0]
+
+        env = SkipReplayedSteps(make_atari("montezuma_revenge", frame_wrapper=wrap))
+        frame = curricula[0].unwrapped.ale.getEpisodeFrameNumber
+        for start in (0, 3, 360, 361, 362, 363):
+            env.reset(seed=0, options={"starting_point": 0})
+            at_start = frame()
+            env.reset(options={"starting_point": start})
+            assert frame() - at_start == start
+
+    def test_no_idle_frames_after_the_starting_point(self, key_demo):
+        wrap = partial(DemoResetCurriculum, demo=key_demo, tracker=tracker_of(key_demo))
+        with pytest.raises(InvalidArgumentError, match="noop_max=0"):
+            make_atari("montezuma_revenge", preset="impala", frame_wrapper=wrap)
+        make_atari("montezuma_revenge", preset="impala", noop_max=0, frame_wrapper=wrap)
+        wrap = partial(wrap, training=False)
+        make_atari("montezuma_revenge", preset="impala", frame_wrapper=wrap)
+
+    def test_a_slice_with_costs_is_played_to_its_own_end(self):
+        demo = import_openai_demo(openai_demo("Pong"))
+        env = DemoResetCurriculum(make_environment(demo), demo, tracker_of(demo), extra_steps=None)
+        start = len(demo) - 40
+        env.reset(options={"starting_point": start})
+        steps = [env.step(int(action)) for action in demo.actions[start:]]
+        assert not any(terminated for _, _, terminated, _, _ in steps)
+        assert [truncated for _, _, _, truncated, _ in steps] == [False] * 39 + [True]
+        assert steps[-1][4]["is_success"]
+
     def test_the_wrong_level_says_what_is_wrong(self, key_demo):
         with pytest.raises(DemoMismatchError, match=r"AtariPreprocessing.*level"):
             DemoResetCurriculum(make_atari("montezuma_revenge"), key_demo)
@@ -374,6 +418,21 @@ def test_wrong_arguments(demo, wrong, error):
 def test_a_tracker_and_settings_for_one_do_not_go_together(demo):
     with pytest.raises(InvalidArgumentError, match="window"):
         DemoResetCurriculum(lake_env(), demo, tracker_of(demo), window=3)
+
+
+def test_a_time_limit_shorter_than_the_replay_is_noticed(demo):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo), replay_steps=5)
+    env = SkipReplayedSteps(TimeLimit(env, 2))
+    with pytest.raises(InvalidArgumentError, match="shorter than replay_steps"):
+        env.reset(options={"starting_point": 5})
+
+
+def test_one_of_several_demonstrations_can_be_asked_for(demo):
+    other = lake_demo(1, 1, 0, 2, 1, 2, 2)
+    env = DemoResetCurriculum(lake_env(), [demo, other], tracker_of([demo, other]))
+    assert {env.reset(options={"demo": 1})[1]["demo"] for _ in range(20)} == {1}
+    with pytest.raises(InvalidArgumentError, match="2 demonstrations"):
+        env.reset(options={"demo": 7})
 
 
 def test_starting_points_drawn_by_numpy(demo):
