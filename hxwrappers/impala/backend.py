@@ -121,8 +121,8 @@ def _as_error(
     if failure is None:
         return ActorError(
             f"{who}, the last time without an error of its own ({_cause(code)}; SIGKILL is often "
-            "too little memory). A script that trains needs `if __name__ == '__main__':` around what "
-            "it does, since each actor imports it."
+            "too little memory). A script that trains needs `if __name__ == '__main__':` around "
+            "what it does, since each actor imports it."
         )
     known = getattr(errors, failure.kind, None)
     kind: type[HxWrappersError] = ActorError
