@@ -134,6 +134,8 @@ def make_from_recipe(
             "sticky_level": "frame",
         }
     elif is_ale:
+        if isinstance(arguments.get("frameskip"), list):
+            arguments["frameskip"] = tuple(arguments["frameskip"])  # plain values have no tuples
         arguments["repeat_action_probability"] = STICKINESS if start == "sticky" else 0.0
     if render_mode is not None:
         arguments["render_mode"] = render_mode

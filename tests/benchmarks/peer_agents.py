@@ -10,6 +10,7 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 
 from hxwrappers.novelty.networks import build_predictor, build_target, orthogonal_init
 
-__all__ = ["Tally", "run_cleanrl", "run_cnd_reference"]
+__all__ = ["Tally", "Training", "run_cleanrl", "run_cnd_reference"]
 
 Make = Callable[[], gym.Env[Any, Any]]
 Bools = npt.NDArray[np.bool_]
@@ -61,13 +62,13 @@ class Tally:
 class _Environments:
     """Environments in this process; who uses them says when an episode begins."""
 
-    def __init__(self, make: Make, count: int, seed: int, tally: Tally) -> None:
-        self.envs = [make() for _ in range(count)]
+    def __init__(self, training: Training, tally: Tally) -> None:
+        self.envs = [training.make() for _ in range(training.num_envs)]
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
         self._tally = tally
         for k, env in enumerate(self.envs):
-            env.reset(seed=1000 * seed + k)
+            env.reset(seed=1000 * training.seed + k)
 
     def begin(self, k: int) -> npt.NDArray[np.uint8]:
         observation, _ = self.envs[k].reset()
@@ -123,28 +124,39 @@ class _Wrapper:
         return self.env.step(action)
 
 
-def run_cleanrl(
-    folder: Path,
-    make: Make,
-    path: Path,
-    *,
-    seed: int,
-    num_envs: int,
-    num_steps: int,
-    steps: int,
-    minibatches: int,
-    learning_rate: float,
-    warmup_rollouts: int = 2,
-) -> None:
+@dataclass(frozen=True)
+class Training:
+    """How long and on what agents train.
+
+    Attributes:
+        make: Makes an environment.
+        seed: Seed of environments and agent.
+        num_envs: Environments.
+        num_steps: Steps of each in a rollout.
+        steps: Steps of all together.
+        minibatches: Those of a rollout.
+        learning_rate: Adam's.
+    """
+
+    make: Make
+    seed: int
+    num_envs: int
+    num_steps: int
+    steps: int
+    minibatches: int
+    learning_rate: float
+
+
+def run_cleanrl(folder: Path, path: Path, training: Training, warmup_rollouts: int = 2) -> None:
     """Run `ppo_rnd_envpool.py` of a checkout, and write its curve of successes to `path`.
 
     Its moments of observations are of `warmup_rollouts` rollouts of random steps, which are not
     counted; as published there are 50 of them, a hundred thousand steps of these environments.
     """
-    rollout = num_envs * num_steps
+    rollout = training.num_envs * training.num_steps
     tally = Tally(rollout, skipped=warmup_rollouts * rollout)
     modules: dict[str, dict[str, Any]] = {
-        "envpool": {"make": lambda *_, **__: _Pool(make, num_envs, seed, tally)},
+        "envpool": {"make": lambda *_, **__: _Pool(training, tally)},
         "gym": {"Wrapper": _Wrapper, "spaces": spaces},
         "gym.wrappers": {},
         "gym.wrappers.normalize": {"RunningMeanStd": RunningMeanStd},
@@ -155,12 +167,12 @@ def run_cleanrl(
     script = folder.absolute() / "cleanrl" / "ppo_rnd_envpool.py"
     written = path.absolute()
     values = {
-        "seed": seed,
-        "total-timesteps": steps,
-        "num-envs": num_envs,
-        "num-steps": num_steps,
-        "num-minibatches": minibatches,
-        "learning-rate": learning_rate,
+        "seed": training.seed,
+        "total-timesteps": training.steps,
+        "num-envs": training.num_envs,
+        "num-steps": training.num_steps,
+        "num-minibatches": training.minibatches,
+        "learning-rate": training.learning_rate,
         "num-iterations-obs-norm-init": warmup_rollouts,
     }
     options = [part for name, value in values.items() for part in (f"--{name}", str(value))]
@@ -178,8 +190,8 @@ class _Framed(_Environments):
     Pictures get a black edge up to 96 x 96, since its masks of tiles need sides that 16 divides.
     """
 
-    def __init__(self, make: Make, count: int, seed: int, tally: Tally) -> None:
-        super().__init__(make, count, seed, tally)
+    def __init__(self, training: Training, tally: Tally) -> None:
+        super().__init__(training, tally)
         self.observation_space = spaces.Box(0, 1, (4, 96, 96), np.float32)
 
     def reset(self, k: int) -> npt.NDArray[np.float32]:
@@ -233,27 +245,16 @@ class _Newest(nn.Module):
         return features
 
 
-def run_cnd_reference(
-    folder: Path,
-    make: Make,
-    path: Path,
-    *,
-    seed: int,
-    num_envs: int,
-    num_steps: int,
-    steps: int,
-    minibatches: int,
-    learning_rate: float,
-    warmup_steps: int = 64,
-) -> None:
+def run_cnd_reference(folder: Path, path: Path, training: Training, warmup_steps: int = 64) -> None:
     """Run `AgentPPOCND` of a checkout with its published settings, and write its curve."""
-    torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - what its warm-up draws from
+    torch.manual_seed(training.seed)
+    np.random.seed(training.seed)  # noqa: NPY002 - what its warm-up draws from
     package = types.ModuleType("reference")
     package.__path__ = [str(folder / "RLAgents" / "lib_agents")]
     sys.modules["reference"] = package
     kind: Any = importlib.import_module("reference.AgentPPOCND").AgentPPOCND
-    tally = Tally(num_envs * num_steps, skipped=warmup_steps * num_envs)
+    num_envs, rate = training.num_envs, training.learning_rate
+    tally = Tally(num_envs * training.num_steps, skipped=warmup_steps * num_envs)
     config = types.SimpleNamespace(
         gamma_ext=0.998,
         gamma_int=0.99,
@@ -263,8 +264,8 @@ def run_cnd_reference(
         cnd_dropout=0.75,
         entropy_beta=0.001,
         eps_clip=0.1,
-        steps=num_steps,
-        batch_size=num_steps // minibatches,
+        steps=training.num_steps,
+        batch_size=training.num_steps // training.minibatches,
         training_epochs=4,
         envs_count=num_envs,
         ppo_regularization_loss=None,
@@ -275,9 +276,9 @@ def run_cnd_reference(
         cnd_augmentations=["mask", "noise"],
         normalise_state_mean=True,
         normalise_state_std=True,
-        learning_rate_ppo=learning_rate,
-        learning_rate_cnd=learning_rate,
-        learning_rate_cnd_target=learning_rate,
+        learning_rate_ppo=rate,
+        learning_rate_cnd=rate,
+        learning_rate_cnd_target=rate,
     )
 
     class Kind(kind):  # type: ignore[misc]
@@ -289,10 +290,10 @@ def run_cnd_reference(
         types.SimpleNamespace(Model=lambda shape: _Newest(build_target, shape)),
         types.SimpleNamespace(Model=lambda shape: _Newest(build_predictor, shape)),
     ]
-    agent = Kind(_Framed(make, num_envs, seed, tally), *models, config)
+    agent = Kind(_Framed(training, tally), *models, config)
     # Its buffer has learned to hand over hidden states, which this agent does not know yet.
     sample = agent.policy_buffer.sample_batch
     agent.policy_buffer.sample_batch = lambda *arguments: sample(*arguments)[:7]
-    while not tally.points or tally.points[-1][0] < steps:
+    while not tally.points or tally.points[-1][0] < training.steps:
         agent.main()
     tally.write(path)

@@ -26,7 +26,7 @@ from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, VecRNDBonus
 from tests.benchmarks import minigrid_learning as learning
 from tests.benchmarks.grid_pictures import make_pictures
 from tests.benchmarks.minigrid_peers import Paged, report
-from tests.benchmarks.peer_agents import run_cleanrl, run_cnd_reference
+from tests.benchmarks.peer_agents import Training, run_cleanrl, run_cnd_reference
 
 ENVS, ROLLOUT, MINIBATCH, RATE = 32, 64, 256, 3e-4
 LABELS = {
@@ -63,17 +63,8 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
         agent = run_cleanrl if method == "cleanrl" else run_cnd_reference
         folder = options.cleanrl if method == "cleanrl" else options.reference
         assert folder is not None, f"give --{method}"
-        agent(
-            folder,
-            make,
-            path,
-            seed=seed,
-            num_envs=ENVS,
-            num_steps=ROLLOUT,
-            steps=options.steps,
-            minibatches=ENVS * ROLLOUT // MINIBATCH,
-            learning_rate=RATE,
-        )
+        minibatches = ENVS * ROLLOUT // MINIBATCH
+        agent(folder, path, Training(make, seed, ENVS, ROLLOUT, options.steps, minibatches, RATE))
         return
     venv: VecEnv = VecMonitor(DummyVecEnv([make] * ENVS))
     venv.seed(1000 * seed)

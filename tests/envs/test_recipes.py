@@ -39,7 +39,9 @@ def test_the_score_is_that_of_all_lives():
 def test_a_random_frame_skip_is_not_deterministic():
     recipe = {"maker": "gymnasium", "id": "ALE/Pong-v5", "kwargs": {}}
     assert recipes.is_deterministic(recipe)
-    assert not recipes.is_deterministic({**recipe, "kwargs": {"frameskip": [2, 5]}})
+    drawn = {**recipe, "kwargs": {"frameskip": [2, 5]}}
+    assert not recipes.is_deterministic(drawn)
+    assert make_from_recipe(drawn).unwrapped._frameskip == (2, 5)
 
 
 def test_atari_without_what_is_for_training():
