@@ -17,7 +17,7 @@ def keep_freed_memory() -> bool:
 
     PyTorch allocates the result of every operation on a CPU anew. Large blocks, and the top of
     the heap, go back to the system as soon as they are freed, and the system fills each page with
-    zeros before it hands it out again: up to a fifth of the processor time of PPO with a bonus.
+    zeros before it hands it out again: a fifth to a quarter of the processor time of PPO.
     With this call glibc reuses them. The process stays as large as it once was, and somewhat
     larger than it would have been.
 
