@@ -61,14 +61,7 @@ LABELS = {
 
 
 @dataclass(frozen=True)
-class Paged(learning.Options):
-    """What to run, and a page that gets the table."""
-
-    page: Path | None = None
-
-
-@dataclass(frozen=True)
-class Options(Paged):
+class Options(learning.Options):
     """What to run, and where RLeXplore is."""
 
     methods: tuple[str, ...] = (*learning.METHODS, *QUICK, *PEERS)
@@ -76,6 +69,7 @@ class Options(Paged):
     rlexplore: Path | None = None
     folder: Path = Path("runs/minigrid_peers")
     picture: Path = field(default=Path("docs/images/minigrid_peers.png"))
+    page: Path | None = None
 
 
 class Bonus(BaseCallback):
@@ -133,14 +127,18 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     learning.keep_curve(path, model, options.steps, [callback])
 
 
-def report(options: Paged, labels: Mapping[str, str], name: str) -> None:
+def report(
+    options: learning.Options, labels: Mapping[str, str]
+) -> tuple[list[str], list[list[str]]]:
     """Tell when each run first succeeded, and interquartile means over all runs of all tasks; draw
     those of each task.
 
     Args:
         options: What was run.
         labels: What each method is called.
-        name: The table's place on the page.
+
+    Returns:
+        The header and the rows of a table.
     """
     plt: Any = pyplot()
     count = len(options.tasks)
@@ -178,7 +176,7 @@ def report(options: Paged, labels: Mapping[str, str], name: str) -> None:
     print(f"curves: {options.picture}")
     header = ["steps until 80 of 100 succeed, by seed", *options.tasks]
     header += ["success, mean over all steps", "over the last fifth"]
-    put(options.page, name, header, rows)
+    return header, rows
 
 
 def mean_of(shares: Sequence[npt.NDArray[np.float64]]) -> str:
@@ -191,7 +189,7 @@ def main() -> None:
     """Run what is missing, then report."""
     options = tyro.cli(Options)
     learning.run_all(options, run)
-    report(options, LABELS, "minigrid_peers")
+    put(options.page, "minigrid_peers", *report(options, LABELS))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from hxwrappers.memory import keep_freed_memory
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, VecRNDBonus
 from tests.benchmarks import minigrid_learning as learning
 from tests.benchmarks.grid_pictures import make_pictures
-from tests.benchmarks.minigrid_peers import Paged, report
+from tests.benchmarks.minigrid_peers import report
+from tests.benchmarks.page import put
 from tests.benchmarks.peer_agents import Training, run_cleanrl, run_cnd_reference
 
 ENVS, ROLLOUT, MINIBATCH, RATE = 32, 64, 256, 3e-4
@@ -39,7 +40,7 @@ LABELS = {
 
 
 @dataclass(frozen=True)
-class Options(Paged):
+class Options(learning.Options):
     """What to run, and where the peers are."""
 
     tasks: tuple[str, ...] = ("MultiRoom-N4-S5",)
@@ -92,7 +93,7 @@ def main() -> None:
     """Run what is missing, then report."""
     options = tyro.cli(Options)
     learning.run_all(options, run)
-    report(options, LABELS, "picture_peers")
+    put(None, __name__, *report(options, LABELS))
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def test_it_finds_and_says_so(capsys, tmp_path):
 
 
 def test_atari_frame_by_frame_or_step_by_step(capsys, tmp_path):
-    out_file = tmp_path / "pacman.npz"
-    game = ("ALE/MsPacman-v5", out_file, "--score", "10")
+    out_file = tmp_path / "assault.npz"
+    game = ("ALE/Assault-v5", out_file, "--steps", "1000")
     assert run(capsys, *game)[0] == 0
     settings = Demo.load(out_file).metadata.env
     assert settings["frame_skip"] == 1
