@@ -51,8 +51,8 @@ def reward(
         plot: A picture to write (png): how like every checkpoint every frame is.
         threshold: A cosine above this reaches a checkpoint.
         tolerance: How many checkpoints may be passed over at once.
-        every: Frames of the demonstration between two checkpoints.
-        centre: What embeddings are centred around.
+        every: Frames of the demonstration between two checkpoints; saved ones (.pt) keep theirs.
+        centre: What embeddings are centred around; likewise.
         start: The second of a replayed video to begin at.
         end: The second to stop at.
         save: A file (pt) to save the checkpoints to, for a quick start the next time.

@@ -113,6 +113,8 @@ def test_what_is_wrong_is_said_in_one_sentence(capsys, clips, tmp_path):
     assert "is silent" in pretrain(capsys, [tmp_path / "mute"], out)[2]
     assert pretrain(capsys, [tmp_path / "mute"], out, "--objective", "tdc")[0] == 0
     assert pretrain(capsys, [tmp_path / "nothing"], out)[0] == 1
+    for option in ("--checkpoint-every", "--report-every"):
+        assert "at least 1" in pretrain(capsys, clips, out, option, 0)[2]
     assert "no preset" in pretrain(capsys, clips, out, "--preset", "huge")[2]
     align = ("video", "align", *clips[:2], "--embedders")
     assert "no embedder to measure" in run(capsys, *align)[2]
