@@ -11,6 +11,7 @@ import gymnasium as gym
 from gymnasium.error import DependencyNotInstalled
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from hxwrappers.demos.snapshots.base import layers_of
 from hxwrappers.envs._build import choose, settings_of, vectorize
 from hxwrappers.envs.rooms import RoomTracker
 from hxwrappers.errors import InvalidArgumentError
@@ -196,7 +197,10 @@ def _make_single(
     env = gym.make(env_id, frameskip=1, render_mode=render_mode, **_emulator(settings))
     if frame_wrapper is not None:
         env = frame_wrapper(env)
-        if settings.noop_max and _begins_inside_a_demonstration(env):
+        inside = (
+            isinstance(each, DemoResetCurriculum) and each.training for each in layers_of(env)
+        )
+        if settings.noop_max and any(inside):
             raise InvalidArgumentError(
                 f"noop_max is {settings.noop_max}: the idle frames would be taken after the "
                 "starting point inside the demonstration. Make the environment with noop_max=0."
@@ -218,14 +222,6 @@ def _make_single(
     if settings.sticky_level == "step":
         env = StickyActions(env, settings.sticky_actions)
     return env
-
-
-def _begins_inside_a_demonstration(env: gym.Env[Any, Any]) -> bool:
-    while isinstance(env, gym.Wrapper):
-        if isinstance(env, DemoResetCurriculum) and env.training:
-            return True
-        env = env.env
-    return False
 
 
 def _make_fast(

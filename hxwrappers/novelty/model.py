@@ -160,8 +160,9 @@ class NoveltyModel(ABC):
         bonuses = np.zeros(len(frames), np.float32)
         start = 0
         while start < len(frames):
-            stop, due = self._until_due(streams, start)
-            part = slice(start, stop)
+            steps = self.settings["warmup_steps" if self._warming_up else "update_every"]
+            count, due = self._rollout.until_due(streams[start:], steps, self.num_streams)
+            part = slice(start, start + count)
             if not self._warming_up:
                 errors = self._score_frames(frames[part])
                 bonuses[part] = self._bonus_of(errors)
@@ -172,7 +173,7 @@ class NoveltyModel(ABC):
             )
             if due:
                 self._finish_rollout()
-            start = stop
+            start += count
         return bonuses
 
     def reseed(self, seed: int) -> None:
@@ -307,22 +308,6 @@ class NoveltyModel(ABC):
             bonuses = np.zeros_like(errors) if scale is None else errors / np.float32(scale)
         clip = self.settings["bonus_clip"]
         return bonuses if clip is None else np.minimum(bonuses, np.float32(clip))
-
-    def _until_due(self, streams: np.ndarray, start: int) -> tuple[int, bool]:
-        """How far a batch is collected until a training is due, and whether one is due there.
-
-        One is due after so many steps of each stream that was observed since the last: streams of
-        environments that are closed, or are not stepped, do not put it off.
-        """
-        steps: int = self.settings["warmup_steps" if self._warming_up else "update_every"]
-        seen, collected = set(self._rollout.seen), len(self._rollout)
-        for stop, stream in enumerate(streams[start:].tolist(), start + 1):
-            seen.add(stream)
-            # After a single step of each, the streams that are still to come must be known.
-            expected = len(seen) if steps > 1 else max(self.num_streams, len(seen))
-            if collected + stop - start >= steps * expected:
-                return stop, True
-        return len(streams), False
 
     def _observed_nothing(self) -> bool:
         return self._warming_up == (self.settings["warmup_steps"] > 0) and not len(self._rollout)

@@ -30,8 +30,7 @@ class Rollout:
         self._streams: list[np.ndarray] = []
         self._previous: list[Tensor] = []
         self._length = 0
-        self.seen: set[int] = set()
-        """The streams that observations came from."""
+        self._seen: set[int] = set()  # the streams that observations came from
 
     def __len__(self) -> int:
         return self._length
@@ -43,14 +42,34 @@ class Rollout:
         if previous is not None:
             self._previous.append(previous)
         self._length += len(frames)
-        self.seen.update(streams.tolist())
+        self._seen.update(streams.tolist())
+
+    def until_due(self, streams: np.ndarray, steps: int, registered: int) -> tuple[int, bool]:
+        """How much of a batch is collected until a training is due, and whether one is due there.
+
+        One is due after so many steps of each stream that was observed since the last: streams of
+        environments that are closed, or are not stepped, do not put it off.
+
+        Args:
+            streams: The streams of the batch.
+            steps: Steps of each between two trainings, 1 or more.
+            registered: How many streams there are.
+        """
+        seen = set(self._seen)
+        for count, stream in enumerate(streams.tolist(), 1):
+            seen.add(stream)
+            # After a single step of each, the streams that are still to come must be known.
+            expected = len(seen) if steps > 1 else max(registered, len(seen))
+            if self._length + count >= steps * expected:
+                return count, True
+        return len(streams), False
 
     def take(self) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """All that was collected, which is then forgotten."""
         frames, streams = torch.cat(self._frames), np.concatenate(self._streams)
         previous = torch.cat(self._previous) if self._previous else None
         self._frames, self._streams, self._previous, self._length = [], [], [], 0
-        self.seen = set()
+        self._seen = set()
         return frames, streams, previous
 
     def state_dict(self) -> dict[str, Any]:
@@ -67,4 +86,4 @@ class Rollout:
         self._streams = [streams.numpy() for streams in state["streams"]]
         self._previous = [frames.to(device) for frames in state["previous"]]
         self._length = sum(len(frames) for frames in self._frames)
-        self.seen = {int(stream) for streams in self._streams for stream in streams}
+        self._seen = {int(stream) for streams in self._streams for stream in streams}

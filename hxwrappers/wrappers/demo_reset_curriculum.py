@@ -123,7 +123,6 @@ class DemoResetCurriculum(
         demo: _DemoLike | Sequence[_DemoLike],
         tracker: SuccessTracker | str | os.PathLike[str] | None = None,
         replay_steps: int = 0,
-        replay_multiple: int = 1,
         allowed_lag: int | None = 50,
         extra_steps: float | None = 7.0,
         score_tolerance: float = 0.0,
@@ -131,6 +130,7 @@ class DemoResetCurriculum(
         near_start_steps: int = 100,
         end_on_life_loss: bool = True,
         training: bool = True,
+        replay_multiple: int = 1,
         **frontier: Any,
     ) -> None:
         gym.utils.RecordConstructorArgs.__init__(
