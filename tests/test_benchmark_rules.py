@@ -77,6 +77,9 @@ def test_aggregate_of_two_tasks_by_hand():
     curves = [np.array([[0.0, 4.0]] * 3), np.array([[2.0, 6.0]] * 3)]
     for each in aggregate_curves(curves):
         np.testing.assert_allclose(each, [1, 5])
+    value, low, high = aggregate_curves([np.array([[0.0, 4.0]])])
+    np.testing.assert_allclose(value, [0, 4])
+    assert np.isnan([low, high]).all()
 
 
 def test_a_table_is_put_where_it_belongs(tmp_path):

@@ -67,7 +67,8 @@ class CNDSettings(NoveltySettings, total=False):
 
     Attributes:
         contrastive_loss: `"mse"`, `"nce"`, `"vicreg"` or `"st_dim"`.
-        pairs: Pairs of observations in each contrastive step.
+        pairs: Pairs of observations in each contrastive step; a minibatch of a single observation
+            has none, and trains the predictor alone.
         target_learning_rate: Adam's learning rate for the target.
         distil_mask: `"sample"` trains the predictor on `train_fraction` of the samples of a
             minibatch; `"feature"` on that share of the feature elements of all samples, as the

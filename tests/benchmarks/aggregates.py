@@ -36,6 +36,8 @@ def aggregate_curves(
 ) -> tuple[Scores, Scores, Scores]:
     """The same at each point of curves: the mean, and the bounds of its interval, `(points,)`.
 
+    Where a task has but one run there is nothing to draw from, and the bounds are NaN.
+
     Args:
         curves: For each task the curves of its runs, `(runs, points)`.
         resamples: How many times to draw.
@@ -45,7 +47,10 @@ def aggregate_curves(
         return interquartile_mean(np.moveaxis(np.concatenate(tasks, axis), axis, -1))
 
     by_run = [np.asarray(each, np.float64).T for each in curves]
+    value = together(*by_run)
+    if min(each.shape[-1] for each in by_run) < 2:
+        return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
     drawn = bootstrap(
         by_run, together, axis=-1, n_resamples=resamples, method="percentile", rng=0
     ).confidence_interval
-    return together(*by_run), drawn.low, drawn.high
+    return value, drawn.low, drawn.high

@@ -136,6 +136,7 @@ class Training:
         steps: Steps of all together.
         minibatches: Those of a rollout.
         learning_rate: Adam's.
+        side: Rows, and columns, of a picture.
     """
 
     make: Make
@@ -145,6 +146,13 @@ class Training:
     steps: int
     minibatches: int
     learning_rate: float
+    side: int = 84
+
+
+def _for_pictures_of(side: int, script: str) -> str:
+    """CleanRL's script with another size of pictures, which it has in figures in its lines."""
+    left = ((side - 8) // 4 - 3) // 2 - 1
+    return script.replace("84, 84", f"{side}, {side}").replace("7 * 7", f"{left} * {left}")
 
 
 def run_cleanrl(folder: Path, path: Path, training: Training, warmup_rollouts: int = 2) -> None:
@@ -164,7 +172,6 @@ def run_cleanrl(folder: Path, path: Path, training: Training, warmup_rollouts: i
     for name, content in modules.items():
         sys.modules[name] = types.ModuleType(name)
         vars(sys.modules[name]).update(content)
-    script = folder.absolute() / "cleanrl" / "ppo_rnd_envpool.py"
     written = path.absolute()
     values = {
         "seed": training.seed,
@@ -176,9 +183,12 @@ def run_cleanrl(folder: Path, path: Path, training: Training, warmup_rollouts: i
         "num-iterations-obs-norm-init": warmup_rollouts,
     }
     options = [part for name, value in values.items() for part in (f"--{name}", str(value))]
-    sys.argv = [str(script), *options, "--no-anneal-lr", "--no-cuda"]
     logs = written.parent / "cleanrl"  # it writes its own below the current folder
     logs.mkdir(parents=True, exist_ok=True)
+    script = logs / f"{written.stem}.py"
+    source = (folder / "cleanrl" / "ppo_rnd_envpool.py").read_text()
+    script.write_text(_for_pictures_of(training.side, source))
+    sys.argv = [str(script), *options, "--no-anneal-lr", "--no-cuda"]
     os.chdir(logs)
     runpy.run_path(str(script), run_name="__main__")
     tally.write(written)
@@ -187,12 +197,16 @@ def run_cleanrl(folder: Path, path: Path, training: Training, warmup_rollouts: i
 class _Framed(_Environments):
     """As the reference code's environments: who steps begins episodes; the newest frame first.
 
-    Pictures get a black edge up to 96 x 96, since its masks of tiles need sides that 16 divides.
+    Pictures get a black edge, up to 96 x 96 for Atari's, since its masks of tiles need sides that
+    16 divides.
     """
 
     def __init__(self, training: Training, tally: Tally) -> None:
         super().__init__(training, tally)
-        self.observation_space = spaces.Box(0, 1, (4, 96, 96), np.float32)
+        frames, *sides = self.observation_space.shape
+        self._edges = [(-side % 16 // 2, (-side % 16 + 1) // 2) for side in sides]
+        padded = tuple(side + sum(edge) for side, edge in zip(sides, self._edges, strict=True))
+        self.observation_space = spaces.Box(0, 1, (frames, *padded), np.float32)
 
     def reset(self, k: int) -> npt.NDArray[np.float32]:
         return self._as_there(self.begin(k))
@@ -201,9 +215,8 @@ class _Framed(_Environments):
         seen, rewards, done = self.take(actions, np.zeros(len(self.envs), bool))
         return self._as_there(seen), rewards, done, [{}] * len(self.envs)
 
-    @staticmethod
-    def _as_there(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        edges = [(0, 0)] * (frames.ndim - 2) + [(6, 6)] * 2
+    def _as_there(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        edges = [(0, 0)] * (frames.ndim - 2) + self._edges
         return np.pad(frames[..., ::-1, :, :], edges).astype(np.float32) / 255
 
 
