@@ -63,6 +63,7 @@ def build(options: Options) -> DualValuePPO:
         "CNDPolicy",
         venv,
         gamma=0.998,
+        normalize_advantage=False,  # as published
         batch_size=batch_size,
         seed=options.seed,
         device=options.device,

@@ -48,7 +48,12 @@ def main() -> None:
     # No more than a rollout: 128 steps of each environment.
     batch_size = min(preset.get("batch_size", 512), 128 * preset["num_envs"])
     model = DualValuePPO(
-        "CnnPolicy", venv, batch_size=batch_size, seed=options.seed, device=options.device
+        "CnnPolicy",
+        venv,
+        normalize_advantage=False,  # as published
+        batch_size=batch_size,
+        seed=options.seed,
+        device=options.device,
     )
     run_example(
         model,

@@ -47,6 +47,7 @@ def main() -> None:
         "CNDPolicy",
         venv,
         gamma=0.998,
+        normalize_advantage=False,  # as published
         batch_size=batch_size,
         seed=options.seed,
         device=options.device,

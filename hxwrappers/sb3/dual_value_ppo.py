@@ -60,7 +60,9 @@ class DualValuePPO(SafePersistence, PPO):
         ent_coef: Weight of the entropy.
         vf_coef: Weight of the mean of both value losses.
         max_grad_norm: Bound of the gradient's norm.
-        normalize_advantage: Whether to standardise advantages in each minibatch.
+        normalize_advantage: Whether to standardise advantages in each minibatch, as
+            Stable-Baselines3's PPO does. RND's and CND's code do not; with few environments
+            that learned later or not at all.
         extrinsic_coef: Weight of the extrinsic advantages, 0 or more.
         intrinsic_coef: Weight of the intrinsic advantages, 0 or more.
         extrinsic_clip: Bound of the extrinsic reward that is learned from, or None. Infos and
@@ -106,7 +108,7 @@ class DualValuePPO(SafePersistence, PPO):
         ent_coef: float = 0.001,
         vf_coef: float = 1.0,
         max_grad_norm: float = 0.5,
-        normalize_advantage: bool = False,
+        normalize_advantage: bool = True,
         extrinsic_coef: float = 2.0,
         intrinsic_coef: float = 1.0,
         extrinsic_clip: float | None = None,

@@ -1,4 +1,4 @@
-"""MiniGrid as the pictures that agents for Atari take: four grey frames, of 84 x 84 pixels there."""
+"""MiniGrid as the pictures that agents for Atari take: four grey frames, there of 84 x 84."""
 
 from __future__ import annotations
 

@@ -35,6 +35,8 @@ LABELS = {
     "ppo+rnd": "PPO on the sum with VecRNDBonus",
     "dual+rnd": "DualValuePPO with VecRNDBonus",
     "dual+cnd": "DualValuePPO with VecCNDBonus",
+    "dual+rnd-raw": "DualValuePPO with VecRNDBonus, advantages as they are",
+    "dual+cnd-raw": "DualValuePPO with VecCNDBonus, advantages as they are",
 }
 PPO_SETTINGS: dict[str, Any] = {
     "policy_kwargs": {"net_arch": {"pi": [128, 128], "vf": [128, 128]}},
@@ -130,6 +132,8 @@ def train(
 ) -> None:
     """Train, with other settings of the bonus where they are given, and write the curve."""
     venv = environments(options, task, seed)
+    ppo = PPO_SETTINGS | {"normalize_advantage": not method.endswith("-raw")}
+    method = method.removesuffix("-raw")
     if method.endswith("rnd"):
         coefficient = SUM_COEFFICIENT if method.startswith("ppo") else 1.0
         bonus = {"coefficient": coefficient} | BONUS_SETTINGS | settings
@@ -137,7 +141,7 @@ def train(
     elif method.endswith("cnd"):
         venv = VecCNDBonus(venv, seed=seed, **BONUS_SETTINGS | settings)
     algorithm = DualValuePPO if method.startswith("dual") else PPO
-    keep_curve(path, algorithm("MlpPolicy", venv, seed=seed, **PPO_SETTINGS), options.steps)
+    keep_curve(path, algorithm("MlpPolicy", venv, seed=seed, **ppo), options.steps)
 
 
 def last_fifth(curve: list[tuple[int, float]]) -> float:

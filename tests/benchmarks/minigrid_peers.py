@@ -106,7 +106,7 @@ class Bonus(BaseCallback):
 
 def run(options: Options, task: str, method: str, seed: int) -> None:
     """Train once, unless it was done before."""
-    if method in learning.METHODS:
+    if method in learning.LABELS:
         learning.run(options, task, method, seed)
         return
     path = learning.curve_path(options, task, method, seed)

@@ -36,8 +36,10 @@ LABELS = {
     "ppo": "PPO alone",
     "cleanrl": "CleanRL's PPO with RND",
     "dual+rnd": "DualValuePPO with VecRNDBonus",
+    "dual+rnd-raw": "the same, advantages as they are",
     "reference": "reference agent of CND",
     "dual+cnd": "DualValuePPO with VecCNDBonus",
+    "dual+cnd-raw": "the same, advantages as they are",
 }
 
 
@@ -85,12 +87,14 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     if method == "ppo":
         published = {"gamma": 0.999, "clip_range": 0.1, "ent_coef": 0.001}
         model: PPO = PPO("CnnPolicy", venv, **settings, **published)
-    elif method == "dual+rnd":
-        venv = VecRNDBonus(venv, seed=seed, learning_rate=RATE, batch_size=MINIBATCH)
-        model = DualValuePPO("CnnPolicy", venv, **settings)
     else:
-        venv = VecCNDBonus(venv, seed=seed, learning_rate=RATE, batch_size=MINIBATCH)
-        model = DualValuePPO("CnnPolicy", venv, gamma=0.998, **settings)
+        settings["normalize_advantage"] = not method.endswith("-raw")
+        if "cnd" in method:
+            settings["gamma"] = 0.998
+            venv = VecCNDBonus(venv, seed=seed, learning_rate=RATE, batch_size=MINIBATCH)
+        else:
+            venv = VecRNDBonus(venv, seed=seed, learning_rate=RATE, batch_size=MINIBATCH)
+        model = DualValuePPO("CnnPolicy", venv, **settings)
     learning.keep_curve(path, model, options.steps)
 
 
