@@ -164,6 +164,18 @@ def parameters(model) -> np.ndarray:
     return torch.nn.utils.parameters_to_vector(model.policy.parameters()).detach().numpy()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "alike"), [({}, True), ({"normalize_advantage": False}, False)]
+)
+def test_advantages_are_standardised_unless_told_otherwise(arguments, alike):
+    learned = []
+    for scale in (1.0, 64.0):
+        weights = {"extrinsic_coef": 2 * scale, "intrinsic_coef": scale}
+        model = DualValuePPO("MlpPolicy", corridors(), **SHORT, **weights, **arguments)
+        learned.append(parameters(model.learn(64)))
+    assert np.allclose(*learned, atol=1e-5) == alike
+
+
 def test_save_and_load_keep_everything(tmp_path):
     model = DualValuePPO("MlpPolicy", corridors(), gamma=0.97, extrinsic_coef=1.5, **SHORT)
     model.learn(96)
