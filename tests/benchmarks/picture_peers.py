@@ -36,10 +36,10 @@ LABELS = {
     "ppo": "PPO alone",
     "cleanrl": "CleanRL's PPO with RND",
     "dual+rnd": "DualValuePPO with VecRNDBonus",
-    "dual+rnd-raw": "the same, advantages as they are",
+    "dual+rnd-raw": "DualValuePPO with VecRNDBonus, as published",
     "reference": "reference agent of CND",
     "dual+cnd": "DualValuePPO with VecCNDBonus",
-    "dual+cnd-raw": "the same, advantages as they are",
+    "dual+cnd-raw": "DualValuePPO with VecCNDBonus, as published",
 }
 
 
