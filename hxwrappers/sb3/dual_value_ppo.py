@@ -61,8 +61,8 @@ class DualValuePPO(SafePersistence, PPO):
         vf_coef: Weight of the mean of both value losses.
         max_grad_norm: Bound of the gradient's norm.
         normalize_advantage: Whether to standardise advantages in each minibatch, as
-            Stable-Baselines3's PPO does. RND's and CND's code do not; with few environments
-            that learned later or not at all.
+            Stable-Baselines3's PPO does. RND's and CND's code do not; with few environments RND
+            learned later without, or not at all.
         extrinsic_coef: Weight of the extrinsic advantages, 0 or more.
         intrinsic_coef: Weight of the intrinsic advantages, 0 or more.
         extrinsic_clip: Bound of the extrinsic reward that is learned from, or None. Infos and

@@ -45,7 +45,7 @@ class _Pictures(gym.ObservationWrapper[Any, Any, Any]):
         return np.pad(tiles.swapaxes(1, 2).reshape(rows, columns), self._edge)
 
 
-def make_pictures(task: str, level_seed: int, side: int = 84) -> gym.Env[Any, Any]:
+def make_pictures(task: str, level_seed: int, side: int) -> gym.Env[Any, Any]:
     """One level of a task, `(4, side, side)` of uint8, newest frame last; a success is worth 1."""
     env = _Pictures(make_minigrid(task, level_seed=level_seed, encoding="codes"), side)
     return TransformReward(FrameStackObservation(env, FRAMES), np.sign)  # type: ignore[arg-type]

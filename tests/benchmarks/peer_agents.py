@@ -146,7 +146,7 @@ class Training:
     steps: int
     minibatches: int
     learning_rate: float
-    side: int = 84
+    side: int
 
 
 def _for_pictures_of(side: int, script: str) -> str:
