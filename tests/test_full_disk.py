@@ -231,7 +231,7 @@ def test_training_by_impala_goes_on_and_saves_once_there_is_room(disk):
     from hxwrappers.impala import Impala  # noqa: PLC0415
     from hxwrappers.impala.files import checkpoints, load_newest  # noqa: PLC0415
     from tests.impala import runs  # noqa: PLC0415
-    from tests.impala.test_faults import wait_for  # noqa: PLC0415
+    from tests.processes import wait_for  # noqa: PLC0415
 
     folder = disk.path / "run"
     run = Impala(runs.make_corridors, runs.settings(checkpoint_every=0.0), folder)

@@ -196,8 +196,8 @@ def test_a_journal_of_steps_without_a_beginning(tmp_path):
 
 def test_a_step_costs_little(tmp_path):
     writer = JournalWriter(tmp_path / "run.journal")
-    begin = time.perf_counter()
+    begin = time.process_time()  # a shared machine may have other work meanwhile
     for _ in range(1000):
         writer.step(3, 0.0, False, False)
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
     writer.close()

@@ -185,7 +185,7 @@ def test_workers_killed_at_any_moment_corrupt_nothing_and_block_nobody(demo):
         begun = time.monotonic()
         before = tracker.episodes
         tracker.report(StartingPoint(0, 0), success=True)
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < 5.0  # half of the patience after which it gives up
         assert tracker.episodes == before + 1
         assert 0 <= tracker.frontiers[0] <= 5
         rates = tracker.rates()

@@ -12,7 +12,8 @@ from hxwrappers.errors import ActorError, InvalidSpaceError
 from hxwrappers.impala import Impala
 from tests.demos.samples import lake_demo
 from tests.impala import runs
-from tests.impala.test_faults import ENDLESS, wait_for
+from tests.impala.test_faults import ENDLESS
+from tests.processes import wait_for
 
 ray = pytest.importorskip("ray")
 pytestmark = [

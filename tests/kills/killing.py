@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.impala.test_faults import descendants, is_gone, wait_for
 from tests.kills.targets import ENDLESS, TARGETS, Saved, Target, check_history, child
+from tests.processes import descendants, is_gone, wait_for
 from tests.video.test_pretraining import equal
 
 PATIENCE = 240.0

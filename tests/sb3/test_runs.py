@@ -15,6 +15,7 @@ from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus
 from hxwrappers.sb3.histories import ExplorationHistory
 from hxwrappers.sb3.runs import TrainingRun
+from tests.processes import wait_for
 
 
 def build(folder, checkpoint_every=64, **arguments) -> TrainingRun:
@@ -69,9 +70,15 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_with_a_checkpoint(number, tmp_path):
     run = build(tmp_path, checkpoint_every=10**9)
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), number))
-    timer.start()
+
+    def interrupt() -> None:
+        wait_for("a rollout", lambda: run.model.num_timesteps > 0)
+        os.kill(os.getpid(), number)
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
     run.train(10**9)
+    interrupter.join()
     assert run.interrupted
     assert run.model.num_timesteps % 32 == 0
     again = build(tmp_path)
