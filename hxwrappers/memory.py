@@ -21,7 +21,7 @@ def keep_freed_memory() -> bool:
     With this call glibc reuses them. The process stays as large as it once was, and somewhat
     larger than it would have been.
 
-    Call it once, at the beginning of a training script; every trainer and example here does. It
+    Call it once, at the beginning of a training script, as `hxw train` and the examples do. It
     holds for the whole process and its forks, so a library should leave it to scripts. What was
     measured: docs/benchmarks.md.
 

@@ -55,3 +55,9 @@ def test_the_environments_that_follow_a_video(tmp_path, monkeypatch):
     assert rewards.shape == (2,)
     assert "imitation_share" in infos
     envs.close()
+    one = names["make_one"]()
+    one.reset(seed=0)
+    observation, reward, *_ = one.step(0)
+    assert envs.single_observation_space.contains(observation)
+    assert reward == 0.0
+    one.close()

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 
-from hxwrappers.errors import HxWrappersError
+from hxwrappers._modules import import_named
+from hxwrappers.errors import HxWrappersError, InvalidArgumentError
 
 __all__ = ["GROUPS", "CommandGroup", "Group", "main"]
 
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
+        words = _without_imports(words)
         known = bool(words) and words[0] in GROUPS
         code = _run(words[0], words[1:]) if known else _without_group(words)
         sys.stdout.flush()  # a closed pipe shows here, and not when Python ends
@@ -89,6 +91,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"hxw: {_in_a_sentence(error)}", file=sys.stderr)
         return _FAILED
+
+
+def _without_imports(words: list[str]) -> list[str]:
+    """The other words, once the modules that `--import` names are imported."""
+    others = []
+    rest = iter(words)
+    for word in rest:
+        option, equals, module = word.partition("=")
+        if option != "--import":
+            others.append(word)
+            continue
+        module = module if equals else next(rest, "")
+        try:
+            import_named(module)
+        except (ImportError, ValueError) as error:
+            raise InvalidArgumentError(
+                f"--import {module}: {error}. Name a module that Python finds, for example one in "
+                "the current folder."
+            ) from error
+    return others
 
 
 def _run(name: str, words: list[str]) -> int:
@@ -135,7 +157,11 @@ def _in_a_sentence(error: Exception) -> str:
 
 
 def _overview() -> str:
-    lines = ["usage: hxw GROUP [COMMAND] ... [--debug]", "       hxw --version", ""]
+    lines = [
+        "usage: hxw GROUP [COMMAND] ... [--import MODULE] [--debug]",
+        "       hxw --version",
+        "",
+    ]
     for name, group in GROUPS.items():
         lines.append(f"  {name:12}{group.text}")
         if group.commands:
@@ -143,6 +169,7 @@ def _overview() -> str:
     lines += [
         "",
         "hxw GROUP --help explains its commands, hxw GROUP COMMAND --help all options;",
+        "--import MODULE imports a module of yours first, such as one that registers environments;",
         "--debug shows where an error arose.",
     ]
     return "\n".join(lines)

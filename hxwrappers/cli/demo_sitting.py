@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import gymnasium as gym
 import tyro
 
+from hxwrappers._modules import import_of_id
 from hxwrappers.cli.arguments import environment_arguments
 from hxwrappers.cli.progress import progress_bar
 from hxwrappers.demos import (
@@ -226,6 +227,13 @@ def _which(env_id: str | None, demo: Demo | None) -> str:
 
 
 def _make(env_id: str, env_args: tuple[str, ...], demo: Demo | None) -> gym.Env[Any, Any]:
+    try:
+        import_of_id(env_id)
+    except ImportError as error:
+        raise InvalidArgumentError(
+            f"The environment {env_id!r} cannot be made: {error}. Its module must be in the "
+            "current folder or on the Python path."
+        ) from error
     if demo is not None:
         return make_environment(demo, render_mode="rgb_array", **environment_arguments(env_args))
     import_plugin(env_id)

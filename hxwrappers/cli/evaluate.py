@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import tyro
 
+from hxwrappers._modules import import_of_id
 from hxwrappers.checkpoints import checkpoint_kind
 from hxwrappers.cli.arguments import Flag, Json
 from hxwrappers.cli.progress import progress_bar
@@ -90,8 +91,9 @@ def evaluate(
         temperature: Divides the logits of discrete actions; 0.5 as published for demonstration
             resets.
         env: For a zip: the environment it was trained in: ALE/..., MiniGrid-..., procgen/..., any
-            id registered with Gymnasium, or a function of your own as module:function. For other
-            files: another one than the file names.
+            id registered with Gymnasium (module:id, if a module of yours registers it), or a
+            function of your own that returns one environment, as module:function. For other files:
+            another one than the file names.
         env_settings: Its settings, as a JSON object; see hxwrappers.envs.make_from_recipe.
         algo: For a zip: what trained it.
         policy: For a zip: the name of its policy, such as CnnPolicy.
@@ -275,6 +277,11 @@ def _recipe(env: str, settings: dict[str, Any]) -> dict[str, Any]:
     recipe = recipe_of(env, settings)
     if recipe["maker"] == "function":
         recipe["function"] = own_function(env)
+        return recipe
+    try:
+        import_of_id(env)
+    except ImportError as error:
+        raise EvaluationError(f"The environment {env!r} cannot be made: {error}.") from error
     return recipe
 
 

@@ -57,7 +57,7 @@ def impala(
     say = partial(print, file=sys.stderr if as_json else sys.stdout)
     if resume:
         say(f"resuming at step {run.resume():,}")
-    log = run.train(total_timesteps)
+    log = run.train(total_timesteps, progress=sys.stderr.isatty())
     say(
         f"{run.num_timesteps:,} steps and {log.episodes:,} episodes in {log.seconds:,.0f} s, "
         f"{run.updates:,} updates; log and checkpoints in {folder}"

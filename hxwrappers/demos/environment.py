@@ -77,8 +77,8 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
     import_plugin(name)
     if name not in gym.registry:
         raise DemoMismatchError(
-            f"The environment {name!r} of the demonstration is not registered here. Install the "
-            "package that brings it, import it, and use Demo.verify or Demo.restore from Python."
+            f"The environment {name!r} of the demonstration is not registered here. Import what "
+            "registers it first: hxw --import MODULE, or import MODULE in Python."
         )
     arguments = {key: value for key, value in kwargs.items() if key != "render_mode"}
     if isinstance(arguments.get("frameskip"), list):

@@ -41,7 +41,7 @@ class SuccessTracker:
             earns and costs nothing teaches nothing, since each episode reaches its return at
             once: an `UnrewardedDemoWarning` says so.
         settings: How the frontiers move; None takes those of the store where there are some, and
-            the published ones otherwise.
+            the defaults of `FrontierSettings` otherwise.
         store: Where the table lives: the path of a file that all workers can reach, which a later
             run goes on with; or a store such as `LocalStore()`. None takes a temporary file.
 

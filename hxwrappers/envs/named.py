@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from hxwrappers._modules import import_named, import_of_id
 from hxwrappers.envs._build import vectorize
 from hxwrappers.envs.atari import make_atari
 from hxwrappers.envs.minigrid import make_minigrid
@@ -33,12 +31,14 @@ def make_vector(name: str, num_envs: int, **options: Any) -> VectorEnv:
         name: "ALE/..." is made by `make_atari` with the preset "impala" (unless `options` say
             otherwise), "MiniGrid-..." and "BabyAI-..." by `make_minigrid`, "module:function" by
             your own function, which gets the options and returns a vector environment if it takes
-            `num_envs`, or a single one; anything else by `gymnasium.make`.
+            `num_envs`, or a single one; anything else by `gymnasium.make`, `module:` in front of
+            an id naming the module that registers it.
         num_envs: How many environments.
         **options: For the function that makes them.
 
     Raises:
-        InvalidArgumentError: There is no such environment or function.
+        InvalidArgumentError: There is no such function or module.
+        gymnasium.error.Error: There is no such environment.
         DependencyNotInstalled: The package that brings the environment is missing.
 
     Example:
@@ -53,6 +53,10 @@ def make_vector(name: str, num_envs: int, **options: Any) -> VectorEnv:
         return make_minigrid(name, num_envs=num_envs, **options)
     if is_own_function(name):
         return _own(own_function(name), num_envs, options)
+    try:
+        import_of_id(name)
+    except ImportError as error:
+        raise _not_importable(name, error) from error
     return _side_by_side(partial(gym.make, name, **options), num_envs)
 
 
@@ -76,7 +80,8 @@ def recipe_of(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         return {"maker": "procgen", "game": name.removeprefix("procgen/"), "settings": settings}
     if is_own_function(name):
         return {"maker": "function", "function": name, "kwargs": settings}
-    return {"maker": "gymnasium", "id": name, "kwargs": settings}
+    # Whoever makes the environment imports what registers it: a recipe names no module.
+    return {"maker": "gymnasium", "id": name.rpartition(":")[2], "kwargs": settings}
 
 
 def is_own_function(name: str) -> bool:
@@ -92,16 +97,18 @@ def own_function(name: str) -> Callable[..., Any]:
         InvalidArgumentError: There is none.
     """
     module, _, function = name.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a command's own path begins at its script
     try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+        found: Callable[..., Any] = getattr(import_named(module), function)
     except (ImportError, AttributeError) as error:
-        raise InvalidArgumentError(
-            f"{name} cannot be imported ({error}). Name a function of a module that Python finds, "
-            "for example one in the current folder."
-        ) from error
+        raise _not_importable(name, error) from error
     return found
+
+
+def _not_importable(name: str, error: Exception) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"{name} cannot be imported ({error}). Name a module that Python finds, for example one in "
+        "the current folder."
+    )
 
 
 def _own(make: Callable[..., Any], num_envs: int, options: dict[str, Any]) -> VectorEnv:

@@ -224,8 +224,8 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
             import_plugin(name)
             if name not in gym.registry:
                 raise EnvironmentRecipeError(
-                    f"The environment {name!r} is not registered here. Import the package that "
-                    "registers it first, and evaluate from Python."
+                    f"The environment {name!r} is not registered here. Import what registers "
+                    "it first: hxw --import MODULE, or import MODULE in Python."
                 )
             return gym.make, {"id": name, **_settings(rest, "kwargs", None)}
         case {"maker": "function", "function": function, **rest} if callable(function):
@@ -244,12 +244,20 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
 
 
 def _own(function: Callable[..., Any], **kwargs: Any) -> gym.Env[Any, Any]:
+    parameters = inspect.signature(function).parameters
+    if "num_envs" in parameters:
+        raise TypeError(
+            f"{function.__qualname__} makes a vector, as it takes num_envs. Evaluation plays in "
+            "single environments: name a function that returns one."
+        )
     render_mode = kwargs.pop("render_mode", None)
-    if render_mode is not None and "render_mode" in inspect.signature(function).parameters:
+    if render_mode is not None and "render_mode" in parameters:
         kwargs["render_mode"] = render_mode
     env = function(**kwargs)
     if not isinstance(env, gym.Env):
-        raise TypeError(f"{function.__qualname__} returned {env!r}, not a single environment.")
+        raise TypeError(
+            f"{function.__qualname__} returned a {type(env).__name__}, not one environment."
+        )
     return env
 
 

@@ -26,7 +26,7 @@ class SoundSettings:
     """How sound becomes spectrograms.
 
     Aytar et al. 2018 give 137 columns of 256 frequencies and a snippet of "6 ms", which cannot be
-    137 columns long; here 6 ms is the distance of two columns, which makes snippets of 0.82 s.
+    137 columns long; here 6 ms is the distance of two columns, which makes snippets of 0.85 s.
 
     Args:
         hop_seconds: Time between two columns.

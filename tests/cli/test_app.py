@@ -6,13 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import docstring_parser
+import gymnasium as gym
 import pytest
 
+from hxwrappers import DemoRecorder
 from hxwrappers.cli import main
 from hxwrappers.cli.app import GROUPS, Group
+from hxwrappers.cli.demo_sitting import Wish, sit_down
 from hxwrappers.demos import shipped
+from hxwrappers.demos.search import SearchSettings
+from hxwrappers.envs import make_from_recipe
+from hxwrappers.envs.named import make_vector, own_function, recipe_of
+from hxwrappers.errors import EnvironmentRecipeError, InvalidArgumentError
 
 COMMAND = [sys.executable, "-c", "import sys; from hxwrappers.cli import main; sys.exit(main())"]
 
@@ -127,3 +136,65 @@ def test_a_closed_pipe_is_no_error(words):
     os.close(writer)
     assert done.returncode == 141
     assert "Error" not in done.stderr
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    """A module in the current folder that registers an environment."""
+    (tmp_path / "own_games.py").write_text(
+        "import gymnasium as gym\n"
+        "from gymnasium.envs.toy_text.cliffwalking import CliffWalkingEnv\n"
+        'gym.register("OwnCliff-v0", CliffWalkingEnv)\n'
+        "def make_env(num_envs):\n"
+        '    return gym.make_vec("CartPole-v1", num_envs)\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield "own_games"
+    sys.modules.pop("own_games", None)
+    gym.registry.pop("OwnCliff-v0", None)
+
+
+def save_own_demo():
+    recorder = DemoRecorder(gym.make("CliffWalking-v1"))
+    recorder.reset(seed=0)
+    recorder.step(0)
+    demo = recorder.demo()
+    entry = demo.metadata.env | {"id": "OwnCliff-v0"}
+    replace(demo, metadata=replace(demo.metadata, env=entry)).save("own.npz")
+
+
+def test_a_game_of_the_users_own_is_gone_on_with(own_module):
+    save_own_demo()
+    wish = Wish(f"{own_module}:OwnCliff-v0", Path("more.npz"), Path("own.npz"), keys=("up=0",))
+    with sit_down(wish, "test") as sitting:
+        assert [len(run) for run in sitting.runs] == [1]
+    wish = Wish("nowhere:OwnCliff-v0", Path("more.npz"))
+    sat_down = sit_down(wish, "test")
+    with pytest.raises(InvalidArgumentError, match="No module named 'nowhere'"), sat_down:
+        pass
+
+
+def test_modules_of_the_users_own(own_module, capsys):
+    save_own_demo()
+    assert main(["demo", "verify", "own.npz"]) == 1
+    assert "not registered here. Import what registers it first" in capsys.readouterr().err
+    for words in (["--import", own_module], [f"--import={own_module}"]):
+        assert main(["demo", "verify", *words, "own.npz"]) == 0, capsys.readouterr().err
+    assert main(["demo", "info", "own.npz", "--import", "nowhere"]) == 1
+    assert "--import nowhere: No module named 'nowhere'" in capsys.readouterr().err
+    assert main(["demo", "info", "own.npz", "--import"]) == 1
+    assert "Name a module" in capsys.readouterr().err
+
+
+def test_a_recipe_of_the_users_own_environment(own_module):
+    name = f"{own_module}:OwnCliff-v0"
+    assert recipe_of(name, {}) == {"maker": "gymnasium", "id": "OwnCliff-v0", "kwargs": {}}
+    vector = make_vector(name, 2)
+    assert vector.reset(seed=0)[0].tolist() == [36, 36]
+    vector.close()
+    assert SearchSettings(name).make_env().spec.id == "OwnCliff-v0"
+    with pytest.raises(InvalidArgumentError, match="nowhere:Game-v0 cannot be imported"):
+        make_vector("nowhere:Game-v0", 1)
+    with pytest.raises(EnvironmentRecipeError, match="makes a vector, as it takes num_envs"):
+        make_from_recipe({"maker": "function", "function": own_function("own_games:make_env")})

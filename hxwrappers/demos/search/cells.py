@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from hxwrappers._modules import import_named
 from hxwrappers.demos.search.archive import Cell
 from hxwrappers.demos.search.frame_cells import FrameCells
 from hxwrappers.demos.search.state_cells import GridCells, MontezumaCells
@@ -131,11 +131,11 @@ def call_cells(cells: CellFunction, env: gym.Env[Any, Any], observation: Any) ->
 def _load(kind: str) -> CellFunction:
     module_name, _, path = kind.partition(":")
     try:
-        found: Any = importlib.import_module(module_name)
+        found: Any = import_named(module_name)
     except ImportError as error:
         raise CellError(
-            f"The cell function {kind} cannot be imported: {error}. Its module must be on the "
-            "Python path (PYTHONPATH=. for one in the current folder)."
+            f"The cell function {kind} cannot be imported: {error}. Its module must be in the "
+            "current folder or on the Python path."
         ) from error
     for name in path.split("."):
         found = getattr(found, name, None)

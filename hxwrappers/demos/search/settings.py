@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from hxwrappers._modules import import_of_id
 from hxwrappers.demos.environment import frame_by_frame, import_plugin, is_atari
 from hxwrappers.demos.search.cells import CellSettings
 from hxwrappers.demos.search.frame_cells import is_picture
@@ -104,6 +105,7 @@ class SearchSettings:
     def _make(self, **extra: Any) -> gym.Env[Any, Any]:
         import_plugin(self.env_id)
         try:
+            import_of_id(self.env_id)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 env = gym.make(

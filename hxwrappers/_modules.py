@@ -1,0 +1,49 @@
+"""Modules that users name, by `module:name` or because importing them registers environments."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+__all__ = ["import_named", "import_of_id"]
+
+
+def import_named(module: str) -> ModuleType:
+    """Import a module that the user named, from the current folder too.
+
+    For names on a command line or in a script, never for those in a file.
+
+    Args:
+        module: Its name.
+
+    Raises:
+        ImportError: There is none.
+
+    Example:
+        >>> import_named("json").loads("1")
+        1
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # a command's own path begins at its script
+    return importlib.import_module(module)
+
+
+def import_of_id(env_id: str) -> None:
+    """Import the module in front of an environment's id, as in `my_module:MyGame-v0`, if any.
+
+    Args:
+        env_id: The id, named by the user.
+
+    Raises:
+        ImportError: There is no such module.
+
+    Example:
+        >>> import_of_id("json:Game-v0")
+        >>> import_of_id("CartPole-v1")
+    """
+    module, _, _ = env_id.rpartition(":")
+    if module:
+        import_named(module)
