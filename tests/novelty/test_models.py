@@ -94,7 +94,7 @@ def test_feature_mask_keeps_the_mean_over_the_kept_elements():
 
 def test_feature_mask_keeps_a_share_of_elements_of_all_samples():
     torch.manual_seed(0)
-    model = make("mse", distil_mask="feature", train_fraction=0.25, features=4096)
+    model = make("mse", distil_mask="feature", train_fraction=0.25, features=1024)
     inputs = torch.randn(8, 4)
     model._optimizers["predictor"] = torch.optim.SGD(model.predictor.parameters(), lr=0.0)
     model._distil(inputs)

@@ -149,27 +149,25 @@ def test_state_dict_continues_bit_for_bit(wrapper):
             second.reset()
 
 
-@BONUSES
-def test_works_in_worker_processes_and_says_what_that_means(wrapper):
+@pytest.mark.parametrize(
+    ("wrapper", "context"), [(RNDBonus, "fork"), (RNDBonus, "spawn"), (CNDBonus, "forkserver")]
+)
+def test_works_in_worker_processes(wrapper, context):
     def make():
-        return wrapper(gym.make("CartPole-v1"), **QUICK)
-
-    def make_quietly():
         import warnings  # noqa: PLC0415
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SharedModelWarning)
-            return make()
+            return wrapper(gym.make("CartPole-v1"), **QUICK)
 
-    for context in ("fork", "forkserver", "spawn"):
-        envs = gym.vector.AsyncVectorEnv([make_quietly] * 2, context=context)
-        try:
-            envs.reset(seed=0)
-            for _ in range(4):
-                infos = envs.step(envs.action_space.sample())[4]
-            assert infos["extrinsic_reward"].tolist() == [1.0, 1.0]
-        finally:
-            envs.close()
+    envs = gym.vector.AsyncVectorEnv([make] * 2, context=context)
+    try:
+        envs.reset(seed=0)
+        for _ in range(4):
+            infos = envs.step(envs.action_space.sample())[4]
+        assert infos["extrinsic_reward"].tolist() == [1.0, 1.0]
+    finally:
+        envs.close()
 
 
 @pytest.mark.parametrize(
@@ -179,14 +177,22 @@ def test_works_in_worker_processes_and_says_what_that_means(wrapper):
         ({"coefficient": float("nan")}, InvalidArgumentError),
         ({"observation_key": "image"}, InvalidSpaceError),
         ({"model": "nowhere.pt"}, CheckpointError),
-        ({"model": CNDModel(Corridor().observation_space)}, InvalidArgumentError),
-        ({"model": RNDModel(Pictures().observation_space)}, InvalidSpaceError),
-        ({"model": RNDModel(Corridor().observation_space), "features": 3}, InvalidArgumentError),
     ],
 )
 def test_bad_arguments(arguments, error):
     with pytest.raises(error):
         RNDBonus(Corridor(), **arguments)
+
+
+def test_models_that_do_not_fit():
+    space = Corridor().observation_space
+    for model, settings, error in (
+        (CNDModel(space, features=4), {}, InvalidArgumentError),
+        (RNDModel(Pictures().observation_space, features=4), {}, InvalidSpaceError),
+        (RNDModel(space, features=4), {"features": 3}, InvalidArgumentError),
+    ):
+        with pytest.raises(error):
+            RNDBonus(Corridor(), model=model, **settings)
 
 
 @BONUSES
