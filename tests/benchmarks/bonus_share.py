@@ -32,7 +32,8 @@ class Settings:
 def training_share(settings: Settings) -> None:
     model = build(Options())
     model.set_logger(Logger(None, []))
-    novelty: Any = model.env.venv.model
+    envs: Any = model.env
+    novelty = envs.venv.model
     spent = [0.0]
     observe = novelty.observe
 

@@ -16,15 +16,17 @@ import os
 import sys
 import time
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 
 from hxwrappers.envs import make_atari
 from hxwrappers.impala import ImpalaSettings
@@ -52,7 +54,9 @@ class OldInterface:
         self._env: gym.Env[Any, Any] = make_atari(GAME, preset="impala")
         self._seed: int | None = None
         self.observation_space = self._env.observation_space
-        self.action_space = types.SimpleNamespace(n=int(self._env.action_space.n))
+        self.action_space = types.SimpleNamespace(
+            n=int(cast(spaces.Discrete, self._env.action_space).n)
+        )
 
     def seed(self, seed: int) -> None:
         self._seed = seed % 2**31
@@ -106,12 +110,12 @@ def play_raw(backend: str, actors: int, seconds: float) -> None:
     ]
     for process in processes:
         process.start()
-    while min(counts) == 0:
+    while min(counts[:]) == 0:
         time.sleep(0.1)
 
     def read() -> tuple[float, ...]:
         cpu = sum(processor_time(process.pid or 0) for process in processes)
-        return sum(counts), time.perf_counter(), cpu
+        return sum(counts[:]), time.perf_counter(), cpu
 
     before = read()
     time.sleep(seconds)
@@ -133,8 +137,9 @@ def _step(backend: str, number: int, counts: Any, ends: Any) -> None:
 
 
 def play_ours(row: dict[str, str], actors: int, lstm: int, seconds: float) -> None:
-    make_env = partial(
-        make_atari, GAME, preset="impala", num_envs=ENVS_PER_ACTOR, backend=row["backend"]
+    make_env = cast(
+        Callable[[], VectorEnv],
+        partial(make_atari, GAME, preset="impala", num_envs=ENVS_PER_ACTOR, backend=row["backend"]),
     )
     settings = ImpalaSettings(
         num_actors=actors,

@@ -203,6 +203,7 @@ class _Framed(_Environments):
 
     def __init__(self, training: Training, tally: Tally) -> None:
         super().__init__(training, tally)
+        assert self.observation_space.shape is not None
         frames, *sides = self.observation_space.shape
         self._edges = [(-side % 16 // 2, (-side % 16 + 1) // 2) for side in sides]
         padded = tuple(side + sum(edge) for side, edge in zip(sides, self._edges, strict=True))
@@ -217,7 +218,7 @@ class _Framed(_Environments):
 
     def _as_there(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         edges = [(0, 0)] * (frames.ndim - 2) + self._edges
-        return np.pad(frames[..., ::-1, :, :], edges).astype(np.float32) / 255
+        return np.pad(frames[..., ::-1, :, :], edges).astype(np.float32) / np.float32(255)
 
 
 class _Policy(nn.Module):

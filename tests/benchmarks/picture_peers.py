@@ -85,8 +85,8 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
         "device": "cpu",
     }
     if method == "ppo":
-        published = {"gamma": 0.999, "clip_range": 0.1, "ent_coef": 0.001}
-        model: PPO = PPO("CnnPolicy", venv, **settings, **published)
+        settings |= {"gamma": 0.999, "clip_range": 0.1, "ent_coef": 0.001}
+        model: PPO = PPO("CnnPolicy", venv, **settings)
     else:
         settings["normalize_advantage"] = not method.endswith("-raw")
         if "cnd" in method:

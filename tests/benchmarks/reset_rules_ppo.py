@@ -11,6 +11,8 @@ command runs the rest and prints the table.
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -24,14 +26,14 @@ import tyro
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from examples import montezuma_demo as example
-from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.demos import Demo, FrontierSettings, StartingPoint, SuccessTracker, shipped
 from hxwrappers.sb3.histories import CurriculumHistory
-from hxwrappers.sb3.runs import CHECKPOINT, KIND, TrainingRun
+from hxwrappers.sb3.runs import TrainingRun
 from tests.benchmarks.page import put
 from tests.benchmarks.published_rule import FromStart, PublishedRule
 
 RuleName = Literal["published-32", "published-12", "here"]
+ROWS = "rows.json"
 HALF, LATEST = 0.5, 32
 """A run ends when this share of so many of the latest episodes from the game's start succeed."""
 LOOKS = (40_960, 81_920, 163_840)
@@ -66,9 +68,10 @@ class PublishedTracker(JudgedTracker):
 
     def __init__(self, demo: Demo, settings: FrontierSettings) -> None:
         super().__init__(demo, settings)
+        assert settings.window is not None
         self._rule = PublishedRule(self.latest[0], settings.window, settings.update_every)
 
-    def draw(self, generator: np.random.Generator) -> StartingPoint:
+    def draw(self, generator: np.random.Generator, demo: int | None = None) -> StartingPoint:
         return StartingPoint(0, self._rule.draw(generator))
 
     def report(self, start: StartingPoint, *, success: bool) -> None:
@@ -92,24 +95,30 @@ TRACKERS: dict[RuleName, tuple[type[JudgedTracker], int]] = {
 
 
 def run(options: Options, rule: RuleName, seed: int) -> list[dict[str, float]]:
-    """Train, unless it was done before; get the rows of the history."""
+    """Train, unless it was done before; get the rows of the history.
+
+    A run that was interrupted begins anew: the state of the published rule is in no checkpoint.
+    """
     folder = options.folder / f"{rule}-{seed}"
-    if not (folder / CHECKPOINT).exists():
+    if not (folder / ROWS).exists():
         settings = example.Options(seed=seed)
         demo = shipped(settings.demo)
         kind, every = TRACKERS[rule]
         tracker = kind(demo, FrontierSettings(settings.window, update_every=every))
         make = partial(example.make_env, demo, tracker, settings)
-        model = example.build(settings, DummyVecEnv([make] * settings.num_envs))
-        TrainingRun(
-            model,
+        training = TrainingRun(
+            example.build(settings, DummyVecEnv([make] * settings.num_envs)),
             folder,
             seed,
             settings.checkpoint_every,
             history=CurriculumHistory(tracker),
             stop_when=lambda: tracker.from_start.rate >= HALF,
-        ).train(options.steps)
-    rows: list[dict[str, float]] = load_checkpoint(folder / CHECKPOINT, KIND)["history"]["rows"]
+        )
+        history = training.train(options.steps)
+        if training.interrupted:
+            sys.exit(f"{folder} was interrupted.")
+        (folder / ROWS).write_text(json.dumps(history.rows))
+    rows: list[dict[str, float]] = json.loads((folder / ROWS).read_text())
     return rows
 
 

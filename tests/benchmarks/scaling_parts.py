@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -181,7 +181,7 @@ def of_emulators() -> Part:
     return Part("the emulators alone, a step", "environments", 40, lambda factor: factor, prepare)
 
 
-def playing(envs: list[gym.Env[Any, Any]], steps: int) -> Call:
+def playing(envs: Sequence[gym.Env[Any, Any]], steps: int) -> Call:
     def call() -> None:
         for _ in range(steps):
             for env in envs:
@@ -193,7 +193,7 @@ def playing(envs: list[gym.Env[Any, Any]], steps: int) -> Call:
     return call
 
 
-def resetting(envs: list[gym.Env[Any, Any]], resets: int) -> Call:
+def resetting(envs: Sequence[gym.Env[Any, Any]], resets: int) -> Call:
     latest = envs[0].get_wrapper_attr("tracker").latest[0]
     generator = np.random.default_rng(0)
 

@@ -149,7 +149,8 @@ def sb3(folder: Path, minutes: float) -> None:
         )
         return SkipReplayedSteps(env)
 
-    model = PPO("MlpPolicy", SubprocVecEnv([make] * 2), n_steps=64, batch_size=64, device="cpu")
+    envs = SubprocVecEnv([make] * 2)
+    model = PPO("MlpPolicy", envs, n_steps=64, batch_size=64, device="cpu")
     end = time.monotonic() + 60 * minutes
     history = CurriculumHistory(tracker)
     run = TrainingRun(model, folder, 0, 2000, progress=False, history=history)
@@ -157,7 +158,7 @@ def sb3(folder: Path, minutes: float) -> None:
     with watched(folder, minutes):
         run.train(10**12)
     sys.stdout.write(f"{model.num_timesteps:,} steps, {history.rows[-1]}\n")
-    model.get_env().close()
+    envs.close()
 
 
 def killed_elsewhere(name: str, folder: Path, minutes: float) -> None:
@@ -166,7 +167,9 @@ def killed_elsewhere(name: str, folder: Path, minutes: float) -> None:
     run.mkdir()
     with watched(run, minutes), interrupted_after(minutes):
         TARGETS[name].run(run, ENDLESS)
-    sys.stdout.write(f"{TARGETS[name].look(run).steps:,} steps\n")
+    saved = TARGETS[name].look(run)
+    assert saved is not None
+    sys.stdout.write(f"{saved.steps:,} steps\n")
 
 
 def _counted(folder: Path, number: int, do: Callable[[int], object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -70,7 +71,7 @@ class Recall(gym.Env[np.ndarray, int]):
         return observation, float(over and action == self.sign), over, False, {}
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[[], gym.Env[Any, Any]]] = {
     "cartpole": partial(gym.make, "CartPole-v1"),
     "catch": Catch,
     "recall": Recall,
