@@ -12,14 +12,28 @@ from typing import Any
 import gymnasium as gym
 
 from hxwrappers._text import brief
-from hxwrappers.demos.snapshots.base import NEUTRAL_LAYERS, Snapshotter, layers_of
+from hxwrappers.demos.snapshots.base import (
+    NEUTRAL_LAYERS,
+    Snapshotter,
+    layers_of,
+    settings_of,
+    unrestored,
+)
 from hxwrappers.errors import DemoFileError, DemoMismatchError
 
-__all__ = ["DemoMetadata", "check_same_environment", "describe_environment", "versions"]
+__all__ = [
+    "DemoMetadata",
+    "check_same_environment",
+    "describe_environment",
+    "recorded_arguments",
+    "versions",
+]
 
 FORMAT = "hxwrappers-demo"
 VERSION = 1
 MAX_JSON_BYTES = 1 << 24
+_OF_RESETS = frozenset({"noop_max"})
+"""Arguments of wrappers that matter at a reset alone, which a demonstration has behind it."""
 _PACKAGES = ("hxwrappers", "gymnasium", "numpy", "ale-py", "minigrid", "mujoco", "procgen-mirror")
 
 
@@ -131,7 +145,7 @@ def describe_environment(snapshotter: Snapshotter) -> dict[str, Any]:
         "id": None if spec is None else spec.id,
         "spec": _spec(env),
         "wrappers": [type(layer).__name__ for layer in layers_of(env)],
-        "wrapper_arguments": [_arguments(layer) for layer in layers_of(env)],
+        "wrapper_arguments": [recorded_arguments(layer) for layer in layers_of(env)],
         "action_space": str(env.action_space),
         **snapshotter.describe(),
     }
@@ -164,6 +178,8 @@ def check_same_environment(described: dict[str, Any], snapshotter: Snapshotter) 
         differences.append(
             f"wrappers: {brief(then)} in the demonstration, {now} in the environment"
         )
+    else:
+        differences += _other_arguments(described, snapshotter.env)
     if differences:
         raise DemoMismatchError(
             "The demonstration was made in another environment: "
@@ -173,19 +189,53 @@ def check_same_environment(described: dict[str, Any], snapshotter: Snapshotter) 
         )
 
 
-def _arguments(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any] | None:
-    """The arguments that a wrapper recorded of itself, or None where they are no JSON values."""
-    arguments = getattr(layer, "_saved_kwargs", {})
+def recorded_arguments(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any] | None:
+    """The arguments that a wrapper recorded of itself, or None where they are no JSON values.
+
+    Args:
+        layer: The wrapper.
+    """
     try:
-        document = json.loads(json.dumps(arguments, allow_nan=False))
+        document = json.loads(json.dumps(settings_of(layer), allow_nan=False))
     except (TypeError, ValueError):
         return None
     return document if isinstance(document, dict) else None
 
 
+def _other_arguments(described: dict[str, Any], env: gym.Env[Any, Any]) -> list[str]:
+    """In which arguments the same wrappers differ.
+
+    Those that learn, or may be set at any time, are left out.
+    """
+    wrappers, arguments = described.get("wrappers"), described.get("wrapper_arguments")
+    if not isinstance(wrappers, list) or not isinstance(arguments, list):
+        return []
+    pairs = zip(
+        [layer for layer in layers_of(env) if not _is_neutral(type(layer).__name__)],
+        [then for name, then in zip(wrappers, arguments, strict=False) if not _is_neutral(name)],
+        strict=False,  # a file may have lost some
+    )
+    differences = []
+    for layer, then in pairs:
+        now = recorded_arguments(layer)
+        if unrestored(layer) or now is None or not isinstance(then, dict):
+            continue
+        differences += [
+            f"{name} of {type(layer).__name__}: {brief(repr(then[name]))} in the demonstration, "
+            f"{now[name]!r} in the environment"
+            for name in now
+            if name in then and name not in _OF_RESETS and then[name] != now[name]
+        ]
+    return differences
+
+
 def _shaping(wrappers: object) -> list[object]:
     names = wrappers if isinstance(wrappers, list) else []
-    return [name for name in names if not (isinstance(name, str) and name in NEUTRAL_LAYERS)]
+    return [name for name in names if not _is_neutral(name)]
+
+
+def _is_neutral(name: object) -> bool:
+    return isinstance(name, str) and name in NEUTRAL_LAYERS
 
 
 def _spec(env: gym.Env[Any, Any]) -> dict[str, Any] | None:

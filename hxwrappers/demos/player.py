@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hxwrappers._text import brief
-from hxwrappers.demos.metadata import check_same_environment
+from hxwrappers.demos.metadata import check_same_environment, recorded_arguments
 from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
+from hxwrappers.demos.snapshots.base import NEUTRAL_LAYERS, Counters, layers_of
 from hxwrappers.errors import (
     DemoMismatchError,
     DemoVerificationError,
@@ -122,6 +123,9 @@ class DemoPlayer:
         snapshotter: What freezes `env`; found by itself unless given.
         remembered: States of the run by step that are known beside the stored ones.
 
+    Attributes:
+        counters: Those of time limits and statistics that the demonstration does not know.
+
     Raises:
         DemoMismatchError: The environment is of another kind than the recording's.
     """
@@ -144,8 +148,10 @@ class DemoPlayer:
                 f"is frozen by {self.snapshotter.family!r}. Give the snapshotter that fits."
             )
         _check_actions(demo.actions, env.action_space)
+        self.counters = Counters(_unknown(demo.metadata.env, env))
         if not _was_reset(env):
             self._begin_episode()
+        self.counters.keep()
         self._seams = frozenset(demo.metadata.seams)
         self._remembered = dict(remembered or {})
         self._recent: dict[int, Snapshot] = {}
@@ -193,19 +199,19 @@ class DemoPlayer:
         return Verification(steps, len(store), score)
 
     def require_replay(self) -> None:
-        """Check that a demonstration without snapshots comes to the same here as when recorded.
+        """Check that the demonstration comes to the same here as when recorded.
 
         The same actions from the same seed lead elsewhere in an environment that was made with
-        other arguments. Time limits may differ.
+        other arguments. With snapshots it is played to the second of them, which shows whether
+        rewards are weighed as they were. Time limits may differ.
 
         Raises:
             DemoMismatchError: It comes to something else.
         """
-        if len(self.demo.snapshots):
-            return
+        later = (step for step in self.demo.snapshots.steps.tolist() if step > 0)
         self._go_before(1)
         with self.snapshotter.unseen():
-            for transition in self._play(0, len(self.demo)):
+            for transition in self._play(0, next(later, len(self.demo))):
                 difference = self._compare(transition)
                 if difference is not None and difference.what != "truncation":
                     spec = self.demo.metadata.env.get("spec")
@@ -292,6 +298,7 @@ class DemoPlayer:
                 f"{brief(repr(metadata.options))}: {brief(repr(error))}. They are of another "
                 "version of the environment, or the file was changed."
             ) from error
+        self.counters.keep()
         return observation
 
     def _play(self, start: int, stop: int, *, mend_seams: bool = True) -> Iterator[Transition]:
@@ -299,6 +306,8 @@ class DemoPlayer:
             action = self._action(at)
             observation, reward, terminated, truncated, info = self.env.step(action)
             self.snapshotter.saw_step(action)
+            if truncated and self.counters:
+                self.counters.put_back()  # or what is outside of a time limit asks for a reset
             if mend_seams and at + 1 in self._seams:
                 index = self.demo.snapshots.last_at_or_before(at + 1)
                 assert index is not None
@@ -350,6 +359,24 @@ def _check_actions(actions: npt.NDArray[Any], space: gym.Space[Any]) -> None:
             f"The demonstration has actions that {space} does not have: {actions.dtype} of shape "
             f"{actions.shape}, or out of range. It is of another environment, or damaged."
         )
+
+
+def _unknown(
+    described: Mapping[str, Any], env: gym.Env[Any, Any]
+) -> list[gym.Wrapper[Any, Any, Any, Any]]:
+    """The wrappers that count and that the recording was made without, or with other arguments."""
+    wrappers, arguments = described.get("wrappers"), described.get("wrapper_arguments")
+    known: list[Any] = []
+    if isinstance(wrappers, list) and isinstance(arguments, list):
+        known = list(zip(wrappers, arguments, strict=False))
+    unknown = []
+    for layer in layers_of(env):
+        told = (type(layer).__name__, recorded_arguments(layer))
+        if told in known:
+            known.remove(told)
+        elif told[0] in NEUTRAL_LAYERS - {"OrderEnforcing", "PassiveEnvChecker"}:
+            unknown.append(layer)
+    return unknown
 
 
 def own_reward(reward: SupportsFloat, info: Mapping[str, Any]) -> float:

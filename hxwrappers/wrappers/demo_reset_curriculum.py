@@ -214,6 +214,7 @@ class DemoResetCurriculum(
             self._replaying_well.add(demo)
         if seed is not None or self._has_counters:
             self.env.reset(seed=seed, options=options or None)
+            self._players[demo].counters.keep()
         self._attempt = Attempt(self._courses[demo], step, self._generator)
         replays = min(self._replay_steps, step)
         self._replays_left = replays - replays % self._replay_multiple
@@ -279,6 +280,7 @@ class DemoResetCurriculum(
             # which an emulator's restore does not, and an info.
             self._replay = player.replay(begin - 1, step)
             before = next(self._replay)
+            player.counters.put_back()
             return before.observation, before.info
         self._replay = player.replay(0, step)
         info: dict[str, Any] = {}
@@ -286,7 +288,9 @@ class DemoResetCurriculum(
             # For the screen, again. Not seeded: an emulator would load its game anew, and the
             # snapshot brings the demonstration's own generators anyway.
             _, info = self.env.reset(options=player.demo.metadata.options)
-        return player.restore(0), info
+        observation = player.restore(0)
+        player.counters.put_back()
+        return observation, info
 
     def _replayed(self) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
         transition = next(self._replay)

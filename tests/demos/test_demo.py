@@ -216,6 +216,15 @@ def test_another_rom_is_refused(pong):
         family.restore(env, 3)
 
 
+def test_draws_of_wrappers_outside_are_no_part_of_the_state():
+    recording = DemoRecording(frame_env(), snapshot_every=20)
+    recording.reset(seed=0)
+    recording.env.unwrapped.np_random.integers(31)  # as AtariPreprocessing draws its idle frames
+    for _ in range(50):
+        recording.step(0)
+    assert recording.demo().verify(frame_env()).ok
+
+
 def test_another_observation_than_the_recordings(pong):
     _, demo, _ = pong
     env = frame_env(obs_type="ram")

@@ -3,6 +3,7 @@
 import gc
 import json
 import multiprocessing
+from dataclasses import replace
 from functools import partial
 
 import gymnasium as gym
@@ -31,7 +32,7 @@ from hxwrappers.errors import (
     SharedTrackerWarning,
 )
 from hxwrappers.testing import check_wrapper
-from tests.demos.samples import lake_demo, lake_env, openai_demo, pole_demo
+from tests.demos.samples import frame_env, lake_demo, lake_env, openai_demo, pole_demo, record
 from tests.wrappers.curricula import from_step, tracker_of
 
 SOLUTION = (1, 1, 2, 1, 2, 2)
@@ -224,6 +225,54 @@ def test_limits_and_statistics_below_begin_anew_with_each_episode(demo):
         assert terminated
         assert not truncated
         assert info["episode"]["r"] == 1
+
+
+def limited(steps):
+    return TimeLimit(frame_env(), steps)
+
+
+@pytest.mark.parametrize("recorded", [None, 200])
+@pytest.mark.parametrize("counting", [Monitor, gym.wrappers.RecordEpisodeStatistics])
+def test_each_episode_has_the_whole_of_a_limit_that_is_not_the_demonstrations(recorded, counting):
+    demo = record(frame_env() if recorded is None else limited(recorded), 130, every=50)
+    demo = replace(demo, rewards=np.eye(130)[-1])  # it is worth something
+    env = counting(limited(30))
+    rules = {"extra_steps": None, "allowed_lag": None, "success_at": "end"}
+    env = DemoResetCurriculum(env, demo, tracker_of(demo), **rules)
+    env.reset(seed=0)
+    for start in (49, 51, 99, 51, 20):
+        env.reset(options={"starting_point": start})
+        for step in range(1, 31):
+            _, _, _, truncated, info = env.step(0)
+            assert truncated == (step == 30)
+        assert info["episode"]["l"] == 30
+    assert env.get_wrapper_attr("_max_episode_steps") == 30
+    if counting is Monitor:
+        assert env.get_wrapper_attr("get_episode_lengths")() == [30] * 5
+
+
+def test_settings_of_the_environment_stay_what_they_are():
+    def make(frame_skip):
+        return gym.wrappers.AtariPreprocessing(frame_env(), frame_skip=frame_skip, noop_max=0)
+
+    demo = record(make(4), 60)
+    with pytest.raises(DemoMismatchError, match="frame_skip of AtariPreprocessing: 4 in the demon"):
+        demo.restore(make(2), 30)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_settings_of_a_simulation_stay_what_they_are():
+    pytest.importorskip("mujoco", reason="MuJoCo is not installed")
+    pytest.importorskip("imageio", reason="Gymnasium's MuJoCo environments need imageio")
+    demo = record(gym.make("HalfCheetah-v5"), 40)
+    env = gym.make("HalfCheetah-v5", ctrl_cost_weight=0.5, max_episode_steps=200)
+    curriculum = DemoResetCurriculum(env, demo, tracker_of(demo))
+    with pytest.raises(DemoMismatchError, match="does not replay in this environment: step 1: rew"):
+        curriculum.reset(seed=0)
+    assert not demo.verify(env).ok
+    assert env.get_wrapper_attr("_ctrl_cost_weight") == 0.5
+    assert env.get_wrapper_attr("_max_episode_steps") == 200
+    assert demo.verify(gym.make("HalfCheetah-v5", ctrl_cost_weight=0.1)).ok
 
 
 def test_several_demonstrations_each_have_a_frontier(demo):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -17,10 +18,12 @@ from hxwrappers.errors import SnapshotError
 
 __all__ = [
     "NEUTRAL_LAYERS",
+    "Counters",
     "LayeredSnapshotter",
     "Snapshot",
     "Snapshotter",
     "layers_of",
+    "settings_of",
     "unrestored",
 ]
 
@@ -82,10 +85,49 @@ def layers_of(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, Any, Any]]:
 def unrestored(layer: gym.Env[Any, Any]) -> frozenset[str]:
     """The attributes of a wrapper that going back in time leaves as they are.
 
-    A wrapper that learns names them in its class attribute `unrestored`: what it has learned is no
-    state of the environment.
+    A wrapper that learns names them in its class attribute `unrestored`: what it has learned, or
+    what may be set at any time, is no state of the environment.
     """
     return frozenset(getattr(type(layer), "unrestored", ()))
+
+
+def settings_of(layer: gym.Env[Any, Any]) -> dict[str, Any]:
+    """The arguments that a wrapper recorded of itself, by name."""
+    return dict(getattr(layer, "_saved_kwargs", {}))
+
+
+class Counters:
+    """What time limits and statistics count, kept at one moment and put back at another.
+
+    Args:
+        layers: The wrappers that count.
+    """
+
+    def __init__(self, layers: Iterable[gym.Wrapper[Any, Any, Any, Any]]) -> None:
+        self._layers = list(layers)
+        self._kept: list[dict[str, Any]] = []
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._layers)
+
+    def keep(self) -> None:
+        """Keep what they count now."""
+        self._kept = [_copies(layer) for layer in self._layers]
+
+    def put_back(self) -> None:
+        """Let them count on from what was kept."""
+        for layer, kept in zip(self._layers, self._kept, strict=True):
+            vars(layer).update((name, copy(value)) for name, value in kept.items())
+
+
+def _copies(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any]:
+    return {
+        name: copy(value)
+        for name, value in vars(layer).items()
+        if isinstance(value, int | float | list | np.ndarray)
+        and name.lstrip("_") not in settings_of(layer)
+    }
 
 
 class Snapshotter(ABC):
@@ -297,15 +339,24 @@ def _layer_state(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any]:
     if type(layer).__name__ == "PassiveEnvChecker":
         return {}
     if type(layer).__name__ in NEUTRAL_LAYERS:
-        # Frames for a video or for comparison are no state; counters and flags are.
+        # Frames for a video or for comparison are no state; counters and flags are. A limit is
+        # kept beside them: counters of another one are not taken over.
         return {name: value for name, value in captured.items() if isinstance(value, int | float)}
     return {name: value for name, value in captured.items() if not isinstance(value, Kept)}
 
 
 def _restore_layer(layer: gym.Wrapper[Any, Any, Any, Any], state: dict[str, Any]) -> None:
     attributes = vars(layer)
+    if type(layer).__name__ in NEUTRAL_LAYERS:
+        settings = settings_of(layer)
+        if any(
+            name.lstrip("_") in settings and attributes.get(name) != value
+            for name, value in state.items()
+        ):
+            return
+    spared = _CONFIGURATION | unrestored(layer)  # files of older versions have more
     for name, value in state.items():
-        if name not in _CONFIGURATION:
+        if name not in spared:
             where = f"{type(layer).__name__}.{name}"
             attributes[name] = apply(attributes.get(name), value, where)
 

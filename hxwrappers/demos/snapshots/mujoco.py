@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -51,7 +52,19 @@ _DERIVED = (
     "xpos",
     "xquat",
 )
-_NOT_STATE = frozenset({"model", "data", "mujoco_renderer", "_cached_spec", "spec"})
+_NOT_STATE = frozenset(
+    {
+        "_cached_spec",
+        "_ezpickle_args",
+        "_ezpickle_kwargs",
+        "data",
+        "metadata",
+        "model",
+        "mujoco_renderer",
+        "spec",
+    }
+)
+_OWN_CLASSES = "gymnasium.envs.mujoco."
 
 
 class MujocoSnapshotter(LayeredSnapshotter):
@@ -122,7 +135,9 @@ class MujocoSnapshotter(LayeredSnapshotter):
                 "The snapshot does not fit this MuJoCo model: its arrays have other names, sizes "
                 "or types. Use an environment of the same model."
             )
-        return base
+        spared = _spared(self._base)  # which files of older versions have
+        own = {name: each for name, each in base["attributes"].items() if name not in spared}
+        return {**base, "attributes": own}
 
 
 def _same(value: object, expected: np.ndarray[Any, Any]) -> bool:
@@ -138,7 +153,21 @@ def _derived(data: Any) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _attributes(base: Any) -> dict[str, Any]:
-    captured = {
-        name: capture(value) for name, value in vars(base).items() if name not in _NOT_STATE
-    }
+    spared = _spared(base)
+    captured = {name: capture(value) for name, value in vars(base).items() if name not in spared}
     return {name: value for name, value in captured.items() if not isinstance(value, Kept)}
+
+
+def _spared(base: Any) -> frozenset[str]:
+    """The attributes that are no state, arguments of Gymnasium's own classes among them.
+
+    An environment keeps its own weights of rewards, say. What a class of somebody else keeps under
+    the name of an argument may change as it is played.
+    """
+    names = {
+        name
+        for kind in type(base).__mro__
+        if kind.__module__.startswith(_OWN_CLASSES)
+        for name in inspect.signature(kind).parameters
+    }
+    return _NOT_STATE | {name for name in vars(base) if name.lstrip("_") in names}
