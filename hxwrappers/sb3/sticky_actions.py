@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.sb3._venv import require_vec_env
+from hxwrappers.sb3._venv import hide_training, require_vec_env
 from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
 
 __all__ = ["VecStickyActions"]
@@ -48,6 +48,7 @@ class VecStickyActions(Sticky, VecEnvWrapper):
     def __init__(self, venv: VecEnv, repeat_probability: float = 0.25) -> None:
         require_vec_env(venv, self)
         VecEnvWrapper.__init__(self, venv)
+        hide_training(self)
         self._start_sticky(
             repeat_probability, venv.num_envs, batch_space(venv.action_space, venv.num_envs)
         )

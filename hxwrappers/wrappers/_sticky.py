@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from hxwrappers._random import generator_from_state, own_generator
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, StackedStickinessWarning
+from hxwrappers.wrappers._training import HandsTrainingOn
 
 __all__ = ["Sticky", "find_stickiness", "warn_if_already_sticky"]
 
 
-class Sticky:
+class Sticky(HandsTrainingOn):
     """One seeded coin per environment, tossed once a step except in the first of an episode."""
 
     def _start_sticky(
