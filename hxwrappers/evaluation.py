@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -207,7 +208,7 @@ def episode_frames(
         yield _picture(env)
         score = 0.0
         for action in episode.actions:
-            score += float(env.step(action)[1])
+            score += float(env.step(deepcopy(action))[1])
             yield _picture(env)
     finally:
         env.close()
@@ -240,7 +241,7 @@ class _Player:
             action = space.sample()
         if isinstance(self.env.action_space, spaces.Discrete):
             action = int(action)
-        self.actions.append(action)
+        self.actions.append(deepcopy(action))  # environments may change their actions in place
         self.observation, reward, terminated, truncated, _ = self.env.step(action)
         self.score += float(reward)
         length = len(self.actions)

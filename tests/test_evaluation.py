@@ -16,6 +16,7 @@ from hxwrappers.errors import (
 from hxwrappers.evaluation import Episode, episode_frames, evaluate
 from hxwrappers.sb3.policy_file import Playable, load_policy, save_policy
 from tests.sb3.samples import CARTPOLE, PAINTED, cartpole
+from tests.toys import InPlace
 
 
 class Scripted:
@@ -158,6 +159,18 @@ def test_the_best_episode_can_be_seen():
     other = Episode(sticky.best.seed, 3.0, 5, "truncated", sticky.best.actions)
     with pytest.raises(EvaluationError, match="scores 10 instead of 3"):
         list(episode_frames(PAINTED, "sticky", other))
+
+
+def test_the_actions_are_those_that_were_taken():
+    class Gentle(Scripted):
+        def predict(self, observations, state, episode_starts, deterministic):
+            return np.full((len(observations), 1), 0.25, np.float32), None
+
+    arm = {"maker": "function", "function": InPlace}
+    (plain,) = evaluate(Gentle(arm), ["plain"], episodes=2)  # it changes its actions in place
+    assert plain.best.actions == (0.25,) * 5
+    for _ in range(2):
+        assert len(list(episode_frames(arm, "plain", plain.best))) == 6
 
 
 def test_progress():

@@ -95,7 +95,7 @@ class VecStickyActions(Sticky, VecEnvWrapper):
         if self._repeats.any():
             chosen[self._repeats] = self._executed[self._repeats]
         self._executed = chosen
-        self.venv.step_async(chosen)
+        self.venv.step_async(chosen.copy())  # environments may change their actions in place
 
     def step_wait(self) -> VecEnvStepReturn:
         """Wait for the step and say in the infos which actions were repeated."""

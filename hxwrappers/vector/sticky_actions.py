@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
@@ -86,7 +87,9 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
         acting = ~self._resets_next
         repeats = self._toss(acting)
         self._executed = self._choose(actions, repeats)
-        observations, rewards, terminations, truncations, infos = self.env.step(self._executed)
+        observations, rewards, terminations, truncations, infos = self.env.step(
+            deepcopy(self._executed)  # environments may change their actions in place
+        )
         ended = np.logical_or(terminations, truncations)
         if self._autoreset_mode is not AutoresetMode.DISABLED:
             self._first_step |= ended
