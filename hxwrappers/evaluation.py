@@ -22,6 +22,7 @@ from hxwrappers.envs.recipes import (
     Start,
     is_deterministic,
     make_from_recipe,
+    name_of,
 )
 from hxwrappers.errors import EvaluationError
 from hxwrappers.statistics import Summary, summarize
@@ -129,7 +130,8 @@ def evaluate(
         One evaluation for each condition.
 
     Raises:
-        EvaluationError: There are no conditions, or one that is not known or does not fit.
+        EvaluationError: There are no conditions, or one that is not known or does not fit, or a
+            function returns the same environment twice.
         EnvironmentRecipeError: The environment cannot be made.
         InvalidSpaceError: The environment is not one for this policy.
 
@@ -167,6 +169,12 @@ def evaluate(
             ]
             for env in envs:
                 stack.callback(env.close)
+            if len({id(env.unwrapped) for env in envs}) < len(envs):
+                raise EvaluationError(
+                    f"{name_of(playable.environment)} returned one and the same environment "
+                    "again, but episodes are played side by side. Let it make a new one each "
+                    "time it is called."
+                )
             require_fit = getattr(playable, "require_fit", None)
             if require_fit is not None:
                 require_fit(envs[0])

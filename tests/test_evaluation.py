@@ -1,5 +1,6 @@
 """Playing from the true start."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -188,6 +189,10 @@ def test_what_is_refused(playable):
         evaluate(Scripted(), ["late"])
     with pytest.raises(InvalidArgumentError, match="episodes is 0"):
         evaluate(Scripted(), episodes=0)
+    one = InPlace()
+    same = Scripted({"maker": "function", "function": lambda: gym.wrappers.TimeLimit(one, 3)})
+    with pytest.raises(EvaluationError, match="a new one each time"):
+        evaluate(same, ["plain"], episodes=2)
     misplaced = Playable(playable.policy, PAINTED, "PPO")
     with pytest.raises(InvalidSpaceError, match="its environment has"):
         evaluate(misplaced, ["plain"])
