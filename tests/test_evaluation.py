@@ -189,7 +189,7 @@ def test_what_is_refused(playable):
         evaluate(Scripted(), ["late"])
     with pytest.raises(InvalidArgumentError, match="episodes is 0"):
         evaluate(Scripted(), episodes=0)
-    one = InPlace()
+    one = tests.envs_for_tests.Painted()
     same = Scripted({"maker": "function", "function": lambda: gym.wrappers.TimeLimit(one, 3)})
     with pytest.raises(EvaluationError, match="a new one each time"):
         evaluate(same, ["plain"], episodes=2)
