@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -21,6 +22,7 @@ from hxwrappers.envs.recipes import (
     Start,
     is_deterministic,
     make_from_recipe,
+    name_of,
 )
 from hxwrappers.errors import EvaluationError
 from hxwrappers.statistics import Summary, summarize
@@ -128,7 +130,8 @@ def evaluate(
         One evaluation for each condition.
 
     Raises:
-        EvaluationError: There are no conditions, or one that is not known or does not fit.
+        EvaluationError: There are no conditions, or one that is not known or does not fit, or a
+            function returns the same environment twice.
         EnvironmentRecipeError: The environment cannot be made.
         InvalidSpaceError: The environment is not one for this policy.
 
@@ -166,6 +169,12 @@ def evaluate(
             ]
             for env in envs:
                 stack.callback(env.close)
+            if len({id(env.unwrapped) for env in envs}) < len(envs):
+                raise EvaluationError(
+                    f"{name_of(playable.environment)} returned one and the same environment "
+                    "again, but episodes are played side by side. Let it make a new one each "
+                    "time it is called."
+                )
             require_fit = getattr(playable, "require_fit", None)
             if require_fit is not None:
                 require_fit(envs[0])
@@ -207,7 +216,7 @@ def episode_frames(
         yield _picture(env)
         score = 0.0
         for action in episode.actions:
-            score += float(env.step(action)[1])
+            score += float(env.step(deepcopy(action))[1])
             yield _picture(env)
     finally:
         env.close()
@@ -240,7 +249,7 @@ class _Player:
             action = space.sample()
         if isinstance(self.env.action_space, spaces.Discrete):
             action = int(action)
-        self.actions.append(action)
+        self.actions.append(deepcopy(action))  # environments may change their actions in place
         self.observation, reward, terminated, truncated, _ = self.env.step(action)
         self.score += float(reward)
         length = len(self.actions)

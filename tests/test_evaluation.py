@@ -1,5 +1,6 @@
 """Playing from the true start."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ from hxwrappers.errors import (
 from hxwrappers.evaluation import Episode, episode_frames, evaluate
 from hxwrappers.sb3.policy_file import Playable, load_policy, save_policy
 from tests.sb3.samples import CARTPOLE, PAINTED, cartpole
+from tests.toys import InPlace
 
 
 class Scripted:
@@ -160,6 +162,18 @@ def test_the_best_episode_can_be_seen():
         list(episode_frames(PAINTED, "sticky", other))
 
 
+def test_the_actions_are_those_that_were_taken():
+    class Gentle(Scripted):
+        def predict(self, observations, state, episode_starts, deterministic):
+            return np.full((len(observations), 1), 0.25, np.float32), None
+
+    arm = {"maker": "function", "function": InPlace}
+    (plain,) = evaluate(Gentle(arm), ["plain"], episodes=2)  # it changes its actions in place
+    assert plain.best.actions == (0.25,) * 5
+    for _ in range(2):
+        assert len(list(episode_frames(arm, "plain", plain.best))) == 6
+
+
 def test_progress():
     heard = []
     evaluate(Scripted(), ["plain", "epsilon"], episodes=3, progress=heard.append)
@@ -175,6 +189,10 @@ def test_what_is_refused(playable):
         evaluate(Scripted(), ["late"])
     with pytest.raises(InvalidArgumentError, match="episodes is 0"):
         evaluate(Scripted(), episodes=0)
+    one = tests.envs_for_tests.Painted()
+    same = Scripted({"maker": "function", "function": lambda: gym.wrappers.TimeLimit(one, 3)})
+    with pytest.raises(EvaluationError, match="a new one each time"):
+        evaluate(same, ["plain"], episodes=2)
     misplaced = Playable(playable.policy, PAINTED, "PPO")
     with pytest.raises(InvalidSpaceError, match="its environment has"):
         evaluate(misplaced, ["plain"])

@@ -55,6 +55,32 @@ def code_of(action: Any) -> float:
     return float(np.sum(np.asarray(action, dtype=np.float64)))
 
 
+class InPlace(gym.Env[Any, Any]):
+    """Doubles its action in place, observes and pays it; an episode lasts five steps."""
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+        self.observation_space = spaces.Box(-1000, 1000, (1,), np.float32)
+        self.action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        action *= 2
+        self.steps += 1
+        return action.copy(), float(action[0]), self.steps >= 5, False, {}
+
+    def render(self) -> Any:
+        return np.zeros((8, 8, 3), np.uint8)
+
+
 ACTION_SPACES = {
     "discrete": lambda: spaces.Discrete(6),
     "multi-discrete": lambda: spaces.MultiDiscrete([3, 5]),

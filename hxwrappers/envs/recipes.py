@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -48,7 +49,8 @@ _PROCGEN_IDLE, _ALE = 4, "ALE/"
 class IdleStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Begins every episode with 1 to `noop_max` steps of doing nothing, drawn at random.
 
-    What these steps earn is lost. Where they end the episode, the next one begins without them.
+    What these steps earn is lost. Where they end the episode, the next one begins without them. Of
+    a game of ALE with a frame skip they are single frames.
 
     Args:
         env: The environment.
@@ -76,11 +78,25 @@ class IdleStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
             self._generator = own_generator(seed, "IdleStart")
         observation, info = self.env.reset(seed=seed, options=options)
         self.idle_steps = int(self._generator.integers(1, self._noop_max + 1))
-        for _ in range(self.idle_steps):
-            observation, _, terminated, truncated, info = self.env.step(self._action)
-            if terminated or truncated:
-                return self.env.reset(options=options)
+        with _frame_by_frame(self.env.unwrapped):
+            for _ in range(self.idle_steps):
+                observation, _, terminated, truncated, info = self.env.step(self._action)
+                if terminated or truncated:
+                    return self.env.reset(options=options)
         return observation, info
+
+
+@contextmanager
+def _frame_by_frame(game: Any) -> Iterator[None]:
+    """Take single frames of an emulator a step, whatever its frame skip."""
+    if not hasattr(game, "ale"):
+        yield
+        return
+    skip, game._frameskip = game._frameskip, 1
+    try:
+        yield
+    finally:
+        game._frameskip = skip
 
 
 def make_from_recipe(

@@ -9,6 +9,7 @@ import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.wrappers._training import HandsTrainingOn
 
 __all__ = ["ROOM_BYTES", "RoomTracker"]
 
@@ -16,7 +17,11 @@ ROOM_BYTES = {"montezuma_revenge": 3, "pitfall": 1}
 """The byte of the RAM that holds the number of the room, by game."""
 
 
-class RoomTracker(gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs):
+class RoomTracker(
+    HandsTrainingOn,
+    gym.Wrapper[ObsType, ActType, ObsType, ActType],
+    gym.utils.RecordConstructorArgs,
+):
     """Writes the room and the number of different rooms so far into the info.
 
     Rooms visited is the measure of progress in Montezuma's Revenge (24 rooms on its first level).

@@ -6,12 +6,12 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from hxwrappers._text import brief
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["require_vec_env", "require_vector_env"]
+__all__ = ["hide_training", "require_vec_env", "require_vector_env"]
 
 
 def require_vec_env(venv: Any, wrapper: object) -> None:
@@ -40,6 +40,14 @@ def require_vec_env(venv: Any, wrapper: object) -> None:
         f"{name} wraps a vector environment of Stable-Baselines3 (a VecEnv), not "
         f"{_described(venv)}. {advice}"
     )
+
+
+def hide_training(wrapper: VecEnvWrapper) -> None:
+    """Let wrappers outside read `training` of the one that has it, past one that hands it on.
+
+    Stable-Baselines3 refuses to read through a wrapper what two wrappers inside have.
+    """
+    del wrapper.class_attributes["training"]
 
 
 def require_vector_env(env: Any) -> None:

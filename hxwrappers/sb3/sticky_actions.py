@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.sb3._venv import require_vec_env
+from hxwrappers.sb3._venv import hide_training, require_vec_env
 from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
 
 __all__ = ["VecStickyActions"]
@@ -23,8 +23,9 @@ class VecStickyActions(Sticky, VecEnvWrapper):
 
     The Stable-Baselines3 form of `hxwrappers.StickyActions` (Machado et al. 2018,
     arXiv 1709.06009, section 5): with `seed(s)` it does exactly what single wrappers seeded s,
-    s + 1, ... do. The first step of an episode is never sticky. `infos[i]["sticky_action"]` says
-    whether environment i repeated.
+    s + 1, ... do. The first step of an episode is never sticky, nor are those that a
+    `DemoResetCurriculum` inside replays. `infos[i]["sticky_action"]` says whether environment i
+    repeated.
 
     Args:
         venv: The environments; a `StackedStickinessWarning` says if they are sticky already.
@@ -48,6 +49,7 @@ class VecStickyActions(Sticky, VecEnvWrapper):
     def __init__(self, venv: VecEnv, repeat_probability: float = 0.25) -> None:
         require_vec_env(venv, self)
         VecEnvWrapper.__init__(self, venv)
+        hide_training(self)
         self._start_sticky(
             repeat_probability, venv.num_envs, batch_space(venv.action_space, venv.num_envs)
         )
@@ -67,7 +69,9 @@ class VecStickyActions(Sticky, VecEnvWrapper):
         self._seed_coins(self._coin_seeds)
         self._coin_seeds = [None] * self.num_envs
         self._first_step[:] = True
-        return self.venv.reset()
+        observations = self.venv.reset()
+        self._note_replaying(self.venv.unwrapped.reset_infos)
+        return observations
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that decides later steps, as numbers, strings, lists and dicts."""
@@ -88,20 +92,25 @@ class VecStickyActions(Sticky, VecEnvWrapper):
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         """Send the actions off, some replaced by those executed last."""
-        self._repeats = self._toss(np.ones(self.num_envs, dtype=np.bool_))
+        self._repeats = self._toss(~self._replaying)
         # Kept as a copy: callers may reuse the array of their actions.
         chosen = np.array(actions)
         if self._repeats.any():
             chosen[self._repeats] = self._executed[self._repeats]
         self._executed = chosen
-        self.venv.step_async(chosen)
+        self.venv.step_async(chosen.copy())  # environments may change their actions in place
 
     def step_wait(self) -> VecEnvStepReturn:
         """Wait for the step and say in the infos which actions were repeated."""
         observations, rewards, dones, infos = self.venv.step_wait()
         self._first_step |= dones
+        begun = self.venv.unwrapped.reset_infos
+        self._note_replaying([begun[i] if done else infos[i] for i, done in enumerate(dones)])
         infos = [
             {**info, "sticky_action": bool(repeats)}
             for info, repeats in zip(infos, self._repeats, strict=True)
         ]
         return observations, rewards, dones, infos
+
+    def _note_replaying(self, infos: Sequence[dict[str, Any]]) -> None:
+        self._replaying = np.array([info.get("replaying", False) for info in infos], np.bool_)

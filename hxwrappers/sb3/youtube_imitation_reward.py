@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from typing_extensions import Unpack
 
-from hxwrappers.sb3._venv import require_vec_env
+from hxwrappers.sb3._venv import hide_training, require_vec_env
 from hxwrappers.wrappers._bonus import bonus_info
 from hxwrappers.wrappers._imitation import (
     Demonstration,
@@ -75,6 +75,7 @@ class VecYouTubeImitationReward(Imitates, VecEnvWrapper):
     ) -> None:
         require_vec_env(venv, self)
         super().__init__(venv)
+        hide_training(self)
         self._imitate(
             demonstration,
             embedder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
@@ -28,8 +29,9 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
 
     The vector form of `hxwrappers.StickyActions` (Machado et al. 2018, arXiv 1709.06009,
     section 5): with seed s it does exactly what single wrappers seeded s, s + 1, ... do, in all
-    three autoreset modes. The first step of an episode is never sticky, and the step in which
-    `AutoresetMode.NEXT_STEP` only resets tosses no coin. Works on `ale_py`'s `AtariVectorEnv`.
+    three autoreset modes. The first step of an episode is never sticky; steps that a
+    `DemoResetCurriculum` inside replays, and the one in which `AutoresetMode.NEXT_STEP` only
+    resets, toss no coin. Works on `ale_py`'s `AtariVectorEnv`.
 
     `infos["sticky_action"]` is a bool array of shape `(num_envs,)`, with the mask
     `infos["_sticky_action"]` False where an environment was reset instead of stepped.
@@ -71,7 +73,9 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
         self._seed_coins(lane_seeds(seed, resetting))
         self._first_step |= resetting
         self._resets_next &= ~resetting
-        return self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+        observations, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+        self._replaying = np.where(resetting, self._replaying_in(infos), self._replaying)
+        return observations, infos
 
     def step(
         self, actions: Any
@@ -83,16 +87,19 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
         dict[str, Any],
     ]:
         """Execute the actions, some replaced by those executed last, and say which in the infos."""
-        acting = ~self._resets_next
-        repeats = self._toss(acting)
+        stepping = ~self._resets_next
+        repeats = self._toss(stepping & ~self._replaying)
         self._executed = self._choose(actions, repeats)
-        observations, rewards, terminations, truncations, infos = self.env.step(self._executed)
+        observations, rewards, terminations, truncations, infos = self.env.step(
+            deepcopy(self._executed)  # environments may change their actions in place
+        )
         ended = np.logical_or(terminations, truncations)
         if self._autoreset_mode is not AutoresetMode.DISABLED:
             self._first_step |= ended
         if self._autoreset_mode is AutoresetMode.NEXT_STEP:
             self._resets_next = ended
-        infos = {**infos, "sticky_action": repeats, "_sticky_action": acting}
+        self._replaying = self._replaying_in(infos)
+        infos = {**infos, "sticky_action": repeats, "_sticky_action": stepping}
         return observations, rewards, terminations, truncations, infos
 
     def state_dict(self) -> dict[str, Any]:
@@ -113,6 +120,11 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
             )
         super().load_state_dict(state)
         self._resets_next = np.array(state["resets_next"], dtype=np.bool_)
+
+    def _replaying_in(self, infos: dict[str, Any]) -> npt.NDArray[np.bool_]:
+        """Say whose next step replays a demonstration, of those that these infos are about."""
+        said = infos.get("replaying", False) & infos.get("_replaying", True)
+        return np.broadcast_to(said, self.num_envs).astype(np.bool_)
 
     def _choose(self, actions: Any, repeats: npt.NDArray[np.bool_]) -> Any:
         """Return a batch of its own: callers may reuse the arrays of their actions."""

@@ -16,6 +16,7 @@ from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.resolve import resolve_checkpoints, resolve_embedder
 from hxwrappers.video.reward import ImitationReward
 from hxwrappers.wrappers._frame_source import FrameSource
+from hxwrappers.wrappers._training import HandsTrainingOn
 
 __all__ = ["Demonstration", "Imitates", "ImitationSettings", "PathOrEmbedder"]
 
@@ -58,7 +59,7 @@ class ImitationSettings(TypedDict, total=False):
     steps_per_second: float | None
 
 
-class Imitates:
+class Imitates(HandsTrainingOn):
     """Set-up, observation and persistence of an imitation reward."""
 
     imitation: ImitationReward

@@ -12,12 +12,16 @@ import numpy.typing as npt
 
 from hxwrappers._random import generator_from_state, own_generator
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, StackedStickinessWarning
+from hxwrappers.wrappers._training import HandsTrainingOn
 
 __all__ = ["Sticky", "find_stickiness", "warn_if_already_sticky"]
 
 
-class Sticky:
-    """One seeded coin per environment, tossed once a step except in the first of an episode."""
+class Sticky(HandsTrainingOn):
+    """One seeded coin per environment, tossed once a step except in the first of an episode.
+
+    Steps that replay a demonstration, whatever the action, are not yet that first one.
+    """
 
     def _start_sticky(
         self, repeat_probability: float, num_envs: int, action_space: gym.Space[Any]
@@ -26,6 +30,7 @@ class Sticky:
         self._sticky_space = action_space
         self._generators = [own_generator(None, "StickyActions") for _ in range(num_envs)]
         self._first_step = np.ones(num_envs, dtype=np.bool_)
+        self._replaying = np.zeros(num_envs, dtype=np.bool_)
         self._executed: Any = None
 
     @property
@@ -63,6 +68,7 @@ class Sticky:
             "repeat_probability": self._repeat_probability,
             "generators": [generator.bit_generator.state for generator in self._generators],
             "first_step": self._first_step.tolist(),
+            "replaying": self._replaying.tolist(),
             "executed": None if executed is None else self._sticky_space.to_jsonable([executed]),
         }
 
@@ -82,6 +88,8 @@ class Sticky:
         try:
             generators = [generator_from_state(item) for item in state["generators"]]
             first_step = np.array(state["first_step"], dtype=np.bool_)
+            # Not in states of earlier versions, which did not look at it.
+            replaying = np.array(state.get("replaying", [False] * first_step.size), dtype=np.bool_)
             saved = state["executed"]
             executed = None if saved is None else self._sticky_space.from_jsonable(saved)[0]
             probability = state["repeat_probability"]
@@ -91,13 +99,15 @@ class Sticky:
                 f"({type(error).__name__}: {error}). Pass what state_dict() returned for the same "
                 "environment."
             ) from error
-        if len(generators) != len(self._generators) or first_step.shape != self._first_step.shape:
+        shapes = {first_step.shape, replaying.shape, (len(generators),)}
+        if shapes != {self._first_step.shape}:
             raise CheckpointError(
                 f"The state holds {len(generators)} environments, but there are "
                 f"{len(self._generators)}. Load it into a wrapper over as many environments."
             )
         self.repeat_probability = probability
-        self._generators, self._first_step, self._executed = generators, first_step, executed
+        self._generators, self._executed = generators, executed
+        self._first_step, self._replaying = first_step, replaying
 
 
 def find_stickiness(env: Any) -> str | None:

@@ -15,6 +15,7 @@ from hxwrappers.demos.journal import JournalWriter
 from hxwrappers.demos.recording import DemoRecording
 from hxwrappers.demos.snapshots.base import layers_of
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.wrappers._training import HandsTrainingOn
 from hxwrappers.wrappers.demo_reset_curriculum import DemoResetCurriculum
 
 __all__ = ["DemoRecorder"]
@@ -23,7 +24,9 @@ _SEEDS = 2**31
 
 
 class DemoRecorder(
-    gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
+    HandsTrainingOn,
+    gym.Wrapper[ObsType, ActType, ObsType, ActType],
+    gym.utils.RecordConstructorArgs,
 ):
     """Records each episode that a policy or a person plays, as a demonstration.
 

@@ -92,7 +92,8 @@ class DemoResetCurriculum(
 
     Attributes:
         tracker: The success table that this wrapper reports to.
-        training: Whether episodes start inside the demonstration; for evaluation set it to False.
+        training: Whether episodes start inside the demonstration; for evaluation set it to False,
+            from outside with `env.set_wrapper_attr("training", False)`.
 
     Raises:
         DemoMismatchError: The demonstration is of another environment or another level.

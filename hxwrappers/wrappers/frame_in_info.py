@@ -9,13 +9,18 @@ import numpy as np
 from gymnasium.core import ActType, ObsType
 
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.wrappers._training import HandsTrainingOn
 
 __all__ = ["FRAME_KEY", "FrameInInfo"]
 
 FRAME_KEY = "frame"
 
 
-class FrameInInfo(gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs):
+class FrameInInfo(
+    HandsTrainingOn,
+    gym.Wrapper[ObsType, ActType, ObsType, ActType],
+    gym.utils.RecordConstructorArgs,
+):
     """Puts what the environment renders into `info["frame"]`, at every reset and step.
 
     A vector environment that resets by itself has no picture of an episode's last step any more

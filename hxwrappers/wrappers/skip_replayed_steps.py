@@ -9,6 +9,7 @@ import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.wrappers._training import HandsTrainingOn
 
 __all__ = ["SkipReplayedSteps"]
 
@@ -17,13 +18,16 @@ _OF_A_STEP = ("extrinsic_reward", "intrinsic_reward", "reward_bonus")
 
 
 class SkipReplayedSteps(
-    gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
+    HandsTrainingOn,
+    gym.Wrapper[ObsType, ActType, ObsType, ActType],
+    gym.utils.RecordConstructorArgs,
 ):
     """Takes the replayed steps of a `DemoResetCurriculum` below by itself, within `reset`.
 
     For trainers that would learn from these steps, such as stock PPO: put it outside of frame
     skip and frame stack, and the first observation that the agent sees already has the true
     frames in its stack. Recurrent policies must see the steps themselves; see `DemoRecurrentPPO`.
+    `training` is the curriculum's own, set through this wrapper.
 
     Args:
         env: The environment, with a `DemoResetCurriculum` somewhere inside.

@@ -6,14 +6,12 @@ from copy import deepcopy
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.core import ActType, ObsType
 
+from hxwrappers.demos.snapshots.base import layers_of
 from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
 
 __all__ = ["StickyActions"]
-
-_ACTING = np.ones(1, dtype=np.bool_)
 
 
 class StickyActions(
@@ -24,7 +22,9 @@ class StickyActions(
     From Machado et al. 2018, "Revisiting the Arcade Learning Environment", arXiv 1709.06009,
     section 5: the environment executes the previously *executed* action with probability
     `repeat_probability`, so that a memorised sequence of actions no longer plays the game. The
-    first step of an episode is never sticky. Any action space works, nested ones included.
+    first step of an episode is never sticky, nor are the steps that a `DemoResetCurriculum` inside
+    replays, nor the one in which an `Autoreset` inside only resets. Any action space works, nested
+    ones included.
 
     The coins come from a generator of this wrapper, seeded by `reset(seed=)`; the environment's
     own randomness is left alone. `info["sticky_action"]` says whether the step repeated. The
@@ -58,13 +58,24 @@ class StickyActions(
         """Begin an episode; a seed also seeds the coins."""
         self._seed_coins([seed])
         self._first_step[:] = True
-        return super().reset(seed=seed, options=options)
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._replaying[:] = info.get("replaying", False)
+        return observation, info
 
     def step(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
         """Execute the action, or the one executed last, and say which in the info."""
-        repeats = bool(self._toss(_ACTING)[0])
+        repeats = bool(self._toss(~self._replaying & (not _only_resets(self.env)))[0])
         executed = self._executed if repeats else action
         # Kept as a copy: callers may reuse the array of their action.
         self._executed = deepcopy(executed)
         observation, reward, terminated, truncated, info = self.env.step(executed)
+        self._replaying[:] = info.get("replaying", False)
+        self._first_step |= bool(terminated or truncated)
         return observation, reward, terminated, truncated, {**info, "sticky_action": repeats}
+
+
+def _only_resets(env: gym.Env[Any, Any]) -> bool:
+    """Whether the next step is not taken, but begins the next episode."""
+    return any(
+        isinstance(layer, gym.wrappers.Autoreset) and layer.autoreset for layer in layers_of(env)
+    )

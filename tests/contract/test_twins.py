@@ -81,11 +81,16 @@ def test_around_single_wrappers(inner, outer):
     check_sb3(WALK, [outer], make_env, steps=20)
 
 
+@pytest.mark.parametrize("layer", ["RNDBonus", "StickyActions"])
 @pytest.mark.parametrize("mode", AutoresetMode)
-def test_around_steps_that_replay(mode):
+def test_around_steps_that_replay(mode, layer):
     # In the same step one environment replays, with infos about rewards, and the other does not.
     make_env = partial(inside, "DemoResetCurriculum", WALK)
-    check_vector(WALK, ["RNDBonus"], make_env, modes=[mode])
+    check_vector(WALK, [layer], make_env, modes=[mode])
+
+
+def test_sticky_around_steps_that_replay_under_stable_baselines3():
+    check_sb3(WALK, ["StickyActions"], partial(inside, "DemoResetCurriculum", WALK))
 
 
 def possible(ground, layers):

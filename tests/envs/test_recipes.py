@@ -90,6 +90,25 @@ def test_idle_steps_are_drawn_from_the_seed():
     assert env.unwrapped.step_count == drawn[-1]
 
 
+@pytest.mark.parametrize("kwargs", [{}, {"frameskip": 8}, {"frameskip": [2, 5]}])
+def test_idle_frames_are_the_emulators(kwargs):
+    def frames(env):
+        return env.unwrapped.ale.getEpisodeFrameNumber()
+
+    env = make_from_recipe(
+        {"maker": "gymnasium", "id": "ALE/Pong-v5", "kwargs": kwargs}, start="noop"
+    )
+    idle = []
+    for seed in range(12):
+        env.reset(seed=seed)
+        assert frames(env) == env.idle_steps
+        idle.append(frames(env))
+    assert 1 <= min(idle) < max(idle) <= 30
+    env.step(0)
+    skips = np.ravel(kwargs.get("frameskip", 4))
+    assert skips.min() <= frames(env) - idle[-1] <= skips.max()
+
+
 def test_idle_steps_that_end_the_episode():
     env = gym.wrappers.TimeLimit(gym.make("CliffWalking-v1"), 1)
     observation, _ = IdleStart(env, 3).reset(seed=0)

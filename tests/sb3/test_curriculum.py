@@ -12,7 +12,7 @@ import torch
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-from hxwrappers import DemoResetCurriculum
+from hxwrappers import DemoResetCurriculum, SkipReplayedSteps
 from hxwrappers.demos import FrontierSettings, SuccessTracker
 from hxwrappers.errors import CheckpointError, WorkerError
 from hxwrappers.sb3 import CurriculumLog
@@ -154,3 +154,28 @@ def test_a_checkpoint_of_another_demonstration_is_refused(demo, tmp_path):
     run = TrainingRun(build(other, tracker), tmp_path, progress=False, history=history)
     with pytest.raises(CheckpointError):
         run.resume()
+
+
+def skipping(demo, tracker):
+    return SkipReplayedSteps(make(demo, tracker))
+
+
+def limited(demo, tracker):
+    return gym.wrappers.TimeLimit(skipping(demo, tracker), 100)
+
+
+@pytest.mark.parametrize("vectors", [DummyVecEnv, partial(SubprocVecEnv, start_method="fork")])
+def test_the_curriculum_steps_aside_in_a_vector(demo, vectors):
+    tracker = SuccessTracker(demo, RULES)
+    envs = vectors([partial(maker, demo, tracker) for maker in (skipping, limited)])
+    envs.reset()
+    assert all("starting_point" in info for info in envs.reset_infos)
+    envs.env_method("set_wrapper_attr", "training", False)
+    envs.reset()
+    assert envs.get_attr("training") == [False, False]
+    assert not any("starting_point" in info for info in envs.reset_infos)
+    # What Stable-Baselines3 sets itself is set at the outermost wrapper.
+    envs.set_attr("training", True, indices=0)
+    envs.reset()
+    assert ["starting_point" in info for info in envs.reset_infos] == [True, False]
+    envs.close()

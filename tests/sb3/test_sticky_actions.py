@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from hxwrappers import StickyActions
 from hxwrappers.errors import StackedStickinessWarning
 from hxwrappers.sb3 import VecStickyActions
-from tests.toys import make_echo
+from tests.toys import InPlace, make_echo
 
 
 @pytest.mark.parametrize("kind", ["discrete", "multi-discrete", "box"])
@@ -38,6 +38,18 @@ def test_equals_single_wrappers(kind, seeded_by):
         for left, right in zip(one[:3], other[:3], strict=True):
             np.testing.assert_array_equal(left, right)
         assert [i["sticky_action"] for i in one[3]] == [i["sticky_action"] for i in other[3]]
+
+
+def test_environments_may_change_their_actions():
+    singles = DummyVecEnv([lambda: StickyActions(InPlace(), 0.7)] * 2)
+    wrapped = VecStickyActions(DummyVecEnv([InPlace] * 2), 0.7)
+    for venv in (singles, wrapped):
+        venv.seed(0)
+        venv.reset()
+    for step in range(1, 20):
+        actions = np.full((2, 1), step / 20, np.float32)
+        expected, seen = (venv.step(actions.copy())[1] for venv in (singles, wrapped))
+        np.testing.assert_array_equal(expected, seen)
 
 
 def test_continues_from_a_saved_state():

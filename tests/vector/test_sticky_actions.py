@@ -19,7 +19,7 @@ from hxwrappers.errors import (
 )
 from hxwrappers.vector import StickyActions
 from hxwrappers.vector._lanes import autoreset_mode, lane_seeds
-from tests.toys import ACTION_SPACES, make_echo
+from tests.toys import ACTION_SPACES, InPlace, make_echo
 
 LENGTHS = (3, 4, 6)
 
@@ -77,6 +77,17 @@ def test_callers_may_reuse_their_action_array():
     observations, *_, infos = env.step(actions)
     assert infos["sticky_action"].tolist() == [True, True]
     assert observations[:, 1].tolist() == [1.0, 1.0]
+
+
+def test_environments_may_change_their_actions():
+    singles = SyncVectorEnv([lambda: SingleStickyActions(InPlace(), 0.7)] * 2)
+    wrapped = StickyActions(SyncVectorEnv([InPlace] * 2), 0.7)
+    for env in (singles, wrapped):
+        env.reset(seed=0)
+    for step in range(1, 20):
+        actions = np.full((2, 1), step / 20, np.float32)
+        expected, seen = (env.step(actions.copy())[0] for env in (singles, wrapped))
+        np.testing.assert_array_equal(expected, seen)
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hxwrappers
-from hxwrappers import StickyActions
+from hxwrappers import DemoResetCurriculum, SkipReplayedSteps, StickyActions
 from hxwrappers._random import own_generator
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, StackedStickinessWarning
 from hxwrappers.wrappers._sticky import find_stickiness
+from tests.demos.samples import lake_demo, lake_env
 from tests.toys import ACTION_SPACES, make_echo
+from tests.wrappers.curricula import from_step, tracker_of
 
 gym.register_envs(ale_py)
 
@@ -128,6 +130,7 @@ def test_continues_from_a_saved_state(kind):
         ({"action_space": "Discrete(9)"}, "belongs to the actions Discrete"),
         ({"generators": [{"bit_generator": "MT19937"}]}, "PCG64"),
         ({"first_step": None}, "holds 1 environments"),
+        ({"replaying": [False, True]}, "holds 1 environments"),
     ],
 )
 def test_refuses_a_state_of_something_else(change, message):
@@ -163,3 +166,65 @@ def test_does_not_warn_about_an_emulator_that_is_not_sticky():
     env = gym.make("ALE/Pong-v5", repeat_action_probability=0.0)
     assert find_stickiness(env) is None
     StickyActions(env)
+
+
+def replaying(steps, probability=0.9):
+    demo = lake_demo()
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo), replay_steps=steps)
+    return StickyActions(env, probability)
+
+
+def test_the_first_own_step_after_a_replay_is_never_sticky():
+    env = SkipReplayedSteps(replaying(2))
+    for _ in range(30):
+        from_step(env, 4)
+        observation, *_, info = env.step(1)
+        assert not info["sticky_action"]
+        assert observation == 13  # against the lower wall
+
+
+def test_replayed_steps_toss_no_coin():
+    def own_steps(env, replayed):
+        repeated = []
+        for start in range(20):
+            _, info = env.reset(seed=0 if not start else None, options={"starting_point": 4})
+            for step in range(replayed):
+                assert info["replaying"]
+                *_, info = env.step(step)
+                assert not info["sticky_action"]
+            for _ in range(4):
+                *_, info = env.step(1)  # against the wall
+                repeated.append(info["sticky_action"])
+        return repeated
+
+    plain = own_steps(replaying(0, 0.5), 0)
+    assert own_steps(replaying(2, 0.5), 2) == plain
+    assert any(plain)
+    assert not any(plain[::4])
+
+
+def test_continues_in_the_midst_of_a_replay():
+    straight, resumed = replaying(2), replaying(2)
+    straight.reset(seed=0, options={"starting_point": 4})
+    straight.step(0)
+    resumed.load_state_dict(straight.state_dict())
+    from_step(resumed.env, 4)
+    resumed.env.step(0)
+    for action in (3, 0, 2, 1):
+        assert straight.step(action)[4]["sticky_action"] == resumed.step(action)[4]["sticky_action"]
+
+
+def test_a_state_without_replays():
+    env = StickyActions(make_echo())
+    state = env.state_dict()
+    del state["replaying"]
+    env.load_state_dict(state)  # of an earlier version
+
+
+def test_the_first_step_after_an_autoreset_is_never_sticky():
+    sticky = StickyActions(gym.wrappers.Autoreset(make_echo(length=5)), 0.6)
+    sticky.reset(seed=0)
+    repeated = np.array([sticky.step(step % 5)[4]["sticky_action"] for step in range(600)])
+    by_step = repeated.reshape(-1, 6)  # the last one only resets
+    assert not by_step[:, [0, 5]].any()
+    assert by_step[:, 1:5].mean() == pytest.approx(0.6, abs=0.08)
