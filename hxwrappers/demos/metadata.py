@@ -205,7 +205,7 @@ def recorded_arguments(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any]
 def _other_arguments(described: dict[str, Any], env: gym.Env[Any, Any]) -> list[str]:
     """In which arguments the same wrappers differ.
 
-    Those that learn, or may be set at any time, are left out.
+    Those that learn are left out: how they do is no part of the run.
     """
     wrappers, arguments = described.get("wrappers"), described.get("wrapper_arguments")
     if not isinstance(wrappers, list) or not isinstance(arguments, list):
@@ -218,7 +218,9 @@ def _other_arguments(described: dict[str, Any], env: gym.Env[Any, Any]) -> list[
     differences = []
     for layer, then in pairs:
         now = recorded_arguments(layer)
-        if unrestored(layer) or now is None or not isinstance(then, dict):
+        if now is None or not isinstance(then, dict):
+            continue
+        if any(name.lstrip("_") not in now for name in unrestored(layer)):
             continue
         differences += [
             f"{name} of {type(layer).__name__}: {brief(repr(then[name]))} in the demonstration, "

@@ -46,6 +46,8 @@ class StickyActions(
         >>> env.repeat_probability = 0.0
     """
 
+    unrestored = frozenset({"_repeat_probability"})
+
     def __init__(self, env: gym.Env[ObsType, ActType], repeat_probability: float = 0.25) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, repeat_probability=repeat_probability)
         gym.Wrapper.__init__(self, env)

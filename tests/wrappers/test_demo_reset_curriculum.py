@@ -14,7 +14,7 @@ from gymnasium.vector import AsyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.monitor import Monitor
 
-from hxwrappers import DemoResetCurriculum, SkipReplayedSteps
+from hxwrappers import DemoResetCurriculum, SkipReplayedSteps, StickyActions
 from hxwrappers.demos import (
     DemoRecording,
     FrontierSettings,
@@ -258,6 +258,22 @@ def test_settings_of_the_environment_stay_what_they_are():
     demo = record(make(4), 60)
     with pytest.raises(DemoMismatchError, match="frame_skip of AtariPreprocessing: 4 in the demon"):
         demo.restore(make(2), 30)
+
+
+def test_what_is_set_later_stays_set():
+    recording = DemoRecording(StickyActions(lake_env(), 0.0))
+    recording.reset(seed=0)
+    for action in SOLUTION:
+        recording.step(action)
+    demo = recording.demo()
+    sticky = StickyActions(lake_env(), 0.0)
+    env = DemoResetCurriculum(sticky, demo, tracker_of(demo))
+    env.reset(seed=0)
+    sticky.repeat_probability = 0.4
+    from_step(env, 3)
+    assert sticky.repeat_probability == 0.4
+    with pytest.raises(DemoMismatchError, match="repeat_probability of StickyActions"):
+        demo.verify(StickyActions(lake_env(), 0.25))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
