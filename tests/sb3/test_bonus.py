@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from sb3_contrib import ARS
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
@@ -73,6 +74,13 @@ def test_stock_ppo_in_worker_processes():
         assert venv.model.updates > 0
     finally:
         venv.close()
+
+
+@pytest.mark.parametrize("wrapper", [VecRNDBonus, VecCNDBonus])
+def test_an_algorithm_that_steps_without_gradients(wrapper):
+    venv = wrapper(DummyVecEnv([Corridor] * 2), **SETTINGS)
+    ARS("LinearPolicy", venv, n_delta=2, device="cpu").learn(30)
+    assert venv.model.updates > 0
 
 
 def test_stacked_frames_are_seen_one_at_a_time():

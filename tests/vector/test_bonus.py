@@ -1,8 +1,11 @@
 """The vector twins equal single wrappers around the same shared model, however episodes restart."""
 
+from contextlib import nullcontext
+
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from hxwrappers import CNDBonus, RNDBonus, vector
@@ -73,6 +76,23 @@ def test_vector_twin_equals_single_wrappers(variant, mode):
     assert models[0].updates == models[1].updates > 3
     for name, value in models[0].predictor.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), models[1].predictor.state_dict()[name].numpy())
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_they_learn_where_the_agent_is_run_without_gradients(variant, mode):
+    _, single, batched, settings, env_class = VARIANTS[variant]
+    for env in (
+        single(env_class(), **{**SETTINGS, **settings}),
+        batched(SyncVectorEnv([env_class] * 2), **{**SETTINGS, **settings}),
+    ):
+        env.reset(seed=0)
+        for step in range(18):
+            with mode() if step % 3 else nullcontext():
+                _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            if np.ndim(terminated) == 0 and (terminated or truncated):
+                env.reset()
+        assert env.model.updates > 1
 
 
 @MODES
