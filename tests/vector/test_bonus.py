@@ -122,6 +122,22 @@ def test_dummy_steps_and_reset_frames_are_never_scored(mode, monkeypatch):
     assert all(count >= 1 for _, count in scored), "count 0 is the observation of a reset"
 
 
+@MODES
+def test_a_frozen_vector_does_not_freeze_the_model(mode):
+    envs = vector.RNDBonus(SyncVectorEnv([Corridor] * 2, autoreset_mode=mode), **SETTINGS)
+    watching = vector.RNDBonus(SyncVectorEnv([Corridor], autoreset_mode=mode), model=envs.model)
+    watching.training = False
+    for each, learned in ((envs, True), (watching, False), (envs, True)):
+        before = each.model.updates
+        each.reset(seed=0)
+        for _ in range(20):
+            _, _, terminations, truncations, _ = each.step(np.zeros(each.num_envs, int))
+            over = np.logical_or(terminations, truncations)
+            if mode is AutoresetMode.DISABLED and over.any():
+                each.reset(options={"reset_mask": over})
+        assert (each.model.updates > before) is learned
+
+
 def test_same_step_without_final_observations_is_an_error():
     envs = vector.RNDBonus(
         SyncVectorEnv([Corridor] * 2, autoreset_mode=AutoresetMode.NEXT_STEP), **SETTINGS
