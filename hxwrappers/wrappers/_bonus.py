@@ -34,7 +34,12 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
     ) -> None:
         model = os.fspath(model) if isinstance(model, os.PathLike) else model
         RecordConstructorArgs.__init__(
-            self, model=model, coefficient=coefficient, observation_key=observation_key, **settings
+            self,
+            _disable_deepcopy=True,  # a model is there to be shared
+            model=model,
+            coefficient=coefficient,
+            observation_key=observation_key,
+            **settings,
         )
         gym.Wrapper.__init__(self, env)
         if model is None and multiprocessing.parent_process() is not None:

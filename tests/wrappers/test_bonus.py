@@ -116,6 +116,13 @@ def test_wrappers_share_the_model_they_are_given():
 
 
 @BONUSES
+def test_the_spec_holds_the_model_itself(wrapper):
+    env = wrapper(gym.make("CartPole-v1"), **QUICK)
+    sharing = wrapper(gym.make("CartPole-v1"), model=env.model)
+    assert gym.make(sharing.spec).model is env.model
+
+
+@BONUSES
 def test_each_wrapper_of_a_model_is_frozen_for_itself(wrapper):
     env = wrapper(Corridor(), seed=0, **QUICK)
     watching = wrapper(Corridor(), model=env.model)
