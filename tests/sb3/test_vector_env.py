@@ -173,6 +173,47 @@ def test_infos_hold_nothing_of_the_vectors_bookkeeping(mode):
     assert not [key for key in keys if key.startswith("_") or key.startswith("final")]
 
 
+class Levels(Corridor):
+    """Its resets tell what its steps do not, and the other way round."""
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = super().reset(seed=seed, options=options)
+        bonus_level = {"bonus_level": True} if self.episode == 3 else {}
+        return observation, {**info, **bonus_level, "level": self.episode, "at": -1}
+
+    def step(self, action):
+        *result, info = super().step(action)
+        return *result, {**info, "at": self.count, **({"won": True} if result[2] else {})}
+
+
+@MODES
+@pytest.mark.parametrize("wrap", [None, RecordEpisodeStatistics, vector.StickyActions])
+def test_the_info_of_a_last_step_holds_nothing_of_the_next_reset(wrap, mode):
+    envs = SyncVectorEnv([Levels] * 3, autoreset_mode=mode)
+    ours = from_vector_env(envs if wrap is None else wrap(envs))
+    theirs = DummyVecEnv([Levels] * 3)
+    for each in (ours, theirs):
+        each.seed(4)
+        each.reset()
+    added = {RecordEpisodeStatistics: {"episode"}, vector.StickyActions: {"sticky_action"}}
+    added = added.get(wrap, set())
+    # Beside the entries of wrappers, what the first reset did not tell cannot be recognised.
+    unforeseen = {"bonus_level"} if added else set()
+    ended = 0
+    for _ in range(30):
+        _, _, dones, infos = ours.step(np.zeros(3, int))
+        others = theirs.step(np.zeros(3, int))[3]
+        for index in np.flatnonzero(dones):
+            ended += 1
+            info, other = infos[index], others[index]
+            assert info.keys() - unforeseen == other.keys() | added
+            assert info["at"] == other["at"]
+            reset = ours.reset_infos[index]
+            assert reset["level"] == theirs.reset_infos[index]["level"]
+            assert reset["at"] == -1
+    assert ended > 10
+
+
 @MODES
 def test_an_end_that_is_also_a_time_out_is_an_end(mode):
     class Both(Corridor):
