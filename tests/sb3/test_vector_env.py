@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
@@ -89,6 +89,12 @@ def test_it_behaves_as_a_dummy_vec_env(mode):
 def test_next_step_is_refused_with_the_way_out():
     with pytest.raises(AutoresetError, match="SAME_STEP"):
         from_vector_env(SyncVectorEnv([Corridor] * 2))
+
+
+def test_infos_that_are_a_list_are_refused():
+    envs = SyncVectorEnv([Corridor] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    with pytest.raises(InvalidArgumentError, match="leave it out"):
+        from_vector_env(RecordEpisodeStatistics(DictInfoToList(envs)))
 
 
 def test_statistics_of_vector_wrappers_reach_the_infos():

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import DictInfoToList
 
 from hxwrappers import CNDBonus, RNDBonus, vector
-from hxwrappers.errors import AutoresetError, InvalidObservationError
+from hxwrappers.errors import AutoresetError, InvalidArgumentError, InvalidObservationError
 from hxwrappers.novelty import CNDModel, RNDModel
 from tests.envs_for_tests import Corridor, Pictures
 
@@ -154,6 +155,16 @@ def test_an_environment_that_does_not_name_its_mode_is_refused():
     envs.metadata, envs.autoreset_mode = {}, None
     with pytest.raises(AutoresetError, match="autoreset_mode"):
         vector.RNDBonus(envs)
+
+
+@pytest.mark.parametrize("wrapper", [vector.RNDBonus, vector.CNDBonus, vector.StickyActions])
+def test_a_list_of_infos_belongs_outside(wrapper):
+    envs = SyncVectorEnv([Corridor] * 2)
+    with pytest.raises(InvalidArgumentError, match="outermost"):
+        wrapper(DictInfoToList(envs))
+    outside = DictInfoToList(wrapper(envs))
+    outside.reset(seed=0)
+    assert len(outside.step(np.zeros(2, int))[4]) == 2
 
 
 def test_observations_of_another_shape_are_refused():
