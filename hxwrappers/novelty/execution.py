@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Execution"]
+__all__ = ["Execution", "learning"]
 
 # Frames per forward pass: on a CPU more of them fall out of the cache.
 CPU_CHUNK = 64
 GPU_CHUNK = 4096
+
+
+@contextmanager
+def learning() -> Iterator[None]:
+    """Within it a model may learn, whatever mode its caller has put torch into.
+
+    Agents are often run under `torch.no_grad()` or `torch.inference_mode()`, and step their
+    environments there. A tensor made in the latter could never be trained with.
+
+    Example:
+        >>> with torch.inference_mode(), learning():
+        ...     nn.Linear(2, 1)(torch.ones(1, 2)).sum().backward()
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 class Execution:

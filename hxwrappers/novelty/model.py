@@ -18,7 +18,7 @@ from hxwrappers._devices import resolve_device, restore_generator, weights_drawn
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.novelty.execution import Execution
+from hxwrappers.novelty.execution import Execution, learning
 from hxwrappers.novelty.moments import RewardFilter
 from hxwrappers.novelty.networks import build_predictor, build_target, orthogonal_init
 from hxwrappers.novelty.normalizer import InputNormalizer
@@ -88,6 +88,7 @@ class NoveltyModel(ABC):
         """
         return self._score_frames(self.layout.frames(observations, self.device))
 
+    @learning()
     def update(
         self, observations: np.ndarray | Tensor, previous: np.ndarray | Tensor | None = None
     ) -> dict[str, float]:
@@ -130,6 +131,7 @@ class NoveltyModel(ABC):
         self.num_streams += number
         return streams
 
+    @learning()
     def observe(
         self,
         observations: np.ndarray,
@@ -213,6 +215,7 @@ class NoveltyModel(ABC):
             }
         )
 
+    @learning()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` gave; on an error the model stays as it was.
 
@@ -253,6 +256,7 @@ class NoveltyModel(ABC):
     def _train_minibatch(self, frames: Tensor, previous: Tensor | None, /) -> dict[str, Tensor]:
         """One optimiser step on frames as they were observed; returns detached losses."""
 
+    @learning()
     def _build(self, seed: int) -> None:
         settings, shape = self.settings, self.layout.frame_shape
         self._generator = torch.Generator(self.device).manual_seed(seed % 2**63)

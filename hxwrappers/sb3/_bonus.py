@@ -59,7 +59,7 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
             reached = reached.copy()
             for index in np.flatnonzero(dones):
                 reached[index] = self._part(infos[index]["terminal_observation"])
-        bonuses = self.model.observe(reached, self._streams, self._previous).astype(np.float64)
+        bonuses = self._observe(reached, self._streams, self._previous).astype(np.float64)
         self._remember(observations)
         added = self.coefficient * bonuses
         infos = [

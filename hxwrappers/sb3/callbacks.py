@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from hxwrappers.demos.tracker import SuccessTracker
@@ -34,7 +35,7 @@ class ExplorationLog(BaseCallback):
     `exploration/intrinsic_reward_mean`, `_std` and `_max` are of the bonus before its coefficient,
     `exploration/reward_bonus_mean` of what was added to the reward, and further keys are the
     losses of the novelty models' last training, where the models are in this process.
-    `DualValuePPO` logs these by itself.
+    `DualValuePPO` logs these by itself; a second such log says the same once more.
 
     Example:
         >>> from stable_baselines3 import PPO
@@ -47,6 +48,7 @@ class ExplorationLog(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
+        self._watch = _LineWatch()
         self._bonuses = _Figures()
         self._added = _Figures()
 
@@ -58,8 +60,9 @@ class ExplorationLog(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
+        written = self._watch.written(self.logger)
         for figures in (self._bonuses, self._added):
-            figures.end_rollout(written=_written(self.logger, "exploration/reward_bonus_mean"))
+            figures.end_rollout(written=written)
         if self._bonuses.number:
             self.logger.record("exploration/intrinsic_reward_mean", self._bonuses.mean)
             self.logger.record("exploration/intrinsic_reward_std", self._bonuses.deviation)
@@ -85,6 +88,7 @@ class ImitationLog(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
+        self._watch = _LineWatch()
         self._rewards = _Figures()
         self._shares = _Figures()
         self._checkpoints = _Figures()
@@ -99,8 +103,9 @@ class ImitationLog(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
+        written = self._watch.written(self.logger)
         for figures in (self._rewards, self._checkpoints, self._shares):
-            figures.end_rollout(written=_written(self.logger, "imitation/reward_mean"))
+            figures.end_rollout(written=written)
         if self._rewards.number:
             self.logger.record("imitation/reward_mean", self._rewards.mean)
             self.logger.record("imitation/checkpoint_max", int(self._checkpoints.greatest))
@@ -230,9 +235,37 @@ class _Figures:
         return float(self._moments.variance.sqrt())
 
 
-def _written(logger: Logger, key: str) -> bool:
-    """Whether the line of the log that would hold this key has been written, or not yet begun."""
-    return key not in logger.name_to_value
+class _Lines(KVWriter):
+    """An output of a logger that writes nothing, and has another `line` after each that it got."""
+
+    def __init__(self) -> None:
+        self.line = object()
+
+    def write(self, *_: Any, **__: Any) -> None:
+        """Take a line."""
+        self.line = object()
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class _LineWatch:
+    """Tells one callback whether a line of the log was written since it last asked.
+
+    What the logger holds does not tell: another callback may have recorded the same keys since.
+    """
+
+    def __init__(self) -> None:
+        self._line: object = None
+
+    def written(self, logger: Logger) -> bool:
+        """Whether a line was written since the last call; true at the first of a logger."""
+        lines = next((each for each in logger.output_formats if isinstance(each, _Lines)), None)
+        if lines is None:
+            lines = _Lines()
+            logger.output_formats = [*logger.output_formats, lines]
+        before, self._line = self._line, lines.line
+        return before is not self._line
 
 
 def with_callback(first: BaseCallback, callback: MaybeCallback) -> list[BaseCallback]:

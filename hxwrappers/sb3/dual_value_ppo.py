@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import is_wrapped
@@ -48,7 +49,7 @@ class DualValuePPO(SafePersistence, PPO):
     Args:
         policy: `"MlpPolicy"`, `"CnnPolicy"`, `"MultiInputPolicy"`, `"CNDPolicy"` (the network of
             CND), or a subclass of `DualValuePolicy`.
-        env: An environment with a bonus, for example `VecRNDBonus(...)`.
+        env: An environment with a bonus, for example `VecRNDBonus(...)`, or the id of one.
         learning_rate: Adam's.
         n_steps: Steps of each environment in a rollout.
         batch_size: Steps in a minibatch.
@@ -96,7 +97,7 @@ class DualValuePPO(SafePersistence, PPO):
     def __init__(
         self,
         policy: str | type[DualValuePolicy],
-        env: GymEnv,
+        env: GymEnv | str,
         learning_rate: float | Schedule = 1e-4,
         n_steps: int = 128,
         batch_size: int = 512,
@@ -148,6 +149,7 @@ class DualValuePPO(SafePersistence, PPO):
             "extrinsic_clip": extrinsic_clip,
             "episodic_intrinsic": episodic_intrinsic,
         }
+        env = maybe_make_env(env, kwargs.get("verbose", 0))
         is_dict = isinstance(env.observation_space, spaces.Dict)
         buffer = DualValueDictRolloutBuffer if is_dict else DualValueRolloutBuffer
         super().__init__(policy, env, rollout_buffer_class=buffer, **arguments)

@@ -73,6 +73,7 @@ class VectorEnvAdapter(VecEnv):
         # Stable-Baselines3 looks at an observation again after the step that follows it.
         self._reuses_arrays = not getattr(env.unwrapped, "copy", True)
         self._actions: Any = None
+        self._told_by_resets: set[str] = set()
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
@@ -89,6 +90,7 @@ class VectorEnvAdapter(VecEnv):
             )
         observations, infos = self.env.reset(seed=self._seeds[0], options=options or None)
         self.reset_infos = _split_infos(infos, self.num_envs)
+        self._told_by_resets.update(*self.reset_infos)
         self._reset_seeds()
         self._reset_options()
         return self._own(observations)
@@ -114,12 +116,19 @@ class VectorEnvAdapter(VecEnv):
                 begun = _split_infos(infos, self.num_envs)
             for index in np.flatnonzero(dones):
                 info = split[index]
-                final = info.pop("final_info", {})
+                final = info.pop("final_info", None)
                 self.reset_infos[index] = dict(begun[index])
-                info.update(final)
+                if final is not None:
+                    info = split[index] = {**self._of_wrappers(info), **final}
                 info["terminal_observation"] = _row(finals, int(index))
                 info["TimeLimit.truncated"] = bool(truncations[index] and not terminations[index])
         return observations, np.asarray(rewards, np.float32), dones, split
+
+    def _of_wrappers(self, info: dict[str, Any]) -> dict[str, Any]:
+        """What wrappers of the vector said of a last step, beside the infos of the next reset."""
+        if self.env is self.env.unwrapped:
+            return {}
+        return {key: value for key, value in info.items() if key not in self._told_by_resets}
 
     def close(self) -> None:
         """Close the vector environment."""

@@ -70,10 +70,10 @@ class NoveltyBonus(HoldsModel, AnyVectorWrapper):
         real = ~self._resetting
         bonuses = np.zeros(self.num_envs)
         if real.all():
-            bonuses[:] = self.model.observe(part, self._streams, self._previous)
+            bonuses[:] = self._observe(part, self._streams, self._previous)
         elif real.any():
             previous = None if self._previous is None else self._previous[real]
-            bonuses[real] = self.model.observe(part[real], self._streams[real], previous)
+            bonuses[real] = self._observe(part[real], self._streams[real], previous)
         self._remember(observations)
         if self._mode is AutoresetMode.NEXT_STEP:
             self._resetting = over

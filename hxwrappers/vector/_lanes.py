@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.wrappers.vector import DictInfoToList
 
 from hxwrappers.errors import AutoresetError, InvalidArgumentError
 
@@ -32,10 +33,11 @@ def autoreset_mode(env: VectorEnv) -> AutoresetMode:
 
 
 def check_whole_batches(env: VectorEnv) -> None:
-    """Refuse a vector environment that steps only a part of its environments at a time.
+    """Refuse a vector environment that steps only a part of its environments, or splits its infos.
 
     Raises:
-        InvalidArgumentError: Its `batch_size` is smaller than its number of environments.
+        InvalidArgumentError: Its `batch_size` is smaller than its number of environments, or there
+            is a `DictInfoToList` in it.
     """
     batch_size = getattr(env.unwrapped, "batch_size", env.num_envs)
     if batch_size != env.num_envs:
@@ -43,6 +45,14 @@ def check_whole_batches(env: VectorEnv) -> None:
             f"{env.unwrapped} steps {batch_size} of its {env.num_envs} environments at a time, "
             "which hides whose action is whose. Make it with batch_size=num_envs."
         )
+    layer = env
+    while isinstance(layer, VectorWrapper):
+        if isinstance(layer, DictInfoToList):
+            raise InvalidArgumentError(
+                "DictInfoToList makes a list of the infos, and what is around it must read them, "
+                "and add to them, in one dict. Put it outermost, and leave it out for a trainer."
+            )
+        layer = layer.env
 
 
 def reset_lanes(env: VectorEnv, options: Mapping[str, Any] | None) -> npt.NDArray[np.bool_]:

@@ -22,7 +22,7 @@ __all__ = ["NoveltyBonus", "bonus_info", "model_seed"]
 class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Adds a novelty bonus to the reward of one environment; see `RNDBonus` and `CNDBonus`."""
 
-    unrestored = frozenset({"model", "_streams"})
+    unrestored = frozenset({"model", "_streams", "_training"})
 
     def __init__(
         self,
@@ -34,7 +34,12 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
     ) -> None:
         model = os.fspath(model) if isinstance(model, os.PathLike) else model
         RecordConstructorArgs.__init__(
-            self, model=model, coefficient=coefficient, observation_key=observation_key, **settings
+            self,
+            _disable_deepcopy=True,  # a model is there to be shared
+            model=model,
+            coefficient=coefficient,
+            observation_key=observation_key,
+            **settings,
         )
         gym.Wrapper.__init__(self, env)
         if model is None and multiprocessing.parent_process() is not None:
@@ -61,7 +66,7 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
         """Step, and add the coefficient times the bonus of the observation reached."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         batch = self._batch(observation)
-        bonus = float(self.model.observe(batch, self._streams, self._previous)[0])
+        bonus = float(self._observe(batch, self._streams, self._previous)[0])
         self._previous = batch
         added = self.coefficient * bonus
         info = {**info, **bonus_info(info, float(reward), bonus, added)}

@@ -40,17 +40,30 @@ class HoldsModel:
         self.coefficient = coefficient
         self.model = resolve_model(self.model_class, model, part, settings)
         self._owns_model = model is not self.model
+        self._training = True
         self._streams = self.model.open_streams(num_envs)
         self._previous: np.ndarray | None = None
 
     @property
     def training(self) -> bool:
-        """Whether the model learns; set it to False to freeze the bonus."""
-        return self.model.training
+        """Whether the model learns from these environments; set it to False to only score them.
+
+        Other wrappers that share the model go on teaching it. A model that is frozen itself, by
+        its own `training`, learns from none of them.
+        """
+        return self._training and self.model.training
 
     @training.setter
     def training(self, value: bool) -> None:
-        self.model.training = value
+        self._training = value
+
+    def _observe(
+        self, observations: np.ndarray, streams: np.ndarray, previous: np.ndarray | None
+    ) -> np.ndarray:
+        """The bonuses of the observations that steps led to, learned from unless frozen."""
+        if not self.training:
+            return self.model.bonus(observations)
+        return self.model.observe(observations, streams, previous)
 
     def state_dict(self) -> dict[str, Any]:
         """The model, with everything learned and counted, and what it needs to go on."""

@@ -22,8 +22,8 @@ class CNDBonus(NoveltyBonus):
     becomes `reward + coefficient * bonus`. `info["extrinsic_reward"]` keeps the environment's own
     reward, `info["intrinsic_reward"]` is the bonus before the coefficient, and
     `info["reward_bonus"]` is what was added. Put `Monitor` or `RecordEpisodeStatistics` inside this
-    wrapper, so that episode returns stay extrinsic. The model learns online; set
-    `training = False` to freeze it.
+    wrapper, so that episode returns stay extrinsic. The model learns online; with
+    `training = False` it does not learn from this environment.
 
     For several environments use `hxwrappers.vector.CNDBonus` or `hxwrappers.sb3.VecCNDBonus`,
     which share one model and score in batches, or hand one `CNDModel` to all the wrappers.

@@ -240,6 +240,34 @@ def test_frozen_models_score_and_learn_nothing():
     assert len(before["rollout"]["frames"]) == len(after["rollout"]["frames"])
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("kind", ["rnd", *CND_LOSSES])
+def test_models_learn_the_same_inside_modes_without_gradients(kind, mode):
+    space = IMAGE if kind == "st_dim" else VECTOR
+
+    def live():
+        model, batch = make(kind, space), observations(space, 8)
+        model.open_streams(3)
+        drive(model, 7)
+        model.update(torch.as_tensor(batch), torch.as_tensor(batch))
+        again = make(kind, space, seed=None)
+        again.reseed(1)
+        again.load_state_dict(model.state_dict())
+        return again
+
+    with mode():
+        inside = live()
+    outside = live()
+    assert inside.updates > 1
+    np.testing.assert_array_equal(drive(inside, 7), drive(outside, 7))
+    with mode():
+        drive(inside, 7, seed=1)
+    drive(outside, 7, seed=1)
+    batch = observations(space, 5)
+    np.testing.assert_array_equal(inside.score(batch), outside.score(batch))
+    assert inside.losses == outside.losses
+
+
 def test_nothing_is_learned_from_a_bad_batch():
     model = make("rnd", warmup_steps=0)
     model.open_streams(2)

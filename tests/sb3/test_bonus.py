@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from sb3_contrib import ARS
 from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
 
@@ -75,6 +77,13 @@ def test_stock_ppo_in_worker_processes():
         venv.close()
 
 
+@pytest.mark.parametrize("wrapper", [VecRNDBonus, VecCNDBonus])
+def test_an_algorithm_that_steps_without_gradients(wrapper):
+    venv = wrapper(DummyVecEnv([Corridor] * 2), **SETTINGS)
+    ARS("LinearPolicy", venv, n_delta=2, device="cpu").learn(30)
+    assert venv.model.updates > 0
+
+
 def test_stacked_frames_are_seen_one_at_a_time():
     venv = VecRNDBonus(VecFrameStack(DummyVecEnv([Pictures]), 4), **SETTINGS)
     assert venv.observation_space.shape == (40, 40, 4)
@@ -89,6 +98,20 @@ def test_frozen_bonus_learns_nothing():
         infos = venv.step(np.zeros(2, int))[3]
     assert venv.model.updates == 0
     assert infos[0]["intrinsic_reward"] > 0
+
+
+@pytest.mark.parametrize("wrapper", [VecRNDBonus, VecCNDBonus])
+def test_evaluation_with_the_model_that_is_trained(wrapper):
+    updates = []
+    for evaluated in (False, True):
+        venv = wrapper(DummyVecEnv([Corridor] * 2), **SETTINGS)
+        watching = wrapper(DummyVecEnv([Corridor]), model=venv.model)
+        watching.training = False
+        callback = EvalCallback(watching, eval_freq=8, n_eval_episodes=2, verbose=0, warn=False)
+        model = PPO("MlpPolicy", venv, n_steps=16, batch_size=16, seed=0, device="cpu")
+        model.learn(64, callback=callback if evaluated else None)
+        updates.append(venv.model.updates)
+    assert updates[0] == updates[1] > 3
 
 
 def test_bad_arguments():

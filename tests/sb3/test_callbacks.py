@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.monitor import Monitor
 
@@ -69,6 +70,15 @@ def test_each_line_of_a_bonus_is_of_all_steps_since_the_one_before(algorithm, se
         assert line["exploration/intrinsic_reward_std"] == pytest.approx(steps.std())
         assert line["exploration/intrinsic_reward_max"] == steps[-1]
         assert line["exploration/reward_bonus_mean"] == pytest.approx(steps.mean() / 2)
+
+
+@ALGORITHMS
+@pytest.mark.parametrize("key", ["exploration/intrinsic_reward_mean", "imitation/reward_mean"])
+def test_several_logs_of_the_same_do_not_mislead_each_other(key, algorithm, settings):
+    log = ExplorationLog if key.startswith("exploration") else ImitationLog
+    for several in ([log(), log()], CallbackList([log(), CallbackList([log()])])):
+        for steps, line in lines_of(algorithm, several, key, **settings):
+            assert line[key] == pytest.approx(steps.mean())
 
 
 @ALGORITHMS

@@ -1,9 +1,11 @@
 """DualValuePPO: returns by hand, the loss over both heads, files."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import TransformObservation
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
@@ -112,6 +114,18 @@ def test_policy_values_have_two_columns_where_they_should():
     assert (values[:, 0] != values[:, 1]).any()
     assert torch.equal(policy.predict_values(observation), values[:, :1])
     assert torch.equal(policy.predict_intrinsic_values(observation), values[:, 1:])
+
+
+def test_an_environment_by_its_id(monkeypatch):
+    monkeypatch.setitem(gym.registry, "Bonused-v0", EnvSpec("Bonused-v0", bonused_corridor))
+    model = DualValuePPO("MlpPolicy", "Bonused-v0", **SHORT).learn(32)
+    assert model.num_timesteps == 32
+    with pytest.raises(InvalidArgumentError, match="no novelty bonus"):
+        DualValuePPO("MlpPolicy", "CartPole-v1", **SHORT).learn(32)
+
+
+def bonused_corridor(**_):
+    return RNDBonus(Corridor(), **QUICK)
 
 
 def test_the_rollout_holds_both_rewards_apart():

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
@@ -91,6 +91,12 @@ def test_next_step_is_refused_with_the_way_out():
         from_vector_env(SyncVectorEnv([Corridor] * 2))
 
 
+def test_infos_that_are_a_list_are_refused():
+    envs = SyncVectorEnv([Corridor] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    with pytest.raises(InvalidArgumentError, match="leave it out"):
+        from_vector_env(RecordEpisodeStatistics(DictInfoToList(envs)))
+
+
 def test_statistics_of_vector_wrappers_reach_the_infos():
     envs = SyncVectorEnv([Corridor] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
     model = PPO(
@@ -171,6 +177,47 @@ def test_infos_hold_nothing_of_the_vectors_bookkeeping(mode):
     keys = {key for _ in range(30) for info in envs.step(np.ones(2, int))[3] for key in info}
     assert "terminal_observation" in keys
     assert not [key for key in keys if key.startswith("_") or key.startswith("final")]
+
+
+class Levels(Corridor):
+    """Its resets tell what its steps do not, and the other way round."""
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = super().reset(seed=seed, options=options)
+        bonus_level = {"bonus_level": True} if self.episode == 3 else {}
+        return observation, {**info, **bonus_level, "level": self.episode, "at": -1}
+
+    def step(self, action):
+        *result, info = super().step(action)
+        return *result, {**info, "at": self.count, **({"won": True} if result[2] else {})}
+
+
+@MODES
+@pytest.mark.parametrize("wrap", [None, RecordEpisodeStatistics, vector.StickyActions])
+def test_the_info_of_a_last_step_holds_nothing_of_the_next_reset(wrap, mode):
+    envs = SyncVectorEnv([Levels] * 3, autoreset_mode=mode)
+    ours = from_vector_env(envs if wrap is None else wrap(envs))
+    theirs = DummyVecEnv([Levels] * 3)
+    for each in (ours, theirs):
+        each.seed(4)
+        each.reset()
+    added = {RecordEpisodeStatistics: {"episode"}, vector.StickyActions: {"sticky_action"}}
+    added = added.get(wrap, set())
+    # Beside the entries of wrappers, what the first reset did not tell cannot be recognised.
+    unforeseen = {"bonus_level"} if added else set()
+    ended = 0
+    for _ in range(30):
+        _, _, dones, infos = ours.step(np.zeros(3, int))
+        others = theirs.step(np.zeros(3, int))[3]
+        for index in np.flatnonzero(dones):
+            ended += 1
+            info, other = infos[index], others[index]
+            assert info.keys() - unforeseen == other.keys() | added
+            assert info["at"] == other["at"]
+            reset = ours.reset_infos[index]
+            assert reset["level"] == theirs.reset_infos[index]["level"]
+            assert reset["at"] == -1
+    assert ended > 10
 
 
 @MODES

@@ -1,12 +1,16 @@
 """The vector twins equal single wrappers around the same shared model, however episodes restart."""
 
+from contextlib import nullcontext
+
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import DictInfoToList
 
 from hxwrappers import CNDBonus, RNDBonus, vector
-from hxwrappers.errors import AutoresetError, InvalidObservationError
+from hxwrappers.errors import AutoresetError, InvalidArgumentError, InvalidObservationError
 from hxwrappers.novelty import CNDModel, RNDModel
 from tests.envs_for_tests import Corridor, Pictures
 
@@ -75,6 +79,23 @@ def test_vector_twin_equals_single_wrappers(variant, mode):
         np.testing.assert_array_equal(value.numpy(), models[1].predictor.state_dict()[name].numpy())
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_they_learn_where_the_agent_is_run_without_gradients(variant, mode):
+    _, single, batched, settings, env_class = VARIANTS[variant]
+    for env in (
+        single(env_class(), **{**SETTINGS, **settings}),
+        batched(SyncVectorEnv([env_class] * 2), **{**SETTINGS, **settings}),
+    ):
+        env.reset(seed=0)
+        for step in range(18):
+            with mode() if step % 3 else nullcontext():
+                _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            if np.ndim(terminated) == 0 and (terminated or truncated):
+                env.reset()
+        assert env.model.updates > 1
+
+
 @MODES
 def test_dummy_steps_and_reset_frames_are_never_scored(mode, monkeypatch):
     envs = vector.RNDBonus(
@@ -102,6 +123,22 @@ def test_dummy_steps_and_reset_frames_are_never_scored(mode, monkeypatch):
     assert all(count >= 1 for _, count in scored), "count 0 is the observation of a reset"
 
 
+@MODES
+def test_a_frozen_vector_does_not_freeze_the_model(mode):
+    envs = vector.RNDBonus(SyncVectorEnv([Corridor] * 2, autoreset_mode=mode), **SETTINGS)
+    watching = vector.RNDBonus(SyncVectorEnv([Corridor], autoreset_mode=mode), model=envs.model)
+    watching.training = False
+    for each, learned in ((envs, True), (watching, False), (envs, True)):
+        before = each.model.updates
+        each.reset(seed=0)
+        for _ in range(20):
+            _, _, terminations, truncations, _ = each.step(np.zeros(each.num_envs, int))
+            over = np.logical_or(terminations, truncations)
+            if mode is AutoresetMode.DISABLED and over.any():
+                each.reset(options={"reset_mask": over})
+        assert (each.model.updates > before) is learned
+
+
 def test_same_step_without_final_observations_is_an_error():
     envs = vector.RNDBonus(
         SyncVectorEnv([Corridor] * 2, autoreset_mode=AutoresetMode.NEXT_STEP), **SETTINGS
@@ -118,6 +155,16 @@ def test_an_environment_that_does_not_name_its_mode_is_refused():
     envs.metadata, envs.autoreset_mode = {}, None
     with pytest.raises(AutoresetError, match="autoreset_mode"):
         vector.RNDBonus(envs)
+
+
+@pytest.mark.parametrize("wrapper", [vector.RNDBonus, vector.CNDBonus, vector.StickyActions])
+def test_a_list_of_infos_belongs_outside(wrapper):
+    envs = SyncVectorEnv([Corridor] * 2)
+    with pytest.raises(InvalidArgumentError, match="outermost"):
+        wrapper(DictInfoToList(envs))
+    outside = DictInfoToList(wrapper(envs))
+    outside.reset(seed=0)
+    assert len(outside.step(np.zeros(2, int))[4]) == 2
 
 
 def test_observations_of_another_shape_are_refused():

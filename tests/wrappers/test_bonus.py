@@ -115,6 +115,35 @@ def test_wrappers_share_the_model_they_are_given():
     assert first.step(0)[4]["intrinsic_reward"] > 0
 
 
+@BONUSES
+def test_the_spec_holds_the_model_itself(wrapper):
+    env = wrapper(gym.make("CartPole-v1"), **QUICK)
+    sharing = wrapper(gym.make("CartPole-v1"), model=env.model)
+    assert gym.make(sharing.spec).model is env.model
+
+
+@BONUSES
+def test_each_wrapper_of_a_model_is_frozen_for_itself(wrapper):
+    env = wrapper(Corridor(), seed=0, **QUICK)
+    watching = wrapper(Corridor(), model=env.model)
+    watching.training = False
+    assert env.training
+    assert env.model.training
+    rollout(env, 20)
+    updates = env.model.updates
+    assert updates > 1
+    bonuses = [info["intrinsic_reward"] for _, _, info in rollout(watching, 20)]
+    assert min(bonuses) > 0
+    assert env.model.updates == updates
+    assert watching.model.state_dict()["rollout"]["streams"] == env.model._rollout._streams
+    rollout(env, 20)
+    assert env.model.updates > updates
+    env.model.training = False
+    watching.training = True
+    assert not env.training
+    assert not watching.training
+
+
 def test_two_bonuses_add_up():
     env = CNDBonus(RNDBonus(Corridor(), coefficient=2.0, **QUICK), coefficient=0.5, **QUICK)
     for _, reward, info in rollout(env, 20):
