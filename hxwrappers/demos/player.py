@@ -326,7 +326,7 @@ class DemoPlayer:
         space = self.env.action_space
         if isinstance(space, gym.spaces.Discrete):
             return int(action)
-        return np.array(action, dtype=space.dtype)
+        return np.array(action, dtype=replay_dtype(self.demo.actions.dtype, space))
 
     def _stored(self, index: int) -> Snapshot:
         """A stored snapshot, unpacked once for all environments of a kind."""
@@ -350,6 +350,16 @@ def _check_actions(actions: npt.NDArray[Any], space: gym.Space[Any]) -> None:
             f"The demonstration has actions that {space} does not have: {actions.dtype} of shape "
             f"{actions.shape}, or out of range. It is of another environment, or damaged."
         )
+
+
+def replay_dtype(stored: np.dtype[Any], space: gym.Space[Any]) -> np.dtype[Any]:
+    """The dtype in which actions that are arrays are taken: the space's, or their own if wider.
+
+    Args:
+        stored: The dtype that the actions have.
+        space: Their space.
+    """
+    return np.result_type(stored, space.dtype)
 
 
 def own_reward(reward: SupportsFloat, info: Mapping[str, Any]) -> float:
