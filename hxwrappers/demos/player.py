@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -283,7 +284,10 @@ class DemoPlayer:
         """Reset as the recording says."""
         metadata = self.demo.metadata
         try:
-            observation, _ = self.env.reset(seed=metadata.seed, options=metadata.options)
+            # A copy, since environments pop from theirs.
+            observation, _ = self.env.reset(
+                seed=metadata.seed, options=copy.deepcopy(metadata.options)
+            )
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             if metadata.options is None or isinstance(error, HxWrappersError):
                 raise

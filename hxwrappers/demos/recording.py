@@ -113,9 +113,10 @@ class DemoRecording:
         Returns:
             The environment's observation and info.
         """
+        kept = copy.deepcopy(options)  # environments pop from theirs
         observation, info = self.env.reset(seed=seed, options=options)
-        self.snapshotter.saw_reset(seed, options)
-        self._begin(seed, options)
+        self.snapshotter.saw_reset(seed, kept)
+        self._begin(seed, kept)
         self._take_snapshot(observation)
         return observation, info
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import warnings
@@ -285,7 +286,7 @@ class DemoResetCurriculum(
         if player.demo.snapshots.last_at_or_before(0) is not None:
             # For the screen, again. Not seeded: an emulator would load its game anew, and the
             # snapshot brings the demonstration's own generators anyway.
-            _, info = self.env.reset(options=player.demo.metadata.options)
+            _, info = self.env.reset(options=copy.deepcopy(player.demo.metadata.options))
         return player.restore(0), info
 
     def _replayed(self) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:

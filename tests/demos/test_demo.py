@@ -10,9 +10,12 @@ import pytest
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.wrappers import FrameStackObservation
 
+from hxwrappers import DemoResetCurriculum
 from hxwrappers.demos import (
     Demo,
     DemoRecording,
+    FrontierSettings,
+    SuccessTracker,
     concatenate,
     find_snapshotter,
     make_environment,
@@ -202,6 +205,36 @@ def test_options_that_the_environment_cannot_be_reset_with(options):
     for find_out in (hostile.verify, lambda env: hostile.restore(env, 0)):
         with pytest.raises(DemoMismatchError, match="options"):
             find_out(gym.make("CartPole-v1"))
+
+
+class Paid(gym.Wrapper):
+    """Pays what the reset options say, and takes it out of them."""
+
+    def reset(self, *, seed=None, options=None):
+        self.pay = float((options or {}).pop("pay", 0.0))
+        return self.env.reset(seed=seed)
+
+    def step(self, action):
+        observation, _, terminated, truncated, info = self.env.step(action)
+        return observation, self.pay, terminated, truncated, info
+
+
+@pytest.mark.parametrize("make", [lambda: gym.make("CartPole-v1"), frame_env])
+def test_options_that_the_environment_takes_out(make):
+    recording = DemoRecording(Paid(make()), snapshot_every=2)
+    recording.reset(seed=0, options={"pay": 5.0})
+    for _ in range(5):
+        recording.step(1)
+    demo = recording.demo()
+    assert demo.score == 25
+    for _ in range(2):
+        assert demo.verify(Paid(make())).ok
+    tracker = SuccessTracker(demo, FrontierSettings(window=0))
+    env = DemoResetCurriculum(Paid(make()), demo, tracker)
+    for _ in range(2):
+        env.reset(seed=0, options={"starting_point": 0})
+        assert env.step(1)[1] == 5
+    assert demo.metadata.options == {"pay": 5.0}
 
 
 def test_another_rom_is_refused(pong):
