@@ -346,7 +346,10 @@ def _check_actions(actions: npt.NDArray[Any], space: gym.Space[Any]) -> None:
         fits = shape == () and actions.dtype.kind in "iu"
         fits = fits and bool(((actions >= space.start) & (actions < space.start + space.n)).all())
     elif isinstance(space, gym.spaces.MultiDiscrete):
-        fits = shape == space.shape and bool(((actions >= 0) & (actions < space.nvec)).all())
+        fits = shape == space.shape
+        fits = fits and bool(
+            ((actions >= space.start) & (actions < space.start + space.nvec)).all()
+        )
     else:
         fits = shape == space.shape
     if not fits:

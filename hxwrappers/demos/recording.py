@@ -46,7 +46,8 @@ class DemoRecording:
         saved: For the caller to note that the run up to now was saved; any change clears it.
 
     Raises:
-        InvalidArgumentError: `snapshot_every` is not positive.
+        InvalidArgumentError: `snapshot_every` is not positive, or the actions are not numbers or
+            arrays of them.
 
     Example:
         >>> import gymnasium as gym
@@ -70,6 +71,12 @@ class DemoRecording:
         if snapshot_every < 1:
             raise InvalidArgumentError(
                 f"snapshot_every is {snapshot_every}, but at least one step is needed."
+            )
+        if not _holds_numbers(env.action_space):
+            raise InvalidArgumentError(
+                f"A demonstration holds actions that are numbers or arrays of them, but those of "
+                f"{env.action_space} are not. Put a wrapper below that makes one of the spaces "
+                "Discrete, MultiDiscrete, MultiBinary or Box of it."
             )
         self.env = env
         self.snapshotter = find_snapshotter(env) if snapshotter is None else snapshotter
@@ -312,6 +319,10 @@ class DemoRecording:
         self._log.cut(target)
         self._live = {at: state for at, state in self._live.items() if at <= target}
         self._seams = tuple(seam for seam in self._seams if seam <= target)
+
+
+def _holds_numbers(space: gym.Space[Any]) -> bool:
+    return space.shape is not None and space.dtype is not None and space.dtype.kind in "biuf"
 
 
 def smallest_actions(actions: list[Any], space: gym.spaces.Space[Any]) -> np.ndarray[Any, Any]:

@@ -1,5 +1,8 @@
 """Recording, going back in time, and going on from an earlier demonstration."""
 
+import re
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -159,6 +162,59 @@ def test_what_is_kept_is_what_was_executed(tmp_path, actions, dtype):
             other.step(action)
         assert other.demo().actions.dtype == dtype
         assert other.demo().verify(gym.make("Pendulum-v1")).ok
+
+
+class Adding(gym.Env):
+    """Pays the sum of its actions."""
+
+    observation_space = gym.spaces.Discrete(1)
+
+    def __init__(self, space):
+        self.action_space = space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        return 0, float(np.sum(action)), False, False, {}
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        gym.spaces.Discrete(3, start=-1),
+        gym.spaces.MultiDiscrete([3, 3], start=[-1, 4]),
+        gym.spaces.MultiDiscrete([[2, 3], [2, 3]]),
+        gym.spaces.MultiBinary(2),
+    ],
+)
+def test_actions_of_every_space_replay(tmp_path, space):
+    demo = record(Adding(space), 20)
+    demo.save(tmp_path / "demo.npz")
+    assert Demo.load(tmp_path / "demo.npz").verify(Adding(space)).ok
+
+
+@pytest.mark.parametrize("off", [-1, 3])
+def test_actions_out_of_a_range_that_begins_elsewhere(off):
+    space = gym.spaces.MultiDiscrete([3, 3], start=[-1, 4])
+    demo = record(Adding(space), 1)
+    with pytest.raises(DemoMismatchError, match="out of range"):
+        replace(demo, actions=np.array([space.start + off])).verify(Adding(space))
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        gym.spaces.Tuple((gym.spaces.Discrete(2), gym.spaces.Discrete(3))),
+        gym.spaces.Dict(a=gym.spaces.Discrete(2)),
+        gym.spaces.Text(3),
+        gym.spaces.Sequence(gym.spaces.Discrete(2)),
+    ],
+)
+def test_actions_that_are_no_numbers_are_refused(space):
+    with pytest.raises(InvalidArgumentError, match=re.escape(str(space))):
+        DemoRecording(Adding(space))
 
 
 def test_bad_arguments():
