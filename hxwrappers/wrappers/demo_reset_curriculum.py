@@ -8,6 +8,7 @@ import os
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -336,6 +337,18 @@ def _outcome(attempt: Attempt, verdict: Verdict, died: bool) -> str:
     return "lagging" if verdict is Verdict.LAGGING else "ended"
 
 
+def _identity(demo: _DemoLike) -> object:
+    """What tells a demonstration from others: for a file, also one recorded anew under its name."""
+    if isinstance(demo, Demo):
+        return id(demo)
+    path = Path(demo).resolve()
+    try:
+        stat = path.stat()
+    except OSError:
+        return path  # loading it says what is wrong
+    return path, stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
 def _resolve(
     demos: _DemoLike | Sequence[_DemoLike],
     tracker: SuccessTracker | str | os.PathLike[str] | None,
@@ -363,8 +376,7 @@ def _resolve(
             stacklevel=3,
         )
     given = [demos] if isinstance(demos, Demo | str | os.PathLike) else list(demos)
-    names = [id(demo) if isinstance(demo, Demo) else os.fspath(demo) for demo in given]
-    key = (settings, *names)
+    key = (settings, *map(_identity, given))
     shared = _trackers.get(key)
     if shared is None:
         shared = _trackers[key] = SuccessTracker(demos, settings, LocalStore())

@@ -247,6 +247,16 @@ def test_wrappers_of_one_process_share_a_tracker(demo):
     assert DemoResetCurriculum(lake_env(), demo, window=3).tracker.episodes == 0
 
 
+def test_a_demonstration_recorded_anew_under_its_name_is_another(demo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    demo.save("demo.npz")
+    env = DemoResetCurriculum(lake_env(), "demo.npz")
+    assert DemoResetCurriculum(lake_env(), tmp_path / "demo.npz").tracker is env.tracker
+    lake_demo(0, 0, *SOLUTION).save("demo.npz")
+    assert DemoResetCurriculum(lake_env(), "demo.npz").tracker.latest == (7,)
+    assert env.tracker.latest == (5,)
+
+
 def _warns(path, results):
     with pytest.warns(SharedTrackerWarning, match="tracker of its own|frontier of its own"):
         DemoResetCurriculum(lake_env(), path)
