@@ -151,6 +151,9 @@ class DemoPlayer:
         self._remembered = dict(remembered or {})
         self._recent: dict[int, Snapshot] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_recent": {}}  # as large as pictures are, and soon made
+
     def restore(self, step: int) -> Any:
         """Go to a step; see `Demo.restore`."""
         if step == 0:

@@ -176,6 +176,15 @@ class DemoResetCurriculum(
         self._replays_left = 0
         self._lives: int | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_replay": iter(())}  # a replay in flight cannot be copied
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._replays_left and self._start is not None:
+            demo, step = self._start
+            self._replay = self._players[demo].replay(step - self._replays_left, step)
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[ObsType, dict[str, Any]]:

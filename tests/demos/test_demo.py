@@ -20,6 +20,7 @@ from hxwrappers.demos import (
     find_snapshotter,
     make_environment,
 )
+from hxwrappers.demos.player import DemoPlayer
 from hxwrappers.demos.store import SnapshotLog
 from hxwrappers.errors import (
     DemoError,
@@ -29,7 +30,7 @@ from hxwrappers.errors import (
     InvalidArgumentError,
     SnapshotError,
 )
-from tests.demos.samples import deep_stack, frame_env, play, record
+from tests.demos.samples import deep_stack, frame_env, lake_demo, lake_env, play, record
 
 
 def with_rewards(demo: Demo, rewards: list[float]) -> Demo:
@@ -235,6 +236,16 @@ def test_options_that_the_environment_takes_out(make):
         env.reset(seed=0, options={"starting_point": 0})
         assert env.step(1)[1] == 5
     assert demo.metadata.options == {"pay": 5.0}
+
+
+def test_a_copied_player_leaves_behind_what_it_can_make_again():
+    player = DemoPlayer(lake_demo(), lake_env())
+    player.restore(1)
+    before = len(pickle.dumps(player))
+    for step in range(2, 6):
+        player.restore(step)
+    assert len(pickle.dumps(player)) < before + 1000
+    assert int(pickle.loads(pickle.dumps(player)).restore(3)) == 9
 
 
 def test_another_rom_is_refused(pong):

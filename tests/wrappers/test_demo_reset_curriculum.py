@@ -1,14 +1,17 @@
 """Episodes from inside a demonstration: where they start, how they end, what they say."""
 
+import copy
 import gc
 import json
 import multiprocessing
+import pickle
 from functools import partial
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AsyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.monitor import Monitor
@@ -317,6 +320,19 @@ def test_save_and_load_go_on_with_the_same_starts(demo):
     assert play(resumed, 30) == play(straight, 30)
     with pytest.raises(CheckpointError):
         resumed.load_state_dict({"tracker": state["tracker"]})
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+@pytest.mark.parametrize("steps", [0, 1, 3, 4])
+def test_a_copy_goes_on_where_the_original_is(demo, twin, steps):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo), replay_steps=3)
+    env.reset(seed=0, options={"starting_point": 4})
+    for _ in range(steps):
+        env.step(2)
+    other = twin(env)
+    for _ in range(6 - 1 - steps):
+        assert data_equivalence(other.step(2), env.step(2), exact=True)
+    assert data_equivalence(other.reset(), env.reset(), exact=True)
 
 
 def test_a_spec_with_paths_makes_the_same_again(demo, tmp_path):
