@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
-from gymnasium.wrappers import FrameStackObservation
+from gymnasium.wrappers import FrameStackObservation, RepeatAction, TimeLimit
 
 from hxwrappers import DemoResetCurriculum
 from hxwrappers.demos import (
@@ -30,7 +30,10 @@ from hxwrappers.errors import (
     InvalidArgumentError,
     SnapshotError,
 )
+from tests import envs_for_tests
 from tests.demos.samples import deep_stack, frame_env, lake_demo, lake_env, play, record
+
+gym.register_envs(envs_for_tests)
 
 
 def with_rewards(demo: Demo, rewards: list[float]) -> Demo:
@@ -365,6 +368,37 @@ class TestMakeEnvironment:
         env = make_environment(demo)
         assert demo.verify(env).ok
         assert make_environment(demo, render_mode="rgb_array").render_mode == "rgb_array"
+
+    @pytest.mark.parametrize("name", ["HxPair-v0", "HxRepeated-v0"])
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            lambda env: env,
+            lambda env: FrameStackObservation(RepeatAction(env, 2), 2),
+            lambda env: TimeLimit(env, 3),
+        ],
+    )
+    def test_wrappers_that_the_id_brings_are_not_made_twice(self, name, wrap):
+        env = wrap(gym.make(name, shortest=30, longest=40))
+        demo = record(env, 20)
+        assert len(demo) < 20
+        made = make_environment(demo)
+        assert str(made) == str(env)
+        assert demo.verify(made).ok
+        limitless = gym.make(name, max_episode_steps=-1, shortest=30, longest=40)
+        demo = record(wrap(limitless), 20)
+        assert str(make_environment(demo)) == str(wrap(limitless))
+
+    def test_a_wrapper_that_the_id_does_not_bring_is_not_made(self, pong):
+        described = {
+            "id": "HxPair-v0",
+            "spec": {"kwargs": {}},
+            "wrappers": ["RecordVideo", "FrameStackObservation"],
+            "wrapper_arguments": [{}, {"stack_size": 2}],
+        }
+        demo = replace(pong[1], metadata=replace(pong[1].metadata, env=described))
+        with pytest.raises(DemoMismatchError, match="RecordVideo, which is not made"):
+            make_environment(demo)
 
     @pytest.mark.parametrize(
         ("env", "message"),
