@@ -7,6 +7,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import WrapperSpec
+from gymnasium.wrappers import FrameStackObservation
 
 
 class Corridor(gym.Env[np.ndarray, int]):
@@ -77,4 +79,18 @@ class Painted(Corridor):
         return np.full((33, 48, 3), 40 * self.count, np.uint8)
 
 
+def pair_of_corridors(**kwargs: Any) -> gym.Env[np.ndarray, int]:
+    """A corridor whose observations are the last two of its own."""
+    return FrameStackObservation(Corridor(**kwargs), 2)
+
+
 gym.register("HxPainted-v0", entry_point="tests.envs_for_tests:Painted")
+gym.register("HxPair-v0", "tests.envs_for_tests:pair_of_corridors", max_episode_steps=9)
+gym.register(
+    "HxRepeated-v0",
+    "tests.envs_for_tests:Corridor",
+    max_episode_steps=9,
+    additional_wrappers=(
+        WrapperSpec("RepeatAction", "gymnasium.wrappers:RepeatAction", {"num_repeats": 2}),
+    ),
+)

@@ -33,7 +33,8 @@ class Demo:
     `len(demo)` the end.
 
     Attributes:
-        actions: The actions, `(T, ...)`, in the dtype of the action space or a smaller one.
+        actions: The actions, `(T, ...)`, in the dtype of the action space, a smaller one, or the
+            wider one in which they were taken.
         rewards: The reward of each action, `float64`, `(T,)`.
         terminations: Whether each action ended the episode, `bool`, `(T,)`.
         truncations: Whether each action cut the episode off, `bool`, `(T,)`.

@@ -1,7 +1,8 @@
 """Making the environment that a demonstration was recorded in, from what its file says.
 
 A file is not trusted: only registered environments are made, and only wrappers from a short list
-are put around them. Entry points in the file are read but never imported.
+are put around them, beside those that an id brings by itself. Entry points in the file are read
+but never imported.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import gymnasium as gym
 
 from hxwrappers._text import brief
 from hxwrappers.demos.demo import Demo
+from hxwrappers.demos.snapshots.base import layers_of
 from hxwrappers.errors import DemoMismatchError
 
 __all__ = ["frame_by_frame", "import_plugin", "is_atari", "make_environment"]
@@ -83,17 +85,13 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
     arguments = {key: value for key, value in kwargs.items() if key != "render_mode"}
     if isinstance(arguments.get("frameskip"), list):
         arguments["frameskip"] = tuple(arguments["frameskip"])  # JSON has no tuples
-    layers = [
-        _layer(wrapper, options)
-        for wrapper, options in zip(reversed(wrappers), reversed(settings), strict=True)
-        if not (isinstance(wrapper, str) and wrapper in _PASSED_OVER)
-    ]
+    recorded = list(zip(wrappers, settings, strict=True))
+    limit = _time_limit(recorded)
     try:
-        # The time limit is one of the recorded wrappers, where there was one.
-        env = gym.make(name, max_episode_steps=-1, **{**arguments, **overrides})
-        for make, options in layers:
+        env = gym.make(name, max_episode_steps=limit, **{**arguments, **overrides})
+        for make, options in _missing(recorded, env):
             env = make(env, **options)
-    except gym.error.Error:
+    except (gym.error.Error, DemoMismatchError):
         raise
     except Exception as error:  # environments have errors of their own for arguments of others
         raise DemoMismatchError(
@@ -101,6 +99,33 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
             f"{brief(error)}."
         ) from error
     return env
+
+
+def _time_limit(recorded: list[tuple[Any, Any]]) -> Any:
+    """The time limit where `gym.make` puts one: wrappers that the id brings may lie around it."""
+    names = [name for name, _ in recorded]
+    at = names.index("OrderEnforcing") - 1 if "OrderEnforcing" in names else -1
+    match recorded[at] if at >= 0 else None:
+        case ("TimeLimit", {"max_episode_steps": limit}):
+            return limit
+    return -1
+
+
+def _missing(
+    recorded: list[tuple[Any, Any]], env: gym.Env[Any, Any]
+) -> list[tuple[Callable[..., Any], dict[str, Any]]]:
+    """The recorded wrappers, innermost first, that the environment did not come with."""
+    own = [type(layer).__name__ for layer in layers_of(env)]
+    own = [name for name in own if name not in _PASSED_OVER]
+    missing = []
+    for name, settings in reversed(recorded):
+        if isinstance(name, str) and name in _PASSED_OVER:
+            continue
+        if own and own[-1] == name:
+            own.pop()
+        else:
+            missing.append(_layer(name, settings))
+    return missing
 
 
 def _layer(name: object, settings: object) -> tuple[Callable[..., Any], dict[str, Any]]:

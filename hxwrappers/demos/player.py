@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -156,6 +157,9 @@ class DemoPlayer:
         self._remembered = dict(remembered or {})
         self._recent: dict[int, Snapshot] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_recent": {}}  # as large as pictures are, and soon made
+
     def restore(self, step: int) -> Any:
         """Go to a step; see `Demo.restore`."""
         if step == 0:
@@ -289,7 +293,10 @@ class DemoPlayer:
         """Reset as the recording says."""
         metadata = self.demo.metadata
         try:
-            observation, _ = self.env.reset(seed=metadata.seed, options=metadata.options)
+            # A copy, since environments pop from theirs.
+            observation, _ = self.env.reset(
+                seed=metadata.seed, options=copy.deepcopy(metadata.options)
+            )
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             if metadata.options is None or isinstance(error, HxWrappersError):
                 raise
@@ -335,7 +342,7 @@ class DemoPlayer:
         space = self.env.action_space
         if isinstance(space, gym.spaces.Discrete):
             return int(action)
-        return np.array(action, dtype=space.dtype)
+        return np.array(action, dtype=replay_dtype(self.demo.actions.dtype, space))
 
     def _stored(self, index: int) -> Snapshot:
         """A stored snapshot, unpacked once for all environments of a kind."""
@@ -351,7 +358,10 @@ def _check_actions(actions: npt.NDArray[Any], space: gym.Space[Any]) -> None:
         fits = shape == () and actions.dtype.kind in "iu"
         fits = fits and bool(((actions >= space.start) & (actions < space.start + space.n)).all())
     elif isinstance(space, gym.spaces.MultiDiscrete):
-        fits = shape == space.shape and bool(((actions >= 0) & (actions < space.nvec)).all())
+        fits = shape == space.shape
+        fits = fits and bool(
+            ((actions >= space.start) & (actions < space.start + space.nvec)).all()
+        )
     else:
         fits = shape == space.shape
     if not fits:
@@ -377,6 +387,16 @@ def _unknown(
         elif told[0] in NEUTRAL_LAYERS - {"OrderEnforcing", "PassiveEnvChecker"}:
             unknown.append(layer)
     return unknown
+
+
+def replay_dtype(stored: np.dtype[Any], space: gym.Space[Any]) -> np.dtype[Any]:
+    """The dtype in which actions that are arrays are taken: the space's, or their own if wider.
+
+    Args:
+        stored: The dtype that the actions have.
+        space: Their space.
+    """
+    return np.result_type(stored, space.dtype)
 
 
 def own_reward(reward: SupportsFloat, info: Mapping[str, Any]) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.metadata import DemoMetadata, describe_environment, versions
-from hxwrappers.demos.player import DemoPlayer, own_reward
+from hxwrappers.demos.player import DemoPlayer, own_reward, replay_dtype
 from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
 from hxwrappers.demos.store import SnapshotLog
 from hxwrappers.errors import DemoError, InvalidArgumentError
@@ -28,6 +28,10 @@ class DemoRecording:
     It steps the environment itself (`reset`, `step`, `rewind`). A reset begins a new run; `demo()`
     gives the run up to now at any time.
 
+    What is kept is what was executed. Actions that are arrays, or lists, are taken as arrays of the
+    dtype of the run's first action, and at least that of the action space: float64 stays float64.
+    Where float32 comes first, float64 is rounded before it is taken.
+
     Args:
         env: The environment to record. Everything from here inwards is frozen and restored.
         snapshot_every: Steps between two snapshots.
@@ -42,7 +46,8 @@ class DemoRecording:
         saved: For the caller to note that the run up to now was saved; any change clears it.
 
     Raises:
-        InvalidArgumentError: `snapshot_every` is not positive.
+        InvalidArgumentError: `snapshot_every` is not positive, or the actions are not numbers or
+            arrays of them.
 
     Example:
         >>> import gymnasium as gym
@@ -66,6 +71,12 @@ class DemoRecording:
         if snapshot_every < 1:
             raise InvalidArgumentError(
                 f"snapshot_every is {snapshot_every}, but at least one step is needed."
+            )
+        if not _holds_numbers(env.action_space):
+            raise InvalidArgumentError(
+                f"A demonstration holds actions that are numbers or arrays of them, but those of "
+                f"{env.action_space} are not. Put a wrapper below that makes one of the spaces "
+                "Discrete, MultiDiscrete, MultiBinary or Box of it."
             )
         self.env = env
         self.snapshotter = find_snapshotter(env) if snapshotter is None else snapshotter
@@ -109,9 +120,10 @@ class DemoRecording:
         Returns:
             The environment's observation and info.
         """
+        kept = copy.deepcopy(options)  # environments pop from theirs
         observation, info = self.env.reset(seed=seed, options=options)
-        self.snapshotter.saw_reset(seed, options)
-        self._begin(seed, options)
+        self.snapshotter.saw_reset(seed, kept)
+        self._begin(seed, kept)
         self._take_snapshot(observation)
         return observation, info
 
@@ -132,8 +144,8 @@ class DemoRecording:
                 "There is no run to record: it has ended, or has not begun. Call reset first (or "
                 "rewind)."
             )
-        kept = copy.deepcopy(action)
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        kept = self._as_kept(action)
+        observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(kept))
         self.snapshotter.saw_step(kept)
         self.saved = False
         self._actions.append(kept)
@@ -280,6 +292,14 @@ class DemoRecording:
         if self._journal is not None:
             self._journal.begin(self._metadata)
 
+    def _as_kept(self, action: Any) -> Any:
+        """The action in the one dtype of the run, which is how a replay will take it."""
+        space = self.env.action_space
+        if isinstance(space, gym.spaces.Discrete):
+            return copy.deepcopy(action)
+        first = np.asarray(self._actions[0] if self._actions else action)
+        return np.array(action, replay_dtype(first.dtype, space))
+
     def _take_snapshot(self, observation: Any = None) -> None:
         snapshotter = self.snapshotter
         if not snapshotter.fast or not snapshotter.exact_now():
@@ -301,8 +321,12 @@ class DemoRecording:
         self._seams = tuple(seam for seam in self._seams if seam <= target)
 
 
+def _holds_numbers(space: gym.Space[Any]) -> bool:
+    return space.shape is not None and space.dtype is not None and space.dtype.kind in "biuf"
+
+
 def smallest_actions(actions: list[Any], space: gym.spaces.Space[Any]) -> np.ndarray[Any, Any]:
-    """Actions as one array of the smallest dtype that holds them exactly.
+    """Actions as one array: whole numbers of the smallest dtype that holds them, others of theirs.
 
     Args:
         actions: The actions.
@@ -312,7 +336,7 @@ def smallest_actions(actions: list[Any], space: gym.spaces.Space[Any]) -> np.nda
         return smallest_integers(np.array(actions, np.int64))
     if not actions:
         return np.zeros((0, *(space.shape or ())), space.dtype)
-    return np.stack([np.asarray(action, space.dtype) for action in actions])
+    return np.stack(actions)
 
 
 def smallest_integers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -109,9 +109,10 @@ class SuccessTracker:
     def draw(self, generator: np.random.Generator, demo: int | None = None) -> StartingPoint:
         """Draw where an episode begins.
 
-        With several demonstrations the one whose frontier has the longest way to go is drawn most
-        often. Then four of five starts, as published, are spread over the window before its
-        frontier; the others lie anywhere between the frontier and the end.
+        With several demonstrations the one with the largest share still before its frontier is
+        drawn most often; the share counts, not the number of steps. Then four of five starts, as
+        published, are spread over the window before its frontier; the others lie anywhere between
+        the frontier and the end.
 
         Args:
             generator: The worker's own generator.

@@ -44,7 +44,8 @@ class DemoRecorder(
             own, so that every episode can be replayed from its start.
 
     Raises:
-        InvalidArgumentError: `snapshot_every` is not positive, or there is a curriculum below.
+        InvalidArgumentError: `snapshot_every` is not positive, the actions are not numbers or
+            arrays of them, or there is a curriculum below.
         JournalError: The journal is an existing file of another kind.
 
     Example:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -175,6 +177,15 @@ class DemoResetCurriculum(
         self._replays_left = 0
         self._lives: int | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_replay": iter(())}  # a replay in flight cannot be copied
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._replays_left and self._start is not None:
+            demo, step = self._start
+            self._replay = self._players[demo].replay(step - self._replays_left, step)
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[ObsType, dict[str, Any]]:
@@ -288,7 +299,7 @@ class DemoResetCurriculum(
         if player.demo.snapshots.last_at_or_before(0) is not None:
             # For the screen, again. Not seeded: an emulator would load its game anew, and the
             # snapshot brings the demonstration's own generators anyway.
-            _, info = self.env.reset(options=player.demo.metadata.options)
+            _, info = self.env.reset(options=copy.deepcopy(player.demo.metadata.options))
         observation = player.restore(0)
         player.counters.put_back()
         return observation, info
@@ -340,6 +351,18 @@ def _outcome(attempt: Attempt, verdict: Verdict, died: bool) -> str:
     return "lagging" if verdict is Verdict.LAGGING else "ended"
 
 
+def _identity(demo: _DemoLike) -> object:
+    """What tells a demonstration from others: for a file, also one recorded anew under its name."""
+    if isinstance(demo, Demo):
+        return id(demo)
+    path = Path(demo).resolve()
+    try:
+        stat = path.stat()
+    except OSError:
+        return path  # loading it says what is wrong
+    return path, stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
 def _resolve(
     demos: _DemoLike | Sequence[_DemoLike],
     tracker: SuccessTracker | str | os.PathLike[str] | None,
@@ -367,8 +390,7 @@ def _resolve(
             stacklevel=3,
         )
     given = [demos] if isinstance(demos, Demo | str | os.PathLike) else list(demos)
-    names = [id(demo) if isinstance(demo, Demo) else os.fspath(demo) for demo in given]
-    key = (settings, *names)
+    key = (settings, *map(_identity, given))
     shared = _trackers.get(key)
     if shared is None:
         shared = _trackers[key] = SuccessTracker(demos, settings, LocalStore())

@@ -8,15 +8,19 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
-from gymnasium.wrappers import FrameStackObservation
+from gymnasium.wrappers import FrameStackObservation, RepeatAction, TimeLimit
 
+from hxwrappers import DemoResetCurriculum
 from hxwrappers.demos import (
     Demo,
     DemoRecording,
+    FrontierSettings,
+    SuccessTracker,
     concatenate,
     find_snapshotter,
     make_environment,
 )
+from hxwrappers.demos.player import DemoPlayer
 from hxwrappers.demos.store import SnapshotLog
 from hxwrappers.errors import (
     DemoError,
@@ -26,7 +30,10 @@ from hxwrappers.errors import (
     InvalidArgumentError,
     SnapshotError,
 )
-from tests.demos.samples import deep_stack, frame_env, play, record
+from tests import envs_for_tests
+from tests.demos.samples import deep_stack, frame_env, lake_demo, lake_env, play, record
+
+gym.register_envs(envs_for_tests)
 
 
 def with_rewards(demo: Demo, rewards: list[float]) -> Demo:
@@ -204,6 +211,46 @@ def test_options_that_the_environment_cannot_be_reset_with(options):
             find_out(gym.make("CartPole-v1"))
 
 
+class Paid(gym.Wrapper):
+    """Pays what the reset options say, and takes it out of them."""
+
+    def reset(self, *, seed=None, options=None):
+        self.pay = float((options or {}).pop("pay", 0.0))
+        return self.env.reset(seed=seed)
+
+    def step(self, action):
+        observation, _, terminated, truncated, info = self.env.step(action)
+        return observation, self.pay, terminated, truncated, info
+
+
+@pytest.mark.parametrize("make", [lambda: gym.make("CartPole-v1"), frame_env])
+def test_options_that_the_environment_takes_out(make):
+    recording = DemoRecording(Paid(make()), snapshot_every=2)
+    recording.reset(seed=0, options={"pay": 5.0})
+    for _ in range(5):
+        recording.step(1)
+    demo = recording.demo()
+    assert demo.score == 25
+    for _ in range(2):
+        assert demo.verify(Paid(make())).ok
+    tracker = SuccessTracker(demo, FrontierSettings(window=0))
+    env = DemoResetCurriculum(Paid(make()), demo, tracker)
+    for _ in range(2):
+        env.reset(seed=0, options={"starting_point": 0})
+        assert env.step(1)[1] == 5
+    assert demo.metadata.options == {"pay": 5.0}
+
+
+def test_a_copied_player_leaves_behind_what_it_can_make_again():
+    player = DemoPlayer(lake_demo(), lake_env())
+    player.restore(1)
+    before = len(pickle.dumps(player))
+    for step in range(2, 6):
+        player.restore(step)
+    assert len(pickle.dumps(player)) < before + 1000
+    assert int(pickle.loads(pickle.dumps(player)).restore(3)) == 9
+
+
 def test_another_rom_is_refused(pong):
     env, demo, _ = pong
     described = {**demo.metadata.env, "rom_md5": "0" * 32}
@@ -330,6 +377,37 @@ class TestMakeEnvironment:
         env = make_environment(demo)
         assert demo.verify(env).ok
         assert make_environment(demo, render_mode="rgb_array").render_mode == "rgb_array"
+
+    @pytest.mark.parametrize("name", ["HxPair-v0", "HxRepeated-v0"])
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            lambda env: env,
+            lambda env: FrameStackObservation(RepeatAction(env, 2), 2),
+            lambda env: TimeLimit(env, 3),
+        ],
+    )
+    def test_wrappers_that_the_id_brings_are_not_made_twice(self, name, wrap):
+        env = wrap(gym.make(name, shortest=30, longest=40))
+        demo = record(env, 20)
+        assert len(demo) < 20
+        made = make_environment(demo)
+        assert str(made) == str(env)
+        assert demo.verify(made).ok
+        limitless = gym.make(name, max_episode_steps=-1, shortest=30, longest=40)
+        demo = record(wrap(limitless), 20)
+        assert str(make_environment(demo)) == str(wrap(limitless))
+
+    def test_a_wrapper_that_the_id_does_not_bring_is_not_made(self, pong):
+        described = {
+            "id": "HxPair-v0",
+            "spec": {"kwargs": {}},
+            "wrappers": ["RecordVideo", "FrameStackObservation"],
+            "wrapper_arguments": [{}, {"stack_size": 2}],
+        }
+        demo = replace(pong[1], metadata=replace(pong[1].metadata, env=described))
+        with pytest.raises(DemoMismatchError, match="RecordVideo, which is not made"):
+            make_environment(demo)
 
     @pytest.mark.parametrize(
         ("env", "message"),

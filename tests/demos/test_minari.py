@@ -46,6 +46,18 @@ def test_there_and_back():
     assert only.actions.tolist() == demos[1].actions.tolist()
 
 
+def test_actions_wider_than_their_space():
+    env = gym.make("Pendulum-v1")
+    recording = DemoRecording(env)
+    recording.reset(seed=0)
+    for torque in np.random.default_rng(0).uniform(-2, 2, (10, 1)):
+        recording.step(torque)
+    demo = recording.demo()
+    (back,) = demos_from_minari(demos_to_minari([demo], "pendulum/demos-v0", env))
+    assert back.actions.tolist() == demo.actions.tolist()
+    assert back.rewards.tolist() == demo.rewards.tolist()
+
+
 def test_structured_observations():
     env = gym.make("Blackjack-v1")
     demo = record(env, 20, seed=1)

@@ -1,12 +1,16 @@
 """Recording, going back in time, and going on from an earlier demonstration."""
 
+import re
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.wrappers import TransformReward
 
-from hxwrappers.demos import Demo, DemoRecording
+from hxwrappers import DemoResetCurriculum
+from hxwrappers.demos import Demo, DemoRecording, JournalWriter, recover_demos
 from hxwrappers.demos.recording import smallest_actions
 from hxwrappers.errors import DemoError, DemoMismatchError, InvalidArgumentError
 from tests.demos.samples import deep_stack, frame_env, play, record
@@ -120,7 +124,97 @@ def test_actions_take_little_room():
     assert smallest_actions([2**40], gym.spaces.Discrete(2**41)).dtype == np.int64
     box = gym.spaces.Box(0, 1, (2,), np.float32)
     assert smallest_actions([], box).shape == (0, 2)
-    assert smallest_actions([[0, 1]], box).dtype == np.float32
+    for dtype in (np.float32, np.float64):
+        assert smallest_actions([np.array([0, 1], dtype)], box).dtype == dtype
+
+
+def torques(dtype):
+    return [np.array([torque], dtype) for torque in np.random.default_rng(0).uniform(-2, 2, 12)]
+
+
+@pytest.mark.parametrize(
+    ("actions", "dtype"),
+    [
+        (torques(np.float32), np.float32),
+        (torques(np.float64), np.float64),
+        (torques(np.float16), np.float32),
+        ([torque.tolist() for torque in torques(np.float64)], np.float64),
+        ([[1], [-2], [0]], np.float64),
+        ([*torques(np.float64), *torques(np.float32)], np.float64),
+        ([*torques(np.float32), *torques(np.float64)], np.float32),
+    ],
+)
+def test_what_is_kept_is_what_was_executed(tmp_path, actions, dtype):
+    writer = JournalWriter(tmp_path / "run.journal")
+    recording = DemoRecording(gym.make("Pendulum-v1"), journal=writer)
+    recording.reset(seed=0)
+    for action in actions:
+        recording.step(action)
+    recording.demo().save(tmp_path / "demo.npz")
+    writer.close()
+    for demo in (Demo.load(tmp_path / "demo.npz"), *recover_demos(tmp_path / "run.journal")):
+        assert demo.actions.dtype == dtype
+        assert demo.verify(gym.make("Pendulum-v1")).ok
+        DemoResetCurriculum(gym.make("Pendulum-v1"), demo).reset(seed=0)
+        other = DemoRecording(gym.make("Pendulum-v1"))
+        other.resume(demo)
+        for action in torques(np.float64):
+            other.step(action)
+        assert other.demo().actions.dtype == dtype
+        assert other.demo().verify(gym.make("Pendulum-v1")).ok
+
+
+class Adding(gym.Env):
+    """Pays the sum of its actions."""
+
+    observation_space = gym.spaces.Discrete(1)
+
+    def __init__(self, space):
+        self.action_space = space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        return 0, float(np.sum(action)), False, False, {}
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        gym.spaces.Discrete(3, start=-1),
+        gym.spaces.MultiDiscrete([3, 3], start=[-1, 4]),
+        gym.spaces.MultiDiscrete([[2, 3], [2, 3]]),
+        gym.spaces.MultiBinary(2),
+    ],
+)
+def test_actions_of_every_space_replay(tmp_path, space):
+    demo = record(Adding(space), 20)
+    demo.save(tmp_path / "demo.npz")
+    assert Demo.load(tmp_path / "demo.npz").verify(Adding(space)).ok
+
+
+@pytest.mark.parametrize("off", [-1, 3])
+def test_actions_out_of_a_range_that_begins_elsewhere(off):
+    space = gym.spaces.MultiDiscrete([3, 3], start=[-1, 4])
+    demo = record(Adding(space), 1)
+    with pytest.raises(DemoMismatchError, match="out of range"):
+        replace(demo, actions=np.array([space.start + off])).verify(Adding(space))
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        gym.spaces.Tuple((gym.spaces.Discrete(2), gym.spaces.Discrete(3))),
+        gym.spaces.Dict(a=gym.spaces.Discrete(2)),
+        gym.spaces.Text(3),
+        gym.spaces.Sequence(gym.spaces.Discrete(2)),
+    ],
+)
+def test_actions_that_are_no_numbers_are_refused(space):
+    with pytest.raises(InvalidArgumentError, match=re.escape(str(space))):
+        DemoRecording(Adding(space))
 
 
 def test_bad_arguments():

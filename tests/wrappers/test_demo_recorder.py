@@ -20,6 +20,16 @@ def test_it_changes_nothing():
         assert data_equivalence(plain.step(action), recorded.step(action), exact=True)
 
 
+@pytest.mark.parametrize("convert", [np.float32, np.float64, np.ndarray.tolist])
+def test_it_rounds_no_action(convert):
+    plain, recorded = gym.make("Pendulum-v1"), DemoRecorder(gym.make("Pendulum-v1"))
+    plain.reset(seed=5)
+    recorded.reset(seed=5)
+    for torque in np.random.default_rng(0).uniform(-2, 2, (20, 1)):
+        assert recorded.step(convert(torque))[1] == plain.step(convert(torque))[1]
+    assert recorded.demo().verify(gym.make("Pendulum-v1")).ok
+
+
 @pytest.mark.filterwarnings("ignore:.*different from the unwrapped version.*")
 def test_check_env():
     check_env(DemoRecorder(gym.make("FrozenLake-v1").unwrapped), skip_render_check=True)

@@ -1,8 +1,10 @@
 """Episodes from inside a demonstration: where they start, how they end, what they say."""
 
+import copy
 import gc
 import json
 import multiprocessing
+import pickle
 from dataclasses import replace
 from functools import partial
 
@@ -10,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AsyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.monitor import Monitor
@@ -312,6 +315,16 @@ def test_wrappers_of_one_process_share_a_tracker(demo):
     assert DemoResetCurriculum(lake_env(), demo, window=3).tracker.episodes == 0
 
 
+def test_a_demonstration_recorded_anew_under_its_name_is_another(demo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    demo.save("demo.npz")
+    env = DemoResetCurriculum(lake_env(), "demo.npz")
+    assert DemoResetCurriculum(lake_env(), tmp_path / "demo.npz").tracker is env.tracker
+    lake_demo(0, 0, *SOLUTION).save("demo.npz")
+    assert DemoResetCurriculum(lake_env(), "demo.npz").tracker.latest == (7,)
+    assert env.tracker.latest == (5,)
+
+
 def _warns(path, results):
     with pytest.warns(SharedTrackerWarning, match="tracker of its own|frontier of its own"):
         DemoResetCurriculum(lake_env(), path)
@@ -372,6 +385,19 @@ def test_save_and_load_go_on_with_the_same_starts(demo):
     assert play(resumed, 30) == play(straight, 30)
     with pytest.raises(CheckpointError):
         resumed.load_state_dict({"tracker": state["tracker"]})
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+@pytest.mark.parametrize("steps", [0, 1, 3, 4])
+def test_a_copy_goes_on_where_the_original_is(demo, twin, steps):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo), replay_steps=3)
+    env.reset(seed=0, options={"starting_point": 4})
+    for _ in range(steps):
+        env.step(2)
+    other = twin(env)
+    for _ in range(6 - 1 - steps):
+        assert data_equivalence(other.step(2), env.step(2), exact=True)
+    assert data_equivalence(other.reset(), env.reset(), exact=True)
 
 
 def test_a_spec_with_paths_makes_the_same_again(demo, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,8 @@ class Timeline:
 
     def resume(self, demo: Demo, step: int | None = None) -> None:
         """Go on from a demonstration; see `DemoRecording.resume`."""
-        _, info = self.recording.env.reset(seed=demo.metadata.seed, options=demo.metadata.options)
+        options = copy.deepcopy(demo.metadata.options)  # environments pop from theirs
+        _, info = self.recording.env.reset(seed=demo.metadata.seed, options=options)
         self._begin(info)
         self.recording.resume(demo, step)
         self.returns = demo.returns()[: self.length + 1].tolist()

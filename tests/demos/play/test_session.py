@@ -8,6 +8,7 @@ from hxwrappers.demos import Demo, DemoRecording, shipped
 from hxwrappers.demos.play import KeyMap, PlaySession, find_keys
 from hxwrappers.errors import DemoMismatchError, InvalidArgumentError
 from tests.demos.samples import frame_env
+from tests.demos.test_demo import Paid
 
 RIGHT, FIRE, LEFT = "right", "space", "left"
 
@@ -209,6 +210,17 @@ def test_going_on_from_a_demonstration(env, tmp_path):
     other = PlaySession(DemoRecording(pong), find_keys(pong), tmp_path / "p.npz")
     with pytest.raises(DemoMismatchError):
         other.resume(demo)
+
+
+def test_going_on_where_the_environment_takes_out_its_options(env, tmp_path):
+    recording = DemoRecording(Paid(env))
+    recording.reset(seed=0, options={"pay": 5.0})
+    recording.step(0)
+    demo = recording.demo()
+    session = PlaySession(DemoRecording(Paid(env)), find_keys(env), tmp_path / "more.npz")
+    for _ in range(2):
+        session.resume(demo)
+        assert demo.metadata.options == {"pay": 5.0}
 
 
 def test_a_game_that_waits_for_its_player(tmp_path):
