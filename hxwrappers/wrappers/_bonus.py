@@ -22,7 +22,7 @@ __all__ = ["NoveltyBonus", "bonus_info", "model_seed"]
 class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Adds a novelty bonus to the reward of one environment; see `RNDBonus` and `CNDBonus`."""
 
-    unrestored = frozenset({"model", "_streams", "_training"})
+    unrestored = frozenset({"model", "coefficient", "_streams", "_training"})
 
     def __init__(
         self,

@@ -105,7 +105,9 @@ def test_a_rewind_does_not_unlearn_what_a_bonus_has_learned(make):
     for step in range(11):
         env.step(step % 2)
     updates = bonus.model.updates
+    bonus.coefficient = 0.1
     env.rewind(9)
+    assert bonus.coefficient == 0.1
     # It sees the steps that the rewind takes again, and goes on from what it knew.
     assert bonus.model.updates >= updates > 1
     for step in range(6):
