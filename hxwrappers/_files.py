@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -52,22 +52,26 @@ def atomic_write(
 
 
 @contextmanager
-def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def new_folder(path: str | os.PathLike[str], files: Collection[str]) -> Iterator[Path]:
     """Fill a folder so that a crash leaves either the old one or the new one.
 
     (Or none, in the moment between the two renames that put one in the place of another.)
 
     Args:
-        path: Where the folder shall be; one that is there is replaced.
+        path: Where the folder shall be; one that is there is replaced if it is empty or holds
+            these files and nothing else.
+        files: The names of the files that it is filled with.
 
     Yields:
         A temporary folder beside it, which becomes the folder unless an error is raised.
 
     Raises:
-        FileWriteError: The place cannot be written to or the disk is full.
+        FileWriteError: The place cannot be written to, the disk is full, or something else is
+            there; the last is said before anything is yielded.
     """
     target = Path(path)
     with writing(target):
+        _check_replaceable(target, files)
         with _temporary(target, _new_folder) as temporary:
             yield temporary
             for file in temporary.iterdir():
@@ -79,6 +83,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 if not target.is_dir():
                     raise
                 # There is one already, perhaps since another process was faster.
+                _check_replaceable(target, files)
                 with _temporary(target, _new_folder) as old:
                     target.replace(old)
                     temporary.replace(target)
@@ -152,6 +157,26 @@ def _temporary(target: Path, make: Callable[[Path], str]) -> Iterator[Path]:
         raise
     finally:
         os.close(descriptor)
+
+
+def _check_replaceable(target: Path, files: Collection[str]) -> None:
+    """Refuse to put a folder in the place of what it is not a new version of."""
+    if not target.exists():
+        return
+    what = "is a file"
+    if target.is_dir():
+        found = {file.name for file in target.iterdir()}
+        if found in (set(), set(files)):
+            return
+        what = f"is a folder that holds {brief(_list(found), 100)}"
+    raise FileWriteError(
+        f"{target} {what}. Only an empty folder, or one of just {_list(files)}, is replaced. "
+        "Give the name of a new folder, or remove what is there."
+    )
+
+
+def _list(names: Collection[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _new_file(target: Path) -> str:

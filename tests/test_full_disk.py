@@ -269,7 +269,7 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
     target = tmp_path / "clip"
 
     def fail() -> None:
-        with new_folder(target) as temporary:
+        with new_folder(target, {"half"}) as temporary:
             (temporary / "half").write_text("half")
             raise ZeroDivisionError
 
@@ -282,7 +282,7 @@ def test_what_killed_writers_left_is_cleared_away_and_what_others_write_is_not(t
     left = tmp_path / ".model.pt.hxw-abcdefgh.pt"
     left.write_bytes(b"half")
     (tmp_path / ".clip.hxw-abcdefgh").mkdir()
-    with new_folder(tmp_path / "clip") as other:
+    with new_folder(tmp_path / "clip", ()) as other:
         assert not left.exists()
         checkpoint(tmp_path / "model.pt")
         assert other.exists()

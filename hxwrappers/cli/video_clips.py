@@ -107,7 +107,7 @@ def decode(
 
     Args:
         video: Any video file.
-        out: The folder to write.
+        out: The folder to write; a decoded clip that is there is replaced.
         fps: Frames per second of the result; 15 is an Atari game at frame skip 4.
         size: Height and width of the result.
         crop: Left, top, width and height of a window in the upright picture, in pixels; it may

@@ -56,6 +56,19 @@ def test_decode(capsys, tmp_path):
     assert found["video"]["height"] == 48
 
 
+def test_decode_deletes_nothing_that_it_did_not_write(capsys, tmp_path, monkeypatch):
+    path = samples.clicks(tmp_path / "clips" / "clicks.mp4", (10,), 60)
+
+    def frames(*_):
+        raise AssertionError("it decoded first")
+
+    monkeypatch.setattr("hxwrappers.video.clip.steady", frames)
+    code, _, err = run(capsys, "video", "decode", path, tmp_path / "clips")
+    assert code == 1
+    assert "clips is a folder that holds clicks.mp4. Only an empty folder" in err
+    assert list((tmp_path / "clips").iterdir()) == [path]
+
+
 def test_decode_finds_the_game(capsys, tmp_path):
     path = samples.clicks(tmp_path / "clicks.mp4", tuple(range(30, 60)), 60)
     code, said, _ = run(capsys, "video", "decode", path, tmp_path / "clip", "--crop", "auto")
