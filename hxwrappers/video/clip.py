@@ -27,7 +27,7 @@ Progress = Callable[[int, "int | None"], object]
 
 _PIECE = 1 << 20
 _IDENTITY_BYTES = 1 << 16
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
