@@ -14,7 +14,14 @@ from pathlib import Path
 from hxwrappers._text import brief
 from hxwrappers.errors import FileWriteError, FileWriteWarning
 
-__all__ = ["atomic_write", "new_folder", "temporary_file", "try_to_save", "writing"]
+__all__ = [
+    "atomic_write",
+    "check_writable",
+    "new_folder",
+    "temporary_file",
+    "try_to_save",
+    "writing",
+]
 
 _MARK = ".hxw-"
 
@@ -37,10 +44,11 @@ def atomic_write(
 
     Raises:
         FileWriteError: The folder cannot be written to or the disk is full; an old file stays as
-            it was.
+            it was. Or the path is that of a folder.
     """
     target = Path(path)
     with writing(target):
+        _check_file(target)
         with temporary_file(target) as temporary:
             write(temporary)
             _to_disk(temporary)
@@ -49,6 +57,22 @@ def atomic_write(
                 _link(target, Path(previous))
             temporary.replace(target)
         _to_disk(target.parent)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before long work whether its result can be written.
+
+    Args:
+        path: Where the file shall be; missing folders are made.
+
+    Raises:
+        FileWriteError: It cannot be written, as far as can be told now.
+    """
+    target = Path(path)
+    with writing(target):
+        _check_file(target)
+        with temporary_file(target) as temporary:
+            temporary.unlink()
 
 
 @contextmanager
@@ -157,6 +181,14 @@ def _temporary(target: Path, make: Callable[[Path], str]) -> Iterator[Path]:
         raise
     finally:
         os.close(descriptor)
+
+
+def _check_file(target: Path) -> None:
+    if target.is_dir():
+        raise FileWriteError(
+            f"{target} is a folder, where a file is to be written. Give the name of a file, for "
+            "example one in it."
+        )
 
 
 def _check_replaceable(target: Path, files: Collection[str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from hxwrappers._files import new_folder
+from hxwrappers._files import check_writable, new_folder
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.cli import main as hxw
 from hxwrappers.demos import DemoRecording, FrontierSettings, JournalWriter, SuccessTracker
@@ -276,6 +276,14 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_not_a_place_for_a_file(tmp_path):
+    for write in (check_writable, checkpoint):
+        with pytest.raises(FileWriteError, match="is a folder"):
+            write(tmp_path)
+    check_writable(tmp_path / "new" / "model.pt")
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_what_killed_writers_left_is_cleared_away_and_what_others_write_is_not(tmp_path):

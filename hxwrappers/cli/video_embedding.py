@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tyro
 from tqdm import tqdm
 
-from hxwrappers._files import try_to_save
+from hxwrappers._files import check_writable, try_to_save
 from hxwrappers._ranges import require_count
 from hxwrappers._text import brief
 from hxwrappers.cli.arguments import Json
@@ -111,6 +111,7 @@ def pretrain(
     """
     require_count("checkpoint_every", checkpoint_every, 1)
     require_count("report_every", report_every, 1)
+    check_writable(out)
     keep_freed_memory()
     optional = {
         "steps": steps,
