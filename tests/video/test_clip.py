@@ -70,6 +70,15 @@ def test_variable_frame_rate_and_a_late_first_frame(tmp_path):
         assert found[10:] == [200]
 
 
+@pytest.mark.parametrize("ending", ["mkv", "mp4", "mov", "ts"])
+def test_a_clock_that_does_not_begin_at_0_makes_no_video_longer(tmp_path, ending):
+    times = [number / 20 for number in range(60)]
+    path = samples.variable_rate(tmp_path / f"late.{ending}", times, [9] * 60, 5.0)
+    clip = Clip(path, frames_per_second=20.0)
+    assert clip.facts().seconds == pytest.approx(3.0, abs=0.1)
+    assert len(list(clip.frames())) == 60
+
+
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
 def test_turned_videos_stand_upright(tmp_path, quarters):
     upright = samples.grey(0)
