@@ -2,6 +2,7 @@
 
 import json
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -40,6 +41,16 @@ def test_make(capsys, tmp_path):
     )
     assert code == 0
     assert "160 x 210, 60 frames a second, 60 of 60 frames show the game" in said
+
+
+def test_a_plain_video_is_as_large_as_the_game(capsys, tmp_path):
+    record(gym.make("CartPole-v1"), 10).save(tmp_path / "demo.npz")
+    words = ("make", tmp_path / "clip.mp4", "--demo", tmp_path / "demo.npz", "--style", "plain")
+    code, said, _ = run(capsys, "video", *words)
+    assert code == 0
+    assert "600 x 400, 60 frames a second, 12 of 12 frames show the game" in said
+    code, said, _ = run(capsys, "video", *words, "--height", 100)
+    assert "600 x 100" in said
 
 
 def test_decode(capsys, tmp_path):
