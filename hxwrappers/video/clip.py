@@ -35,8 +35,8 @@ class Clip:
     """A part of a video file, to be decoded.
 
     Any file that PyAV reads: mp4, mkv, webm and more, of a steady or variable frame rate, of odd
-    sizes, with or without sound; rotated ones are turned upright. Time counts from the first frame
-    that the file shows, for the sound as well. Only one frame is in memory at a time.
+    sizes, with or without sound; rotated and mirrored ones are put right. Time counts from the
+    first frame that the file shows, for the sound as well. Only one frame is in memory at a time.
 
     Args:
         path: The video file.

@@ -96,13 +96,17 @@ def variable_rate(path: Path, times: list[float], levels: list[int], late: float
     return path
 
 
-def turn(path: Path, quarters: int) -> Path:
-    """Mark an mp4 as filmed with the camera turned, as telephones do, in its track header."""
+def turn(path: Path, quarters: int, mirrored: bool = False) -> Path:
+    """Mark an mp4 as filmed with the camera turned, as telephones do, in its track header.
+
+    A mirrored one is shown with its rows reversed, before it is turned.
+    """
     data = bytearray(path.read_bytes())
     cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][quarters % 4]
     at = data.index(b"tkhd") + 4 + 40  # version 0: the matrix follows 40 bytes of other facts
     unit = 1 << 16
-    matrix = (cos * unit, sin * unit, 0, -sin * unit, cos * unit, 0, 0, 0, 1 << 30)
+    down = -unit if mirrored else unit
+    matrix = (cos * unit, sin * unit, 0, -sin * down, cos * down, 0, 0, 0, 1 << 30)
     data[at : at + 36] = struct.pack(">9i", *matrix)
     path.write_bytes(data)
     return path

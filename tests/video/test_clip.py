@@ -93,6 +93,18 @@ def test_turned_videos_stand_upright(tmp_path, quarters):
     assert corners == [index == quarters for index in range(4)]  # clockwise from the upper left
 
 
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_mirrored_videos_are_put_right(tmp_path, quarters):
+    upright = samples.grey(0)
+    upright[:24, :32] = 255
+    path = tmp_path / "mirrored.mp4"
+    write_video(path, [Part(upright)] * 10, frames_per_second=10.0, size=(48, 64))
+    frame = next(Clip(samples.turn(path, quarters, mirrored=True), size=(48, 64)).frames())
+    corners = [frame[y, x].mean() > 128 for y, x in ((5, 5), (5, 58), (42, 58), (42, 5))]
+    # The bright corner is at the lower left before it is turned clockwise.
+    assert corners == [index == (3 + quarters) % 4 for index in range(4)]
+
+
 def test_sizes_and_odd_sizes(tmp_path):
     path = tmp_path / "odd.mkv"
     with av.open(str(path), "w") as container:
