@@ -88,7 +88,7 @@ def pretrain(
         learning_rate: Adam's learning rate; the preset's where not given.
         cmc_weight: Factor of the cross-modal loss.
         intervals: Shortest and longest gap in frames of each class.
-        negative_seconds: Frames nearer than this to a sound are no counterexamples to it.
+        negative_seconds: Only frames further than this from a sound are counterexamples to it.
         sounds: Draw sounds where there is one (sounding) or everywhere (any).
         negatives: Draw counterexamples everywhere (any) or where there is a sound (sounding).
         sound_threshold: There is a sound from this share of the clip's loudest on.
