@@ -7,14 +7,21 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from hxwrappers._text import brief
 from hxwrappers.errors import FileWriteError, FileWriteWarning
 
-__all__ = ["atomic_write", "new_folder", "temporary_file", "try_to_save", "writing"]
+__all__ = [
+    "atomic_write",
+    "check_writable",
+    "new_folder",
+    "temporary_file",
+    "try_to_save",
+    "writing",
+]
 
 _MARK = ".hxw-"
 
@@ -37,10 +44,11 @@ def atomic_write(
 
     Raises:
         FileWriteError: The folder cannot be written to or the disk is full; an old file stays as
-            it was.
+            it was. Or the path is that of a folder.
     """
     target = Path(path)
     with writing(target):
+        _check_file(target)
         with temporary_file(target) as temporary:
             write(temporary)
             _to_disk(temporary)
@@ -51,23 +59,43 @@ def atomic_write(
         _to_disk(target.parent)
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before long work whether its result can be written.
+
+    Args:
+        path: Where the file shall be; missing folders are made.
+
+    Raises:
+        FileWriteError: It cannot be written, as far as can be told now.
+    """
+    target = Path(path)
+    with writing(target):
+        _check_file(target)
+        with temporary_file(target) as temporary:
+            temporary.unlink()
+
+
 @contextmanager
-def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def new_folder(path: str | os.PathLike[str], files: Collection[str]) -> Iterator[Path]:
     """Fill a folder so that a crash leaves either the old one or the new one.
 
     (Or none, in the moment between the two renames that put one in the place of another.)
 
     Args:
-        path: Where the folder shall be; one that is there is replaced.
+        path: Where the folder shall be; one that is there is replaced if it is empty or holds
+            these files and nothing else.
+        files: The names of the files that it is filled with.
 
     Yields:
         A temporary folder beside it, which becomes the folder unless an error is raised.
 
     Raises:
-        FileWriteError: The place cannot be written to or the disk is full.
+        FileWriteError: The place cannot be written to, the disk is full, or something else is
+            there; the last is said before anything is yielded.
     """
     target = Path(path)
     with writing(target):
+        _check_replaceable(target, files)
         with _temporary(target, _new_folder) as temporary:
             yield temporary
             for file in temporary.iterdir():
@@ -79,6 +107,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 if not target.is_dir():
                     raise
                 # There is one already, perhaps since another process was faster.
+                _check_replaceable(target, files)
                 with _temporary(target, _new_folder) as old:
                     target.replace(old)
                     temporary.replace(target)
@@ -152,6 +181,34 @@ def _temporary(target: Path, make: Callable[[Path], str]) -> Iterator[Path]:
         raise
     finally:
         os.close(descriptor)
+
+
+def _check_file(target: Path) -> None:
+    if target.is_dir():
+        raise FileWriteError(
+            f"{target} is a folder, where a file is to be written. Give the name of a file, for "
+            "example one in it."
+        )
+
+
+def _check_replaceable(target: Path, files: Collection[str]) -> None:
+    """Refuse to put a folder in the place of what it is not a new version of."""
+    if not target.exists():
+        return
+    what = "is a file"
+    if target.is_dir():
+        found = {file.name for file in target.iterdir()}
+        if found in (set(), set(files)):
+            return
+        what = f"is a folder that holds {brief(_list(found), 100)}"
+    raise FileWriteError(
+        f"{target} {what}. Only an empty folder, or one of just {_list(files)}, is replaced. "
+        "Give the name of a new folder, or remove what is there."
+    )
+
+
+def _list(names: Collection[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _new_file(target: Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from hxwrappers._files import new_folder
+from hxwrappers._files import check_writable, new_folder
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.cli import main as hxw
 from hxwrappers.demos import DemoRecording, FrontierSettings, JournalWriter, SuccessTracker
@@ -269,7 +269,7 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
     target = tmp_path / "clip"
 
     def fail() -> None:
-        with new_folder(target) as temporary:
+        with new_folder(target, {"half"}) as temporary:
             (temporary / "half").write_text("half")
             raise ZeroDivisionError
 
@@ -278,11 +278,19 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_is_not_a_place_for_a_file(tmp_path):
+    for write in (check_writable, checkpoint):
+        with pytest.raises(FileWriteError, match="is a folder"):
+            write(tmp_path)
+    check_writable(tmp_path / "new" / "model.pt")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_what_killed_writers_left_is_cleared_away_and_what_others_write_is_not(tmp_path):
     left = tmp_path / ".model.pt.hxw-abcdefgh.pt"
     left.write_bytes(b"half")
     (tmp_path / ".clip.hxw-abcdefgh").mkdir()
-    with new_folder(tmp_path / "clip") as other:
+    with new_folder(tmp_path / "clip", ()) as other:
         assert not left.exists()
         checkpoint(tmp_path / "model.pt")
         assert other.exists()

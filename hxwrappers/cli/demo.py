@@ -148,7 +148,7 @@ def render(
 
     Args:
         file: The demonstration, or the name of one that comes with the library.
-        video: The video to write.
+        video: The video to write: .mp4.
         start: The step to begin at.
         stop: The step to stop at.
         every: Show every so many steps.

@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
+from hxwrappers._files import check_writable
 from hxwrappers.cli.arguments import Json, environment_arguments
 from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
@@ -79,6 +80,7 @@ def search(
         snapshot_every: Steps between two snapshots of the demonstration.
         as_json: Print one JSON document instead.
     """
+    check_writable(out)
     settings = SearchSettings(
         env,
         environment_arguments(env_args),

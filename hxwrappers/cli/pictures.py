@@ -54,7 +54,12 @@ def plot(
     """
     if not sources:
         raise InvalidArgumentError("Give what to draw: a run's folder, a demonstration, two clips.")
-    if len(sources) == 1 and (sources[0] in shipped_names() or sources[0].endswith(".npz")):
+    if any(source in shipped_names() or source.endswith(".npz") for source in sources):
+        if len(sources) > 1:
+            raise InvalidArgumentError(
+                f"A demonstration is drawn by itself, here are {len(sources)} things to draw. Call "
+                "hxw plot for one demonstration at a time."
+            )
         said = _plot_demonstration(Demo.load(demo_path(sources[0])), out, bonus, title)
     elif all((Path(source) / _CLIP).is_file() for source in sources):
         said = _plot_clips([Path(source) for source in sources], embedders, out)
@@ -64,7 +69,7 @@ def plot(
 
 
 def _plot_runs(folders: list[Path], out: Path, title: str | None) -> str:
-    found = [run for folder in folders for run in find_runs(folder)]
+    found = list({run.resolve(): None for folder in folders for run in find_runs(folder)})
     empty = [str(folder) for folder in folders if not find_runs(folder)]
     if empty:
         raise RunLogError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers.demos.play import PlaySession, View
+from hxwrappers.errors import HxWrappersError
 
 __all__ = ["PlayWindow"]
 
@@ -44,6 +46,7 @@ class PlayWindow:
 
     Raises:
         DependencyNotInstalled: pygame is missing.
+        HxWrappersError: There is no display.
     """
 
     def __init__(self, session: PlaySession, title: str, scale: int | None = None) -> None:
@@ -57,7 +60,7 @@ class PlayWindow:
         self._session = session
         self._held: list[str] = []
         self._stopped = False
-        pygame.display.init()
+        _open_display(pygame)
         pygame.font.init()
         height, width = session.view(0.0).frame.shape[:2]
         scale = max(1, _USUAL_HEIGHT // height) if scale is None else scale
@@ -137,6 +140,22 @@ class PlayWindow:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _open_display(pygame: Any) -> None:
+    try:
+        pygame.display.init()
+        driver = pygame.display.get_driver()
+    except pygame.error as error:
+        driver = str(error)
+    # Without a display SDL may draw into memory, where nobody sees it and no key is ever pressed.
+    unseen = driver in {"offscreen", "dummy"} and "SDL_VIDEODRIVER" not in os.environ
+    if unseen or not pygame.display.get_init():
+        pygame.display.quit()
+        raise HxWrappersError(
+            f"There is no display to open a window on (SDL: {driver}). Record in a browser, from "
+            "this machine or another one, with: hxw demo studio."
+        )
 
 
 def _differs(view: View, shown: View) -> bool:

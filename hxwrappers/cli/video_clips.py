@@ -18,7 +18,7 @@ from hxwrappers.demos import Demo, make_environment
 from hxwrappers.demos.film import film_demo, film_rates
 from hxwrappers.video.clip import Clip
 from hxwrappers.video.cropping import find_picture
-from hxwrappers.video.make import make_video
+from hxwrappers.video.make import make_video, peek
 from hxwrappers.video.style import Style
 from hxwrappers.video.truth import truth_path
 
@@ -68,11 +68,14 @@ def make(
     demonstration = Demo.load(demo_path(demo))
     env = make_environment(demonstration, render_mode="rgb_array")
     rate, sample_rate = film_rates(env)
+    first, shots = peek(film_demo(demonstration, env, start=start, stop=stop))
+    if style == "plain" and first is not None:
+        look = Style.plain(first.frame, **chosen)
     made = {"demo": demo, "command": shlex.join(["hxw", *sys.argv[1:]])}
     with progress_bar("frame") as progress:
         truth = make_video(
             out,
-            film_demo(demonstration, env, start=start, stop=stop),
+            shots,
             look,
             frames_per_second=rate,
             sample_rate=sample_rate if sound else None,
@@ -107,7 +110,7 @@ def decode(
 
     Args:
         video: Any video file.
-        out: The folder to write.
+        out: The folder to write; a decoded clip that is there is replaced.
         fps: Frames per second of the result; 15 is an Atari game at frame skip 4.
         size: Height and width of the result.
         crop: Left, top, width and height of a window in the upright picture, in pixels; it may

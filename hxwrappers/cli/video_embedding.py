@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tyro
 from tqdm import tqdm
 
-from hxwrappers._files import try_to_save
+from hxwrappers._files import check_writable, try_to_save
 from hxwrappers._ranges import require_count
 from hxwrappers._text import brief
 from hxwrappers.cli.arguments import Json
@@ -88,7 +88,7 @@ def pretrain(
         learning_rate: Adam's learning rate; the preset's where not given.
         cmc_weight: Factor of the cross-modal loss.
         intervals: Shortest and longest gap in frames of each class.
-        negative_seconds: Frames nearer than this to a sound are no counterexamples to it.
+        negative_seconds: Only frames further than this from a sound are counterexamples to it.
         sounds: Draw sounds where there is one (sounding) or everywhere (any).
         negatives: Draw counterexamples everywhere (any) or where there is a sound (sounding).
         sound_threshold: There is a sound from this share of the clip's loudest on.
@@ -111,6 +111,7 @@ def pretrain(
     """
     require_count("checkpoint_every", checkpoint_every, 1)
     require_count("report_every", report_every, 1)
+    check_writable(out)
     keep_freed_memory()
     optional = {
         "steps": steps,

@@ -49,8 +49,8 @@ def reward(
         demonstration: The video to follow: a file, a decoded clip's folder, or saved checkpoints.
         embedder: What hxw video pretrain wrote.
         plot: A picture to write (png): how like every checkpoint every frame is.
-        threshold: A cosine above this reaches a checkpoint.
-        tolerance: How many checkpoints may be passed over at once.
+        threshold: A cosine above this reaches a checkpoint, -1 to 1.
+        tolerance: How many checkpoints may be passed over at once, 0 or more.
         every: Frames of the demonstration between two checkpoints; saved ones (.pt) keep theirs.
         centre: What embeddings are centred around; likewise.
         start: The second of a replayed video to begin at.

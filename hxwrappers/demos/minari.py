@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
+from hxwrappers._text import brief
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.recording import DemoRecording
 from hxwrappers.errors import DemoMismatchError, DemoVerificationError, InvalidArgumentError
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     from minari import MinariDataset
 
 __all__ = ["demos_from_minari", "demos_to_minari"]
+
+# Minari itself makes folders for other ids, and then lists no dataset at all any more.
+_ID = re.compile(r"(?:[-\w](?:/?[-\w])+/)?[-\w]+-v\d+")
 
 
 def demos_from_minari(
@@ -31,7 +38,7 @@ def demos_from_minari(
     Args:
         dataset: The dataset, or the id of a local one.
         env: The environment that the dataset was made in; made from the dataset's spec if None.
-        episodes: Which episodes; all if None.
+        episodes: The ids of the episodes, in the order in which they are wanted; all if None.
         snapshot_every: Steps between two snapshots.
         progress: Called with the number of episodes done, and of all, for each.
 
@@ -39,6 +46,7 @@ def demos_from_minari(
         One demonstration per episode.
 
     Raises:
+        InvalidArgumentError: The dataset has no such episode.
         DemoMismatchError: The dataset names no environment, or an episode no seed.
         DemoVerificationError: The replay gives other rewards or ends than the dataset has.
         gymnasium.error.DependencyNotInstalled: Minari is not installed.
@@ -52,12 +60,18 @@ def demos_from_minari(
                 f"The dataset {name} does not say which environment it was made in; give it as env."
             )
         env = loaded.recover_environment()
-    indices = list(range(loaded.total_episodes)) if episodes is None else list(episodes)
-    chosen = loaded.filter_episodes(lambda episode: episode.id in set(indices))
-    details = list(chosen.storage.get_episode_metadata(chosen.episode_indices))
+    known = [int(index) for index in loaded.episode_indices]
+    wanted = known if episodes is None else list(episodes)
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise InvalidArgumentError(
+            f"The dataset {name} has no episode {brief(unknown, 60)}; its ids are "
+            f"{brief(known, 60)}."
+        )
+    details = list(loaded.storage.get_episode_metadata(wanted))
     recording = DemoRecording(env, snapshot_every=snapshot_every, made_by={"dataset": name})
     demos = []
-    for episode, detail in zip(chosen.iterate_episodes(), details, strict=True):
+    for episode, detail in zip(loaded.iterate_episodes(wanted), details, strict=True):
         demos.append(_record(recording, episode, detail, f"episode {episode.id} of {name}"))
         if progress is not None:
             progress(len(demos), len(details))
@@ -87,33 +101,66 @@ def demos_to_minari(
         The dataset.
 
     Raises:
-        InvalidArgumentError: There are no demonstrations, or there is such a dataset already.
+        InvalidArgumentError: There are no demonstrations, the id is malformed or taken, or Minari
+            cannot store the environment's spaces.
         DemoMismatchError: A demonstration is of another kind of environment.
         DemoVerificationError: A replay gives other rewards than were recorded.
         gymnasium.error.DependencyNotInstalled: Minari is not installed.
     """
     minari = _import_minari()
-    if dataset_id in minari.list_local_datasets():
+    if not _ID.fullmatch(dataset_id):
         raise InvalidArgumentError(
-            f"There is a dataset {dataset_id} already; give another id, or delete it first."
+            f"{dataset_id!r} is no id of a Minari dataset. Write namespace/name-v0, for example "
+            "montezuma/demos-v0, in letters, digits, - and _; the namespace may be left out."
         )
+    folder = _new_folder(dataset_id)
+    for name in ("observation_space", "action_space"):
+        _check_storable(dataset_arguments.get(name) or getattr(env, name))
     dataset: Any = None
+    begun = False
     try:
         for demo in demos:
             buffer = _episode(demo, env)
             if dataset is None:
+                _new_folder(dataset_id)  # another process may have made it during the replay
+                begun = True
                 dataset = minari.create_dataset_from_buffers(
                     dataset_id, [buffer], env=env, jpeg_encoding=False, **dataset_arguments
                 )
             else:
                 dataset.storage.update_episodes([buffer])
     except BaseException:
-        if dataset is not None:  # half a dataset would look like a whole one
-            minari.delete_dataset(dataset_id)
+        if begun:  # half a dataset would look like a whole one, or break the list of all
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     if dataset is None:
         raise InvalidArgumentError("There are no demonstrations to write to a dataset.")
     return minari.load_dataset(dataset_id)
+
+
+def _new_folder(dataset_id: str) -> Path:
+    from minari.storage import get_dataset_path  # noqa: PLC0415 - optional
+
+    folder = Path(get_dataset_path(dataset_id))
+    if folder.exists():
+        raise InvalidArgumentError(
+            f"There is a dataset {dataset_id} already ({folder}); give another id, or delete it "
+            "first."
+        )
+    return folder
+
+
+def _check_storable(space: gym.Space[Any]) -> None:
+    from minari.serialization import serialize_space  # noqa: PLC0415 - optional
+
+    try:
+        serialize_space(space)
+    except NotImplementedError as error:
+        raise InvalidArgumentError(
+            f"Minari cannot store all of {space} ({error}). Export demonstrations that were "
+            "recorded with a wrapper that leaves that part out, for example gymnasium's "
+            "FilterObservation or MiniGrid's ImgObsWrapper."
+        ) from error
 
 
 def _record(recording: DemoRecording, episode: Any, detail: dict[str, Any], name: str) -> Demo:

@@ -60,7 +60,7 @@ def write_video(
     Args:
         frames: Pictures of one size, `(height, width, 3)`, `uint8`; an odd last row or column is
             left out, which the format cannot hold.
-        path: The video to write.
+        path: The video to write: `.mp4`.
         fps: Frames per second, 0.001 to 1000.
         progress: Called with the number of frames written, for each.
 
@@ -68,10 +68,16 @@ def write_video(
         The number of frames.
 
     Raises:
-        InvalidArgumentError: There are no frames, or `fps` is out of range.
+        InvalidArgumentError: There are no frames, `fps` is out of range, or the path has another
+            ending.
         gymnasium.error.DependencyNotInstalled: PyAV is not installed.
     """
     require_range("fps", fps, minimum=0.001, maximum=1000)
+    if Path(path).suffix.lower() != ".mp4":
+        raise InvalidArgumentError(
+            f"{os.fspath(path)} is no name of a video; what is written is an MP4. Give a name that "
+            "ends in .mp4."
+        )
     try:
         import av  # noqa: PLC0415 - optional
     except ImportError as error:
@@ -117,7 +123,7 @@ def render_demo(
     Args:
         demo: The demonstration.
         env: Its environment, made with `render_mode="rgb_array"`.
-        path: The video to write.
+        path: The video to write: `.mp4`.
         start: The step to begin at.
         stop: The step to stop at; the end where None.
         every: Show every so many steps.
@@ -128,7 +134,8 @@ def render_demo(
         The number of frames.
 
     Raises:
-        InvalidArgumentError: The environment does not render, or there are no steps to show.
+        InvalidArgumentError: The environment does not render, there are no steps to show, or the
+            path has another ending.
         gymnasium.error.DependencyNotInstalled: PyAV is not installed.
     """
     frames = demo_frames(demo, env, start=start, stop=stop, every=every)

@@ -15,7 +15,12 @@ from torch import Tensor
 
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, DemonstrationError, EmbedderError
+from hxwrappers.errors import (
+    CheckpointError,
+    DemonstrationError,
+    EmbedderError,
+    InvalidArgumentError,
+)
 from hxwrappers.video.decoded import DecodedClip
 
 __all__ = ["Centre", "CheckpointMatcher", "Checkpoints", "FrameEmbedder"]
@@ -197,12 +202,15 @@ class CheckpointMatcher:
     Args:
         checkpoints: How many there are.
         lanes: How many agents there are.
-        threshold: A cosine above this is like enough. The paper's is 0.5.
-        tolerance: How many checkpoints may be passed over at once. The paper's is 1.
+        threshold: A cosine above this is like enough, in [-1, 1]. The paper's is 0.5.
+        tolerance: How many checkpoints may be passed over at once, 0 or more. The paper's is 1.
 
     Attributes:
         last: The checkpoint that each agent reached last, -1 for none, `int64`, `(lanes,)`.
         reached: Which each has reached, `bool`, `(lanes, checkpoints)`.
+
+    Raises:
+        InvalidArgumentError: A number is out of range.
 
     Example:
         >>> matcher = CheckpointMatcher(checkpoints=4, lanes=1)
@@ -216,6 +224,11 @@ class CheckpointMatcher:
     def __init__(
         self, checkpoints: int, lanes: int, threshold: float = 0.5, tolerance: int = 1
     ) -> None:
+        if not (-1 <= threshold <= 1 and tolerance >= 0):
+            raise InvalidArgumentError(
+                f"threshold {threshold}, tolerance {tolerance}: the first lies in [-1, 1], the "
+                "second is 0 or more."
+            )
         self.threshold = threshold
         self.tolerance = tolerance
         self.last: npt.NDArray[np.int64] = np.full(lanes, -1, np.int64)

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers._files import new_folder
 from hxwrappers.errors import EmptyClipError, InvalidArgumentError, VideoFileError
 from hxwrappers.video.array_file import ArrayFile
-from hxwrappers.video.decoded import DecodedClip, write_facts
+from hxwrappers.video.decoded import DecodedClip, new_clip_folder, write_facts
 from hxwrappers.video.pictures import Crop, picture_of
 from hxwrappers.video.reading import VideoFacts, probe, timed_frames
 from hxwrappers.video.sound import sound_pieces
@@ -28,7 +27,7 @@ Progress = Callable[[int, "int | None"], object]
 
 _PIECE = 1 << 20
 _IDENTITY_BYTES = 1 << 16
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Clip:
     """A part of a video file, to be decoded.
 
     Any file that PyAV reads: mp4, mkv, webm and more, of a steady or variable frame rate, of odd
-    sizes, with or without sound; rotated ones are turned upright. Time counts from the first frame
-    that the file shows, for the sound as well. Only one frame is in memory at a time.
+    sizes, with or without sound; rotated and mirrored ones are put right. Time counts from the
+    first frame that the file shows, for the sound as well. Only one frame is in memory at a time.
 
     Args:
         path: The video file.
@@ -135,7 +134,8 @@ class Clip:
         complete or not there, whatever happens while they are written.
 
         Args:
-            folder: Where to keep the result, instead of the cache; what is there is replaced.
+            folder: Where to keep the result, instead of the cache; a clip that is there is
+                replaced.
             cache: The folder of the cache; `default_cache()` where None.
             progress: Called after each frame.
 
@@ -144,7 +144,8 @@ class Clip:
 
         Raises:
             VideoError: As `frames` does.
-            OSError: The folder cannot be written to or the disk is full.
+            FileWriteError: The folder cannot be written to, the disk is full, or something else
+                than a clip is there.
         """
         if folder is not None:
             return self._decode_to(Path(folder), progress)
@@ -177,7 +178,7 @@ class Clip:
     def _decode_to(self, target: Path, progress: Progress | None) -> DecodedClip:
         facts = self.facts()
         total = self._expected(facts)
-        with new_folder(target) as temporary:
+        with new_clip_folder(target) as temporary:
             with ArrayFile(temporary / "frames.npy", np.uint8, (*self.size, 3)) as frames:
                 for frame in self._frames(facts):
                     frames.append(frame[None])

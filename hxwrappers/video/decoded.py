@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from hxwrappers._text import brief
 from hxwrappers.errors import DecodedClipError
 from hxwrappers.video.array_file import ArrayFile
 
-__all__ = ["DecodedClip"]
+__all__ = ["DecodedClip", "new_clip_folder"]
 
 FORMAT = "hxwrappers-clip"
 VERSION = 1
+_FILES = ("clip.json", "frames.npy", "sound.npy")
 _PIECE = 64
 _MAX_JSON_BYTES = 1 << 20
 _MOST_A_SECOND = 1 << 30
@@ -92,9 +93,10 @@ class DecodedClip:
             folder: Where it shall be; a clip that is there is replaced.
 
         Raises:
-            OSError: The folder cannot be written to or the disk is full.
+            FileWriteError: The folder cannot be written to, the disk is full, or something else
+                than a clip is there.
         """
-        with new_folder(folder) as temporary:
+        with new_clip_folder(folder) as temporary:
             for name, array in (("frames", self.frames), ("sound", self.sound)):
                 with ArrayFile(temporary / f"{name}.npy", array.dtype, array.shape[1:]) as file:
                     piece = _PIECE if name == "frames" else 1 << 20
@@ -130,6 +132,11 @@ class DecodedClip:
             f"{source / 'clip.json'} does not describe a clip of format {FORMAT!r}, version "
             f"{VERSION}. Decode the video again."
         )
+
+
+def new_clip_folder(folder: str | os.PathLike[str]) -> AbstractContextManager[Path]:
+    """A folder to be filled with a clip, in the place of nothing else than a clip."""
+    return new_folder(folder, _FILES)
 
 
 def write_facts(folder: Path, name: str, frames_per_second: float, sample_rate: int) -> None:

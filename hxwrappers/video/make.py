@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,11 @@ from hxwrappers.video.styler import Styler
 from hxwrappers.video.truth import NO_STEP, Truth, truth_path
 from hxwrappers.video.writing import Part, write_video
 
-__all__ = ["GameShot", "make_video"]
+__all__ = ["GameShot", "make_video", "peek"]
 
 _Picture = npt.NDArray[np.uint8]
 _Sound = npt.NDArray[np.float32]
+_Shot = TypeVar("_Shot")
 GameShot = tuple[int, _Picture, _Sound | None]
 """The step of the demonstration, the game's picture, and the sound while it is shown."""
 
@@ -44,7 +45,7 @@ def make_video(
         path: The video: `.mp4`, `.mkv` or `.webm`. The truth goes into a file of the same name
             ending in `.truth.json`.
         shots: The game's frames in order, with their sound; taken one by one.
-        style: How the video looks and sounds; plainly where None.
+        style: How the video looks and sounds; plainly where None, as large as the first shot.
         frames_per_second: Rate of the shots.
         sample_rate: Samples a second of their sound; None writes a video without sound.
         seed: Of noise and cards.
@@ -69,7 +70,9 @@ def make_video(
         >>> truth.step_at([0.4, 0.5, 1.0, 1.49]).tolist()
         [-1, 0, 30, 58]
     """
-    style = Style() if style is None else style
+    if style is None:
+        first, shots = peek(shots)
+        style = Style() if first is None else Style.plain(first[1])
     styler = Styler(style, np.random.default_rng([seed, 1]))
     steps: list[int] = []
     source = Fraction(frames_per_second).limit_denominator(1001)
@@ -100,6 +103,13 @@ def make_video(
     )
     truth.save(truth_path(path))
     return truth
+
+
+def peek(shots: Iterable[_Shot]) -> tuple[_Shot | None, Iterator[_Shot]]:
+    """The first shot, or None where there is none, and all of them."""
+    rest = iter(shots)
+    first = list(islice(rest, 1))
+    return (first[0] if first else None), chain(first, rest)
 
 
 _Tick = tuple[int, Callable[[], _Picture], _Sound | None]

@@ -85,7 +85,7 @@ def picture_of(frame: Any, crop: Crop | None, size: tuple[int, int]) -> npt.NDAr
     """A decoded frame as a picture: upright, cropped, resized.
 
     Args:
-        frame: An `av.VideoFrame` of any size, pixel format and rotation.
+        frame: An `av.VideoFrame` of any size, pixel format and rotation, mirrored or not.
         crop: A window in pixels of the upright picture, or None for all of it.
         size: Height and width of the result; the aspect is not kept.
 
@@ -101,6 +101,8 @@ def picture_of(frame: Any, crop: Crop | None, size: tuple[int, int]) -> npt.NDAr
             f"A frame is {frame.width} wide and {frame.height} high; it is damaged."
         )
     picture: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    if _is_mirrored(frame):
+        picture = picture[::-1]
     picture = np.asarray(np.rot90(picture, quarter_turns(frame)), np.uint8)
     if crop is not None:
         picture = crop_picture(picture, crop)
@@ -109,6 +111,18 @@ def picture_of(frame: Any, crop: Crop | None, size: tuple[int, int]) -> npt.NDAr
 
 
 def quarter_turns(frame: Any) -> int:
-    """How often a frame must be turned a quarter counterclockwise to stand upright."""
+    """How often a frame must be turned a quarter counterclockwise to stand upright.
+
+    A mirrored one, after its rows are reversed.
+    """
     degrees: int = frame.rotation
     return round(degrees / 90) % 4
+
+
+def _is_mirrored(frame: Any) -> bool:
+    """Whether a frame's display matrix mirrors it, which `frame.rotation` does not tell."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return False
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    return bool(a * d < b * c)

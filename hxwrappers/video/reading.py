@@ -36,7 +36,7 @@ class VideoFacts:
         height: Rows of the upright picture.
         turned: Quarter turns counterclockwise that make it upright.
         frames_per_second: Mean rate of the frames, or None where it is not declared.
-        seconds: Declared length, or None.
+        seconds: Declared length from the beginning of pictures and sound on, or None.
         sound_rate: Samples of sound a second, or None where there is no sound.
         origin: When the first frame is shown, in seconds of the file's own clock.
     """
@@ -76,7 +76,6 @@ def probe(path: str | os.PathLike[str]) -> VideoFacts:
         sides = (first.width, first.height)
         width, height = sides[::-1] if turned % 2 else sides
         rate = stream.average_rate
-        duration = container.duration
         return VideoFacts(
             container=container.format.name,
             codec=stream.codec_context.name,
@@ -84,7 +83,7 @@ def probe(path: str | os.PathLike[str]) -> VideoFacts:
             height=height,
             turned=turned,
             frames_per_second=float(rate) if rate else None,
-            seconds=duration / 1e6 if duration and duration > 0 else None,
+            seconds=_declared(container),
             sound_rate=None if sound is None else sound.codec_context.sample_rate or None,
             origin=_time_of(first, stream, 0.0),
         )
@@ -165,6 +164,13 @@ def _timed(
             "truncated. Download it again, or accept it as it is (accept_truncated=True, on the "
             "command line --accept-truncated)."
         )
+
+
+def _declared(container: Any) -> float | None:
+    duration = container.duration or 0
+    if "matroska" in container.format.name:  # it declares the end, counted from 0
+        duration -= container.start_time or 0
+    return duration / 1e6 if duration > 0 else None
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:

@@ -77,11 +77,12 @@ def replay_reward(
             demonstration.
         checkpoints: Where the demonstration leads along.
         embedder: The one that the checkpoints were made with.
-        threshold: A cosine above this reaches a checkpoint.
-        tolerance: How many checkpoints may be passed over at once.
+        threshold: A cosine above this reaches a checkpoint, in [-1, 1].
+        tolerance: How many checkpoints may be passed over at once, 0 or more.
         progress: Called with the number of frames so far and None.
 
     Raises:
+        InvalidArgumentError: threshold or tolerance is out of range.
         EmptyClipError: There are no frames.
         EmbedderError: The embedder is not that of the checkpoints.
         InvalidObservationError: Frames of another shape or dtype.
@@ -98,6 +99,7 @@ def replay_reward(
         >>> replay_reward(frames, track, Grey()).reached.tolist()
         [1, 6]
     """
+    matcher = CheckpointMatcher(len(checkpoints), 1, threshold, tolerance)
     history = FrameHistory(1, embedder.frame_size, embedder.history)
     rows: list[npt.NDArray[np.float32]] = []
     stacks = _stacks(frames, history)
@@ -109,7 +111,6 @@ def replay_reward(
     if not rows:
         raise EmptyClipError("There are no frames to run through the reward.")
     similarities = np.concatenate(rows)
-    matcher = CheckpointMatcher(len(checkpoints), 1, threshold, tolerance)
     reached = np.full(len(checkpoints), -1, np.int64)
     # As in an environment, what is there at the beginning pays nothing.
     for frame in range(1, len(similarities)):

@@ -54,11 +54,8 @@ class ImitationReward:
         steps_per_second: float | None = None,
     ) -> None:
         rate = checkpoints.frames_per_second if steps_per_second is None else steps_per_second
-        if not (-1 <= threshold <= 1 and tolerance >= 0 and 0 < rate < math.inf):
-            raise InvalidArgumentError(
-                f"threshold {threshold}, tolerance {tolerance}, steps_per_second {rate}: the first "
-                "lies in [-1, 1], the second is 0 or more, the third positive."
-            )
+        if not 0 < rate < math.inf:
+            raise InvalidArgumentError(f"steps_per_second is {rate}; it must be positive.")
         if embedder.dimension != checkpoints.points.shape[1]:
             raise EmbedderError(
                 f"The embedder gives {embedder.dimension} numbers a frame, the demonstration's "

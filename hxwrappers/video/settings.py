@@ -35,7 +35,7 @@ class PretrainingSettings:
         batch_size: Pairs of frames, and of frames and sounds, in a step.
         learning_rate: Adam's learning rate.
         cmc_weight: Factor of the cross-modal loss, lambda in the paper.
-        negative_seconds: Frames nearer than this to a sound are no counterexamples to it.
+        negative_seconds: Only frames further than this from a sound are counterexamples to it.
         sounds: `"sounding"` draws sounds where there is one, `"any"` everywhere.
         negatives: `"any"` or `"sounding"`, where counterexamples' frames are drawn.
         sound_threshold: There is a sound where it is at least this share of the clip's loudest.

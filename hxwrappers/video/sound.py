@@ -70,7 +70,7 @@ class SoundTrack:
 def sound_pieces(
     path: str | os.PathLike[str], origin: float, samples: int, rate: int
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Decode a file's sound, mixed down to mono and resampled.
+    """Decode a file's sound, resampled, as the mean of its channels.
 
     Args:
         path: The file.
@@ -113,7 +113,7 @@ def _placed(
                 for piece in _resampled(converter, None):
                     yield at, piece
                     at += len(piece)
-                converter = pyav().AudioResampler(format="flt", layout="mono", rate=rate)
+                converter = pyav().AudioResampler(format="fltp", rate=rate)
                 kind = (frame.format.name, frame.layout.name, frame.sample_rate)
                 at, expected = round(stamp * rate), stamp
             expected += frame.samples / frame.sample_rate
@@ -127,9 +127,13 @@ def _placed(
 
 
 def _resampled(converter: Any, frame: Any) -> list[npt.NDArray[np.float32]]:
+    """Resampled pieces, of which each sample is the mean of the channels.
+
+    FFmpeg's own way from floats to mono adds channels up and may give more than 1.
+    """
     if converter is None:
         return []
     return [
-        np.nan_to_num(part.to_ndarray().reshape(-1).astype(np.float32, copy=False))
+        np.nan_to_num(part.to_ndarray().mean(axis=0, dtype=np.float32))
         for part in converter.resample(frame)
     ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hxwrappers.errors import InvalidArgumentError
 
@@ -49,7 +50,8 @@ _RANGES: dict[str, tuple[float, float]] = {
 class Style:
     """How a video of a game looks and sounds.
 
-    The defaults are the plain style: the game's picture and sound as they are.
+    The defaults are the plain style for Atari games: the picture and sound as they are. See `plain`
+    for other games.
 
     Attributes:
         height: Rows of the video, even.
@@ -129,6 +131,26 @@ class Style:
             )
 
     @classmethod
+    def plain(cls, picture: npt.NDArray[np.uint8], **chosen: Any) -> Style:
+        """The style that leaves a game's picture and sound as they are.
+
+        Args:
+            picture: One of the game's pictures, `(rows, columns, 3)`; the video is as large, but
+                for the last of an odd number of rows or columns.
+            **chosen: Attributes that shall be otherwise.
+
+        Raises:
+            InvalidArgumentError: There is no such attribute, or a value is out of range.
+
+        Example:
+            >>> style = Style.plain(np.zeros((161, 80, 3), np.uint8), crf=18)
+            >>> style.height, style.width, style.crf
+            (160, 80, 18)
+        """
+        height, width = (side // 2 * 2 for side in picture.shape[:2])
+        return cls.of({"height": height, "width": width, **chosen})
+
+    @classmethod
     def stranger(cls, seed: int, **chosen: Any) -> Style:
         """A style like that of a stranger's upload: everything is a little, or a lot, different.
 
@@ -177,7 +199,7 @@ class Style:
 
     @classmethod
     def of(cls, attributes: dict[str, Any]) -> Style:
-        """The plain style with some attributes of one's own.
+        """The plain style for Atari games with some attributes of one's own.
 
         Args:
             attributes: Values by name.

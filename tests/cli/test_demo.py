@@ -127,6 +127,12 @@ def test_render(capsys, file, tmp_path):
     env = frame_env(render_mode="rgb_array")
     Demo.load(file).restore(env, 90)
     assert np.abs(frames[-1].astype(int) - env.render()).mean() < 8
+    before = file.read_bytes()
+    for other in (file, tmp_path / "demo.gif"):
+        code, _, errors = run(capsys, "demo", "render", file, other, "--stop", 2)
+        assert code == 1
+        assert "Give a name that ends in .mp4." in errors
+    assert file.read_bytes() == before
     assert run(capsys, "demo", "render", file, video, "--start", "90")[0] == 1
     assert run(capsys, "demo", "render", file, video, "--every", "0")[0] == 1
     for fps in (0, -15, "inf", "nan"):

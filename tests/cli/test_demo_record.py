@@ -73,6 +73,26 @@ def tap(key):
     post(pygame.KEYUP, key)
 
 
+@pytest.mark.parametrize("driver", [None, "windows"])
+def test_without_a_display_it_names_the_studio(tmp_path, driver):
+    hidden = {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"}
+    env = {name: value for name, value in os.environ.items() if name not in hidden}
+    if driver is not None:
+        env["SDL_VIDEODRIVER"] = driver
+    done = subprocess.run(
+        [*COMMAND, "demo", "record", "ALE/Pong-v5", str(tmp_path / "pong.npz")],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "There is no display" in done.stderr
+    assert "hxw demo studio" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_playing_saving_and_going_on(no_screen, capsys, tmp_path):
     out, journal = tmp_path / "m.npz", tmp_path / "m.journal"
 

@@ -48,6 +48,20 @@ def test_atari_frame_by_frame_or_step_by_step(capsys, tmp_path):
     assert Demo.load(out_file).metadata.env["frame_skip"] == 4
 
 
+def test_a_place_that_cannot_be_written_to_is_refused_first(capsys, tmp_path, monkeypatch):
+    def searching(*_, **__):
+        raise AssertionError("it searched first")
+
+    monkeypatch.setattr("hxwrappers.cli.demo_search.Search", searching)
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for out, match in ((tmp_path, "is a folder, where a file"), (file / "x.npz", "not be written")):
+        code, _, err = run(capsys, ROW, out, "--cells", "observation", "--steps", "99")
+        assert code == 1
+        assert match in err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_what_finds_nothing_writes_nothing(capsys, tmp_path):
     out_file = tmp_path / "cliff.npz"
     out_file.write_text("an older one")

@@ -48,6 +48,19 @@ def test_runs(capsys, trained, tmp_path):
     assert image.imread(tmp_path / "two.png").shape[1] == 1430
 
 
+def test_relative_and_absolute_folders_and_one_given_twice(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("first", "second"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        log = "time/total_timesteps,rollout/ep_rew_mean\n512,9\n"
+        (tmp_path / "runs" / name / "progress.csv").write_text(log)
+    folders = ("runs/first", tmp_path / "runs" / "second", "runs")
+    for number, said in ((3, "2 runs"), (2, "2 runs"), (1, "1 run")):
+        code, out, err = run(capsys, *folders[:number], "-o", "curves.png")
+        assert code == 0, err
+        assert said in out
+
+
 @pytest.mark.parametrize("game", ["montezuma", "invaders"])
 def test_a_demonstration(game, tmp_path, capsys):
     if game == "montezuma":
@@ -102,6 +115,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
         ((), "Give what to draw"),
         ((tmp_path / "empty",), "neither a demonstration"),
         ((tmp_path / "nothing.npz",), "There is no demonstration file"),
+        (("montezuma-first-key", tmp_path / "x.npz"), "one demonstration at a time"),
         ((tmp_path / "damaged",), "needs a column time/total_timesteps"),
         (("montezuma-first-key", "--bonus", tmp_path / "empty"), "There is no checkpoint file"),
     ):

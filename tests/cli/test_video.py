@@ -2,6 +2,7 @@
 
 import json
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -42,6 +43,16 @@ def test_make(capsys, tmp_path):
     assert "160 x 210, 60 frames a second, 60 of 60 frames show the game" in said
 
 
+def test_a_plain_video_is_as_large_as_the_game(capsys, tmp_path):
+    record(gym.make("CartPole-v1"), 10).save(tmp_path / "demo.npz")
+    words = ("make", tmp_path / "clip.mp4", "--demo", tmp_path / "demo.npz", "--style", "plain")
+    code, said, _ = run(capsys, "video", *words)
+    assert code == 0
+    assert "600 x 400, 60 frames a second, 12 of 12 frames show the game" in said
+    code, said, _ = run(capsys, "video", *words, "--height", 100)
+    assert "600 x 100" in said
+
+
 def test_decode(capsys, tmp_path):
     path = samples.clicks(tmp_path / "clicks.mp4", (10,), 60)
     out = tmp_path / "clip"
@@ -54,6 +65,19 @@ def test_decode(capsys, tmp_path):
     found = json.loads(said)
     assert found["frames"] == 8
     assert found["video"]["height"] == 48
+
+
+def test_decode_deletes_nothing_that_it_did_not_write(capsys, tmp_path, monkeypatch):
+    path = samples.clicks(tmp_path / "clips" / "clicks.mp4", (10,), 60)
+
+    def frames(*_):
+        raise AssertionError("it decoded first")
+
+    monkeypatch.setattr("hxwrappers.video.clip.steady", frames)
+    code, _, err = run(capsys, "video", "decode", path, tmp_path / "clips")
+    assert code == 1
+    assert "clips is a folder that holds clicks.mp4. Only an empty folder" in err
+    assert list((tmp_path / "clips").iterdir()) == [path]
 
 
 def test_decode_finds_the_game(capsys, tmp_path):

@@ -80,6 +80,18 @@ def test_pretrain_and_align(capsys, clips, tmp_path):
     }
 
 
+def test_pretrain_refuses_a_place_that_cannot_be_written_to_first(
+    capsys, clips, tmp_path, monkeypatch
+):
+    def training(*_, **__):
+        raise AssertionError("it began first")
+
+    monkeypatch.setattr("hxwrappers.cli.video_embedding.Pretraining", training)
+    code, _, err = pretrain(capsys, clips, tmp_path)
+    assert code == 1
+    assert "is a folder, where a file is to be written" in err
+
+
 def test_pretrain_goes_on_from_its_checkpoint(capsys, clips, tmp_path):
     kept = ("--checkpoint", tmp_path / "training.pt", "--checkpoint-every", "2")
     assert pretrain(capsys, clips, tmp_path / "straight.pt", "--steps", "5")[0] == 0

@@ -44,6 +44,12 @@ def test_there_and_back():
     assert all(demo.verify(env).ok for demo in back)
     (only,) = demos_from_minari(dataset, env=env, episodes=[1])
     assert only.actions.tolist() == demos[1].actions.tolist()
+    turned = demos_from_minari(dataset, env=env, episodes=[1, 0])
+    assert [len(demo) for demo in turned] == [12, 25]
+    part = dataset.filter_episodes(lambda episode: episode.id == 1)
+    assert [len(demo) for demo in demos_from_minari(part, env=env)] == [12]
+    with pytest.raises(InvalidArgumentError, match=r"no episode \[7\]; its ids are \[0, 1\]"):
+        demos_from_minari(dataset, env=env, episodes=[0, 7])
 
 
 def test_actions_wider_than_their_space():
@@ -143,3 +149,37 @@ def test_what_cannot_be_exported():
     demos_to_minari([demo], "pole/one-v0", env())
     with pytest.raises(InvalidArgumentError, match="already"):
         demos_to_minari([demo], "pole/one-v0", env())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mydemos", "bad name", "bad name-v0", "a/b-v0", "", "x//y-v0", "../up-v0", "-v0"],
+)
+def test_a_malformed_id_leaves_the_store_as_it_was(tmp_path, name):
+    env = gym.make("CartPole-v1")
+    with pytest.raises(InvalidArgumentError, match="no id of a Minari dataset"):
+        demos_to_minari([record(env, 5)], name, env)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["demos-v0", "ab/demos-v12", "ab/c/de_mos-v0"])
+def test_well_formed_ids(name):
+    env = gym.make("CartPole-v1")
+    demos_to_minari([record(env, 5)], name, env)
+    assert list(minari.list_local_datasets()) == [name]
+
+
+def test_observations_that_minari_cannot_store(tmp_path):
+    gym.register_envs(pytest.importorskip("minigrid", reason="MiniGrid is not installed"))
+    env = gym.make("MiniGrid-Empty-5x5-v0")
+    with pytest.raises(InvalidArgumentError, match="ImgObsWrapper"):
+        demos_to_minari([record(env, 5)], "grid/demos-v0", env)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_of_minari_leaves_no_dataset(tmp_path):
+    env = gym.make("CartPole-v1")
+    with pytest.raises(AssertionError):
+        demos_to_minari([record(env, 5)], "pole/demos-v0", env, author=object())
+    assert not (tmp_path / "pole" / "demos-v0").exists()
+    assert minari.list_local_datasets() == {}

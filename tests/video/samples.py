@@ -62,6 +62,25 @@ def sound_alone(path: Path) -> Path:
     return path
 
 
+def tone(path: Path, channels: dict[str, float], layout: str, rate: int = 48_000) -> Path:
+    """Half a second of grey with a tone, as loud as asked for in each channel of a layout."""
+    wave = np.sin(np.arange(rate // 2) * (2 * np.pi * 440 / rate)).astype(np.float32)
+    names = [channel.name for channel in av.AudioLayout(layout).channels]
+    planes = np.stack([channels.get(name, 0.0) * wave for name in names])
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("ffv1", rate=10)
+        pictures.height, pictures.width, pictures.pix_fmt = 48, 64, "bgr0"
+        sound = container.add_stream("pcm_f32le", rate=rate)
+        sound.layout = layout
+        for _ in range(5):
+            picture = av.VideoFrame.from_ndarray(grey(9), format="rgb24")
+            container.mux(pictures.encode(picture))
+        frame = av.AudioFrame.from_ndarray(planes.T.reshape(1, -1).copy(), "flt", layout)
+        frame.sample_rate = rate
+        container.mux([*pictures.encode(), *sound.encode(frame), *sound.encode()])
+    return path
+
+
 def variable_rate(path: Path, times: list[float], levels: list[int], late: float = 0.0) -> Path:
     """Frames of given levels at given times, in a file whose clock begins at `late`."""
     with av.open(str(path), "w") as container:
@@ -77,13 +96,17 @@ def variable_rate(path: Path, times: list[float], levels: list[int], late: float
     return path
 
 
-def turn(path: Path, quarters: int) -> Path:
-    """Mark an mp4 as filmed with the camera turned, as telephones do, in its track header."""
+def turn(path: Path, quarters: int, mirrored: bool = False) -> Path:
+    """Mark an mp4 as filmed with the camera turned, as telephones do, in its track header.
+
+    A mirrored one is shown with its rows reversed, before it is turned.
+    """
     data = bytearray(path.read_bytes())
     cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][quarters % 4]
     at = data.index(b"tkhd") + 4 + 40  # version 0: the matrix follows 40 bytes of other facts
     unit = 1 << 16
-    matrix = (cos * unit, sin * unit, 0, -sin * unit, cos * unit, 0, 0, 0, 1 << 30)
+    down = -unit if mirrored else unit
+    matrix = (cos * unit, sin * unit, 0, -sin * down, cos * down, 0, 0, 0, 1 << 30)
     data[at : at + 36] = struct.pack(">9i", *matrix)
     path.write_bytes(data)
     return path

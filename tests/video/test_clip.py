@@ -70,6 +70,15 @@ def test_variable_frame_rate_and_a_late_first_frame(tmp_path):
         assert found[10:] == [200]
 
 
+@pytest.mark.parametrize("ending", ["mkv", "mp4", "mov", "ts"])
+def test_a_clock_that_does_not_begin_at_0_makes_no_video_longer(tmp_path, ending):
+    times = [number / 20 for number in range(60)]
+    path = samples.variable_rate(tmp_path / f"late.{ending}", times, [9] * 60, 5.0)
+    clip = Clip(path, frames_per_second=20.0)
+    assert clip.facts().seconds == pytest.approx(3.0, abs=0.1)
+    assert len(list(clip.frames())) == 60
+
+
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
 def test_turned_videos_stand_upright(tmp_path, quarters):
     upright = samples.grey(0)
@@ -82,6 +91,18 @@ def test_turned_videos_stand_upright(tmp_path, quarters):
     frame = next(clip.frames())
     corners = [frame[y, x].mean() > 128 for y, x in ((5, 5), (5, 58), (42, 58), (42, 5))]
     assert corners == [index == quarters for index in range(4)]  # clockwise from the upper left
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_mirrored_videos_are_put_right(tmp_path, quarters):
+    upright = samples.grey(0)
+    upright[:24, :32] = 255
+    path = tmp_path / "mirrored.mp4"
+    write_video(path, [Part(upright)] * 10, frames_per_second=10.0, size=(48, 64))
+    frame = next(Clip(samples.turn(path, quarters, mirrored=True), size=(48, 64)).frames())
+    corners = [frame[y, x].mean() > 128 for y, x in ((5, 5), (5, 58), (42, 58), (42, 5))]
+    # The bright corner is at the lower left before it is turned clockwise.
+    assert corners == [index == (3 + quarters) % 4 for index in range(4)]
 
 
 def test_sizes_and_odd_sizes(tmp_path):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from hxwrappers.errors import DecodedClipError
+from hxwrappers.errors import DecodedClipError, FileWriteError
 from hxwrappers.video import DecodedClip
 from hxwrappers.video.array_file import ArrayFile
 
@@ -34,6 +34,29 @@ def test_save_and_load(tmp_path, samples):
     assert again.seconds == pytest.approx(7 / 15)
     assert isinstance(again.frames.base, np.memmap)
     assert [path.name for path in tmp_path.iterdir()] == ["clip"]
+
+
+def test_nothing_but_a_clip_is_replaced(tmp_path):
+    clip = make()
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    clip.save(folder)  # an empty one is
+    (folder / "notes.txt").write_text("mine")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "frames.npy").write_bytes(b"not of a clip")
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for target, match in (
+        (folder, r"holds clip\.json, frames\.npy, notes\.txt, sound\.npy"),
+        (alone, r"holds frames\.npy\. Only an empty folder"),
+        (file, "file is a file"),
+    ):
+        with pytest.raises(FileWriteError, match=match):
+            clip.save(target)
+    assert (folder / "notes.txt").read_text() == file.read_text() == "mine"
+    assert (alone / "frames.npy").read_bytes() == b"not of a clip"
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize(

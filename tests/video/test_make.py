@@ -96,6 +96,15 @@ def test_the_plain_style_changes_nothing():
     np.testing.assert_array_equal(styler.sound(sound), sound)
 
 
+def test_plain_videos_are_as_large_as_the_game(tmp_path):
+    silent = [(step, samples.grey(90, (97, 97)), None) for step in range(10)]
+    make_video(tmp_path / "grid.mkv", iter(silent), sample_rate=None)
+    facts = Clip(tmp_path / "grid.mkv").facts()
+    assert (facts.height, facts.width) == (96, 96)
+    with pytest.raises(EmptyClipError, match="nothing to show"):
+        make_video(tmp_path / "none.mp4", [])
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

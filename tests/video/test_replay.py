@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hxwrappers.errors import EmptyClipError
+from hxwrappers.errors import EmptyClipError, InvalidArgumentError
 from hxwrappers.plots import plot_reward_replay
 from hxwrappers.video.checkpoints import Checkpoints
 from hxwrappers.video.replay import replay_reward
@@ -39,6 +39,9 @@ def test_where_a_run_is_stuck(track, tmp_path):
     assert (still.stuck_at(), still.reward) == (0, 0.0)
     with pytest.raises(EmptyClipError):
         replay_reward([], track, PlaceEmbedder())
+    for rule in ({"tolerance": -1}, {"threshold": 2.0}, {"threshold": float("nan")}):
+        with pytest.raises(InvalidArgumentError, match="the first lies in"):
+            replay_reward([picture(0)], track, PlaceEmbedder(), **rule)
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     for number, replay in enumerate((half, whole, still)):
         plot_reward_replay(replay, tmp_path / f"{number}.png", "a title")
