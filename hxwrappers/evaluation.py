@@ -14,7 +14,7 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers._random import own_generator
-from hxwrappers._ranges import require_count
+from hxwrappers._ranges import require_count, require_range
 from hxwrappers.envs.recipes import (
     EPSILON,
     STARTS,
@@ -129,6 +129,7 @@ def evaluate(
 
     Raises:
         EvaluationError: There are no conditions, or one that is not known or does not fit.
+        InvalidArgumentError: A number out of its range, such as a negative seed.
         EnvironmentRecipeError: The environment cannot be made.
         InvalidSpaceError: The environment is not one for this policy.
 
@@ -144,6 +145,7 @@ def evaluate(
     require_count("episodes", episodes, smallest=1)
     require_count("num_envs", num_envs, smallest=1)
     require_count("max_steps", max_steps, smallest=1)
+    require_range("seed", seed, minimum=0)
     if not starts or len(set(starts)) < len(starts):
         raise EvaluationError(f"starts are {list(starts)}; give one or more different ones.")
     over = 0
@@ -305,7 +307,10 @@ def _batch(observations: list[Any]) -> Any:
 
 
 def _picture(env: gym.Env[Any, Any]) -> npt.NDArray[np.uint8]:
-    frame: Any = env.render()
+    try:
+        frame: Any = env.render()
+    except NotImplementedError:
+        frame = None
     if not isinstance(frame, np.ndarray) or frame.ndim != 3:
         raise EvaluationError(f"{env.unwrapped} draws no pictures that a video could show.")
     return frame.astype(np.uint8, copy=False)
