@@ -102,6 +102,18 @@ def test_vectors_are_joined():
     assert look(build(space), space).logits.shape == (3, 2, 3)
 
 
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Box(0, 1, ()),
+        spaces.Dict(pos=spaces.Box(-1, 1, (3,)), speed=spaces.Box(0, 1, ())),
+        spaces.Dict(image=IMAGE, speed=spaces.Box(0, 1, ())),
+    ],
+)
+def test_single_numbers_are_vectors_of_one(space):
+    assert look(build(space), space).logits.shape == (3, 2, 3)
+
+
 def test_one_call_equals_step_by_step_with_episodes_that_begin_anywhere():
     net = build(VECTOR, lstm=8)
     steps, num_envs = 12, 3
