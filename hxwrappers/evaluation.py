@@ -25,7 +25,7 @@ from hxwrappers.envs.recipes import (
 from hxwrappers.errors import EvaluationError
 from hxwrappers.statistics import Summary, summarize
 
-__all__ = ["Episode", "Evaluation", "Plays", "State", "episode_frames", "evaluate"]
+__all__ = ["MAX_STEPS", "Episode", "Evaluation", "Plays", "State", "episode_frames", "evaluate"]
 
 MAX_STEPS = 27_000  # half an hour of Atari at four frames a step
 _SEEDS = 2**31 - 1  # what emulators take

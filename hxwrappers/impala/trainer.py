@@ -18,6 +18,7 @@ from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
 from hxwrappers.checkpoints import refusing_malformed, require_plain
 from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentError
+from hxwrappers.evaluation import MAX_STEPS
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actor import MakeVectorEnv
 from hxwrappers.impala.backend import Actors
@@ -215,6 +216,7 @@ class Impala:
         *,
         deterministic: bool = False,
         seed: int = 0,
+        max_steps: int = MAX_STEPS,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Episode]:
         """Play whole episodes with the current policy, in this process.
@@ -223,14 +225,18 @@ class Impala:
             episodes: How many at least.
             deterministic: Take the most probable actions instead of drawing them.
             seed: Seed of the episodes and of the draws.
-            progress: Called with the number of finished episodes and of all, now and then.
+            max_steps: Episodes are cut after so many steps.
+            progress: Called with the number of finished episodes and of all, after each.
+
+        Raises:
+            InvalidArgumentError: Less than one episode, or than one step.
         """
         net = self._net("float32")
         copy_weights(flat_weights(self._learner.net), net)
         env = self._make_env()
         try:
             policy = NetPolicy(net, seed=seed, deterministic=deterministic)
-            return play(env, policy, episodes, seed=seed, progress=progress)
+            return play(env, policy, episodes, seed=seed, max_steps=max_steps, progress=progress)
         finally:
             env.close()
 
