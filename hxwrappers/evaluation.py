@@ -15,7 +15,7 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers._random import own_generator
-from hxwrappers._ranges import require_count
+from hxwrappers._ranges import require_count, require_range
 from hxwrappers.envs.recipes import (
     EPSILON,
     STARTS,
@@ -27,7 +27,7 @@ from hxwrappers.envs.recipes import (
 from hxwrappers.errors import EvaluationError
 from hxwrappers.statistics import Summary, summarize
 
-__all__ = ["Episode", "Evaluation", "Plays", "State", "episode_frames", "evaluate"]
+__all__ = ["MAX_STEPS", "Episode", "Evaluation", "Plays", "State", "episode_frames", "evaluate"]
 
 MAX_STEPS = 27_000  # half an hour of Atari at four frames a step
 _SEEDS = 2**31 - 1  # what emulators take
@@ -132,6 +132,7 @@ def evaluate(
     Raises:
         EvaluationError: There are no conditions, or one that is not known or does not fit, or a
             function returns the same environment twice.
+        InvalidArgumentError: A number out of its range, such as a negative seed.
         EnvironmentRecipeError: The environment cannot be made.
         InvalidSpaceError: The environment is not one for this policy.
 
@@ -147,6 +148,7 @@ def evaluate(
     require_count("episodes", episodes, smallest=1)
     require_count("num_envs", num_envs, smallest=1)
     require_count("max_steps", max_steps, smallest=1)
+    require_range("seed", seed, minimum=0)
     if not starts or len(set(starts)) < len(starts):
         raise EvaluationError(f"starts are {list(starts)}; give one or more different ones.")
     over = 0
@@ -314,7 +316,10 @@ def _batch(observations: list[Any]) -> Any:
 
 
 def _picture(env: gym.Env[Any, Any]) -> npt.NDArray[np.uint8]:
-    frame: Any = env.render()
+    try:
+        frame: Any = env.render()
+    except NotImplementedError:
+        frame = None
     if not isinstance(frame, np.ndarray) or frame.ndim != 3:
         raise EvaluationError(f"{env.unwrapped} draws no pictures that a video could show.")
     return frame.astype(np.uint8, copy=False)

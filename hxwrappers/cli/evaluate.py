@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import tyro
 
+from hxwrappers._files import writing
 from hxwrappers._modules import import_of_id
 from hxwrappers.checkpoints import checkpoint_kind
 from hxwrappers.cli.arguments import Flag, Json
@@ -29,7 +30,7 @@ from hxwrappers.envs.recipes import (
     name_of,
 )
 from hxwrappers.errors import EvaluationError
-from hxwrappers.evaluation import Evaluation, episode_frames
+from hxwrappers.evaluation import Episode, Evaluation, episode_frames
 from hxwrappers.evaluation import evaluate as play
 from hxwrappers.impala import load_policy as load_impala_policy
 from hxwrappers.impala.files import KIND as IMPALA
@@ -93,8 +94,10 @@ def evaluate(
         env: For a zip: the environment it was trained in: ALE/..., MiniGrid-..., procgen/..., any
             id registered with Gymnasium (module:id, if a module of yours registers it), or a
             function of your own that returns one environment, as module:function. For other files:
-            another one than the file names.
-        env_settings: Its settings, as a JSON object; see hxwrappers.envs.make_from_recipe.
+            another one than the file names, or the function that it names, with the arguments that
+            it was trained with.
+        env_settings: Settings of the environment, as a JSON object, in place of those in the file;
+            see hxwrappers.envs.make_from_recipe.
         algo: For a zip: what trained it.
         policy: For a zip: the name of its policy, such as CnnPolicy.
         policy_kwargs: For a zip: its policy_kwargs, as a JSON object with names for classes.
@@ -102,17 +105,18 @@ def evaluate(
         video: Write the best episode of all to this file (mp4).
         as_json: Print one JSON document instead, with every episode.
     """
-    recipe = None if env is None else _recipe(env, _object("--env-settings", env_settings))
+    settings = _object("--env-settings", env_settings)
+    recipe = None if env is None else _recipe(env, settings)
     playable: Any
     if model.is_dir() or checkpoint_kind(model) == IMPALA:
         playable = _impala(model, device, recipe)
     else:
         kwargs = _object("--policy-kwargs", policy_kwargs)
         playable = _sb3(model, recipe, _ALGORITHMS[algo], policy, kwargs, device)
-    if recipe is not None:
-        playable.environment = recipe
+    playable.environment = _chosen(playable.environment, recipe, env, settings)
     playable.temperature = temperature
     chosen = starts or _possible(playable.environment)
+    fps = None if video is None else _fps(video, playable.environment)
     with progress_bar("episode", len(chosen) * episodes) as progress:
         evaluations = play(
             playable,
@@ -124,43 +128,38 @@ def evaluate(
             max_steps=max_steps,
             progress=progress,
         )
+    summaries = {evaluation.start: evaluation.summary() for evaluation in evaluations}
+    if not as_json:
+        acting = "likeliest actions" if deterministic else "sampled actions"
+        print(f"{model}: {playable.algorithm} on {name_of(playable.environment)}, {acting}")
+        print(table({_ROWS[start]: summary for start, summary in summaries.items()}))
+        if any(evaluation.repeats for evaluation in evaluations):
+            print(
+                "plain: one episode, because game and policy are deterministic and every other "
+                "would be the same."
+            )
+        cut = sum(episode.ended == "cut" for item in evaluations for episode in item.episodes)
+        if cut:
+            print(f"{cut} episodes were cut after {max_steps:,} steps; see --max-steps.")
     best = max(evaluations, key=lambda evaluation: evaluation.best.score)
     frames = 0
-    if video is not None:
-        fps = _fps(playable.environment)
-        with progress_bar("frame") as progress:
-            frames = write_video(
-                episode_frames(playable.environment, best.start, best.best),
-                video,
-                fps=fps,
-                progress=progress,
-            )
-    summaries = {evaluation.start: evaluation.summary() for evaluation in evaluations}
-    if as_json:
-        document = {
-            "model": str(model),
-            "algorithm": playable.algorithm,
-            "environment": _plain(playable.environment),
-            "deterministic": deterministic,
-            "temperature": temperature,
-            "seed": seed,
-            "starts": {item.start: _facts(item, summaries[item.start]) for item in evaluations},
-            "video": None if video is None else {"file": str(video), "frames": frames},
-        }
-        print(json.dumps(document))
-        return
-    acting = "likeliest actions" if deterministic else "sampled actions"
-    print(f"{model}: {playable.algorithm} on {name_of(playable.environment)}, {acting}")
-    print(table({_ROWS[start]: summary for start, summary in summaries.items()}))
-    if any(evaluation.repeats for evaluation in evaluations):
-        print(
-            "plain: one episode, because game and policy are deterministic and every other would "
-            "be the same."
-        )
-    cut = sum(episode.ended == "cut" for item in evaluations for episode in item.episodes)
-    if cut:
-        print(f"{cut} episodes were cut after {max_steps:,} steps; see --max-steps.")
-    if video is not None:
+    try:
+        if video is not None and fps is not None:
+            frames = _film(video, playable.environment, best, fps)
+    finally:  # what was played is told even if the video fails
+        if as_json:
+            document = {
+                "model": str(model),
+                "algorithm": playable.algorithm,
+                "environment": _plain(playable.environment),
+                "deterministic": deterministic,
+                "temperature": temperature,
+                "seed": seed,
+                "starts": {item.start: _facts(item, summaries[item.start]) for item in evaluations},
+                "video": {"file": str(video), "frames": frames} if frames else None,
+            }
+            print(json.dumps(document))
+    if frames and not as_json:
         print(
             f"{video}: {frames} frames, the best episode ({_ROWS[best.start]}, "
             f"return {best.best.score:g})"
@@ -224,10 +223,22 @@ def _possible(environment: Mapping[str, Any]) -> tuple[Start, ...]:
     return STARTS if knows_noop(environment) else tuple(s for s in STARTS if s != "noop")
 
 
-def _fps(environment: Mapping[str, Any]) -> float:
+def _fps(video: Path, environment: Mapping[str, Any]) -> float:
+    """How many frames a second the video shows, once it is clear that there can be one."""
+    if video.is_dir():
+        raise EvaluationError(f"{video} is a folder; name the video in it: {video / 'best.mp4'}.")
+    with writing(video):
+        video.parent.mkdir(parents=True, exist_ok=True)
+    next(episode_frames(environment, "plain", Episode(0, 0.0, 0, "cut", actions=(None,))))
     env: gym.Env[Any, Any] = make_from_recipe(environment)
     env.close()
     return frames_per_second(environment, env)
+
+
+def _film(video: Path, environment: Mapping[str, Any], evaluation: Evaluation, fps: float) -> int:
+    frames = episode_frames(environment, evaluation.start, evaluation.best)
+    with progress_bar("frame") as progress:
+        return write_video(frames, video, fps=fps, progress=progress)
 
 
 def _plain(environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -282,6 +293,25 @@ def _recipe(env: str, settings: dict[str, Any]) -> dict[str, Any]:
         import_of_id(env)
     except ImportError as error:
         raise EvaluationError(f"The environment {env!r} cannot be made: {error}.") from error
+    return recipe
+
+
+def _chosen(
+    stored: Mapping[str, Any],
+    named: dict[str, Any] | None,
+    env: str | None,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """What is played in: what is named, or else what the file names, with its settings there."""
+    if named is not None:
+        same = stored.get("maker") == named["maker"] and name_of(stored) in (env, name_of(named))
+        if not same:
+            return named
+    recipe = {**stored, **(named or {})}
+    name = "kwargs" if recipe.get("maker") in ("gymnasium", "function") else "settings"
+    before = stored.get(name, {})
+    if isinstance(before, dict) and (before or settings):  # others are refused when it is made
+        recipe[name] = before | settings
     return recipe
 
 

@@ -10,12 +10,15 @@ from typing import Annotated
 
 import tyro
 
+from hxwrappers._ranges import require_count
 from hxwrappers.cli.app import CommandGroup
 from hxwrappers.cli.arguments import Flag, Json, environment_arguments
 from hxwrappers.cli.progress import progress_bar
 from hxwrappers.envs import make_vector
 from hxwrappers.envs.named import recipe_of
+from hxwrappers.evaluation import MAX_STEPS
 from hxwrappers.impala import Impala, ImpalaSettings
+from hxwrappers.impala.reports import Episode
 from hxwrappers.memory import keep_freed_memory
 
 __all__ = ["COMMANDS"]
@@ -45,9 +48,10 @@ def impala(
         folder: Where checkpoints and the TensorBoard log go; runs/impala/ENV if left out.
         resume: Go on from the newest checkpoint in the folder, with the settings given here.
         env_args: Arguments for the environment, as name=value.
-        episodes: Episodes to play at the end; 0 for none.
+        episodes: Episodes to play at the end, each cut after 27,000 steps; 0 for none.
         as_json: Print one JSON document instead.
     """
+    require_count("episodes", episodes)
     keep_freed_memory()
     arguments = environment_arguments(env_args)
     make_env = partial(make_vector, env, settings.envs_per_actor, **arguments)
@@ -62,17 +66,26 @@ def impala(
         f"{run.num_timesteps:,} steps and {log.episodes:,} episodes in {log.seconds:,.0f} s, "
         f"{run.updates:,} updates; log and checkpoints in {folder}"
     )
-    scores: list[float] = []
+    played: list[Episode] = []
     if run.interrupted:
         print("hxw: stopped by a signal; go on with --resume", file=sys.stderr)
     elif episodes:
         with progress_bar("episode") as show:
-            scores = [episode.score for episode in run.play(episodes, progress=show)]
+            played = run.play(episodes, progress=show)
+        scores = [episode.score for episode in played]
         mean = sum(scores) / len(scores)
         say(f"plays {len(scores)} episodes: mean {mean:g}, {min(scores):g} to {max(scores):g}")
+    cut = sum(episode.cut for episode in played)
+    if cut:
+        say(f"{cut} episodes were cut after {MAX_STEPS:,} steps")
     if as_json:
         counts = {"steps": run.num_timesteps, "episodes": log.episodes, "updates": run.updates}
-        facts = {"seconds": log.seconds, "interrupted": run.interrupted, "scores": scores}
+        facts = {
+            "seconds": log.seconds,
+            "interrupted": run.interrupted,
+            "scores": [episode.score for episode in played],
+            "cut": cut,
+        }
         print(json.dumps({"folder": str(folder), **counts, **facts}))
     return 0
 

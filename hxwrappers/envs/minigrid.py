@@ -62,6 +62,12 @@ class FixedLevel(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
         return result
 
 
+class ChannelsFirst(spaces.Box):
+    """A Box of images that says where the channels are; in small grids the sides do not tell."""
+
+    channels_first = True
+
+
 class GridObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Observes the grid as one array of uint8, channels first: `(channels, height, width)`.
 
@@ -109,7 +115,7 @@ class GridObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordCon
             high = np.zeros((3, height, width), np.uint8)
             high[:] = np.reshape(CODES, (3, 1, 1))
             high -= 1
-        self.observation_space = spaces.Box(np.zeros_like(high), high, dtype=np.uint8)
+        self.observation_space = ChannelsFirst(np.zeros_like(high), high, dtype=np.uint8)
         self._planes = [np.eye(count, dtype=np.uint8) for count in CODES]
         self._grid.gen_obs = self._gen_obs
 

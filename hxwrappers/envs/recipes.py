@@ -204,6 +204,10 @@ def frames_per_second(recipe: Recipe, env: gym.Env[Any, Any]) -> float:
         settings = recipe.get("settings", {})
         preset = ATARI_PRESETS[settings.get("preset", "plain")]
         return 60.0 / float(settings.get("frame_skip", preset.frame_skip))
+    game: Any = env.unwrapped
+    if recipe.get("maker") == "gymnasium" and hasattr(game, "ale"):
+        skip = game._frameskip  # a number, or a range to draw from, without its end
+        return 60.0 / (skip if isinstance(skip, int) else (sum(skip) - 1) / 2)
     return float(env.metadata.get("render_fps") or 30)
 
 

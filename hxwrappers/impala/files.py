@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from hxwrappers._files import writing
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.checkpoints import load_newest as newest_of
 from hxwrappers.errors import CheckpointError
 
-__all__ = ["KIND", "checkpoints", "load_newest", "save_numbered"]
+__all__ = ["KIND", "alone", "checkpoints", "load_newest", "save_numbered"]
 
 KIND = "Impala"
 KEPT = 2
+LOCK = ".training.lock"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder, until the end of this one at the latest.
+
+    Raises:
+        CheckpointError: Another one trains there.
+        FileWriteError: The folder cannot be written to.
+    """
+    path = folder / LOCK
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        with suppress(OSError):  # a disk without locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise CheckpointError(
+                    f"Another process is training in {folder}. Wait for its end, or choose another "
+                    "folder."
+                ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +29,14 @@ class Part:
         shape: Its shape.
         dtype: The name of its dtype.
         high: What an image is divided by: its largest value if that is finite, otherwise 1.
+        channels_first: Whether the first of an image's last three axes holds the channels.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     high: float
+    channels_first: bool
 
     @property
     def is_image(self) -> bool:
@@ -45,35 +48,29 @@ class Part:
         """Channels, height and width of an image."""
         if len(self.shape) == 2:
             return (1, *self.shape)
-        if len(self.shape) == 4:
-            stack, height, width, colours = self.shape
-            return stack * colours, height, width
-        first, middle, last = self.shape
-        return (first, middle, last) if self._channels_first else (last, first, middle)
-
-    @property
-    def _channels_first(self) -> bool:
-        first, middle, last = self.shape
-        if middle in {first, last} and first != last:
-            return middle == last  # the side that is unlike the two others holds the channels
-        return first < last
+        *stack, first, middle, last = self.shape
+        count = math.prod(stack)
+        if self.channels_first:
+            return count * first, middle, last
+        return count * last, first, middle
 
     def frames(self, images: Tensor) -> Tensor:
         """Bring images of shape `(batch, *shape)` into the shape `(batch, *frame_shape)`."""
         if len(self.shape) == 2:
             return images.unsqueeze(1)
-        if len(self.shape) == 4:
-            return images.permute(0, 1, 4, 2, 3).flatten(1, 2)
-        return images if self._channels_first else images.permute(0, 3, 1, 2)
+        if not self.channels_first:
+            images = images.movedim(-1, -3)
+        return images.flatten(1, -3)
 
 
 @dataclass(frozen=True)
 class Layout:
     """The arrays of which an observation consists: at most one image, and any number of vectors.
 
-    In an image with three axes the first or the last one holds the channels: the one that is unlike
-    the two others, or else the smaller one. An image with four axes is a stack of colour frames.
-    Everything else is flattened to a vector.
+    In an image with three axes the first or the last one holds the channels: which, an attribute
+    `channels_first` of the space tells, as that of `make_minigrid` has it. Without one it is the
+    axis that is unlike the two others, or else the smaller one. An image with four axes is a stack
+    of such images. Everything else is flattened to a vector.
 
     Attributes:
         parts: The arrays, in the order of the space.
@@ -107,9 +104,9 @@ class Layout:
                     "TransformObservation of gymnasium.wrappers."
                 )
             high = float(part.high.max())
-            parts.append(
-                Part(name, part.shape, str(part.dtype), high if 0 < high < np.inf else 1.0)
-            )
+            high = high if 0 < high < np.inf else 1.0
+            first = bool(getattr(part, "channels_first", _looks_channels_first(part.shape)))
+            parts.append(Part(name, part.shape, str(part.dtype), high, first))
         layout = cls(tuple(parts), is_dict)
         if sum(part.is_image for part in parts) > 1:
             raise InvalidSpaceError(
@@ -136,7 +133,10 @@ class Layout:
 
     def state_dict(self) -> dict[str, Any]:
         """The layout as plain values."""
-        parts = [[part.name, list(part.shape), part.dtype, part.high] for part in self.parts]
+        parts = [
+            [part.name, list(part.shape), part.dtype, part.high, part.channels_first]
+            for part in self.parts
+        ]
         return {"parts": parts, "is_dict": self.is_dict}
 
     @classmethod
@@ -151,7 +151,23 @@ class Layout:
             "Use a checkpoint written by hxwrappers.",
         ):
             parts = tuple(
-                Part(str(name), tuple(int(side) for side in shape), str(dtype), float(high))
-                for name, shape, dtype, high in state["parts"]
+                Part(
+                    str(name),
+                    tuple(int(side) for side in shape),
+                    str(dtype),
+                    float(high),
+                    # Checkpoints did not always tell.
+                    bool(first[0]) if first else _looks_channels_first(shape),
+                )
+                for name, shape, dtype, high, *first in state["parts"]
             )
             return cls(parts, bool(state["is_dict"]))
+
+
+def _looks_channels_first(shape: Sequence[int]) -> bool:
+    if len(shape) < 3:
+        return False
+    first, middle, last = shape[-3:]
+    if middle in {first, last} and first != last:
+        return middle == last  # the side that is unlike the two others holds the channels
+    return first < last

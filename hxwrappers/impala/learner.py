@@ -123,19 +123,32 @@ class Learner:
         return {"net": self.net.state_dict(), "optimizer": self._optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` gave.
+        """Restore what `state_dict` gave, and go on with the settings given here.
 
         Raises:
-            CheckpointError: It belongs to another net; nothing was changed then.
+            CheckpointError: It belongs to another net, and nothing was changed; or to another
+                optimizer.
         """
         load_net(self.net, state)
         try:
-            self._optimizer.load_state_dict(state["optimizer"])
+            self._load_optimizer(state["optimizer"])
         except MALFORMED as error:
             raise CheckpointError(
                 f"The optimizer in the checkpoint does not fit ({error}). Resume with the same "
                 "optimizer."
             ) from error
+
+    def _load_optimizer(self, state: Mapping[str, Any]) -> None:
+        (group,) = state["param_groups"]
+        found = "adam" if "betas" in group else "rmsprop"
+        if found != self._settings.optimizer:
+            raise ValueError(f"it is {found}, not {self._settings.optimizer}")
+        self._optimizer.load_state_dict(dict(state))
+        # That took over the settings of the run before.
+        self._optimizer.param_groups[0].update(self._optimizer.defaults)
+        if self._optimizer.defaults.get("momentum"):
+            for weight, kept in self._optimizer.state.items():
+                kept.setdefault("momentum_buffer", torch.zeros_like(weight))
 
 
 def load_net(net: ImpalaNet, state: Mapping[str, Any]) -> None:

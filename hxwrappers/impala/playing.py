@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
 from gymnasium.vector import VectorEnv
 
-from hxwrappers.errors import InvalidArgumentError
+from hxwrappers._ranges import require_count
+from hxwrappers.evaluation import MAX_STEPS
 from hxwrappers.impala.reports import Episode
 from hxwrappers.impala.sampler import ActingPolicy, Sampler
 from hxwrappers.impala.spec import EnvSpec
@@ -22,7 +23,7 @@ def play(
     episodes: int,
     *,
     seed: int = 0,
-    max_steps: int = 10_000_000,
+    max_steps: int = MAX_STEPS,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Episode]:
     """Play episodes.
@@ -34,28 +35,43 @@ def play(
         policy: Chooses the actions.
         episodes: How many at least; rounded up to a multiple of the number of environments.
         seed: Seed of the first episodes.
-        max_steps: Steps of all environments together after which it ends with what there is.
-        progress: Called with the number of finished episodes and of all, now and then.
+        max_steps: Episodes are cut after so many steps.
+        progress: Called with the number of finished episodes and of all, after each.
 
     Raises:
-        InvalidArgumentError: Less than one episode.
+        InvalidArgumentError: Less than one episode, or than one step.
     """
-    if episodes < 1:
-        raise InvalidArgumentError(f"episodes is {episodes}; it must be at least 1.")
+    require_count("episodes", episodes, smallest=1)
+    require_count("max_steps", max_steps, smallest=1)
     each = -(-episodes // env.num_envs)
-    sampler = Sampler(env, policy, seed)
     lstm = policy.initial_state(1).shape[-1]
-    unroll = UnrollShape(EnvSpec.of(env).layout, 16, env.num_envs, lstm).allocate()
-    counts: Counter[int] = Counter()
+    step = UnrollShape(EnvSpec.of(env).layout, 1, env.num_envs, lstm).allocate()
+    counts = np.zeros(env.num_envs, dtype=np.int64)
     played: list[Episode] = []
-    steps, wanted = 0, each * env.num_envs
-    while len(played) < wanted and steps < max_steps:
-        sampler.fill(unroll)
-        steps += int(unroll.valid.sum())
-        for episode in sampler.watch.report(0).episodes:
-            counts[episode.lane] += 1
-            if counts[episode.lane] <= each:
-                played.append(episode)
+    wanted = each * env.num_envs
+
+    def note(episode: Episode) -> None:
+        if counts[episode.lane] == each:
+            return
+        counts[episode.lane] += 1
+        played.append(episode)
         if progress is not None:
             progress(len(played), wanted)
+
+    first_seed: int | None = seed
+    while len(played) < wanted:
+        sampler, first_seed = Sampler(env, policy, first_seed), None
+        # Vectors cannot begin one episode anew. So what follows a cut is left out, until that
+        # episode is over or nobody plays one that counts, when all are reset.
+        waits = np.zeros(env.num_envs, dtype=np.bool_)
+        while not (waits | (counts == each)).all():
+            sampler.fill(step)
+            for episode in sampler.watch.report(0).episodes:
+                if not waits[episode.lane]:
+                    note(episode)
+                waits[episode.lane] = False
+            for episode in sampler.watch.running(max_steps):
+                if not waits[episode.lane]:
+                    note(episode)
+                waits[episode.lane] = True
     return played

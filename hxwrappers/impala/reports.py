@@ -21,12 +21,14 @@ class Episode(NamedTuple):
         score: Its return as `info["episode"]` tells it; the sum of its rewards without that.
         reward_sum: The sum of its rewards as the learner got them, before its own clipping.
         length: Its number of steps.
+        cut: Whether it was given up in the midst. Then the score is the sum of its rewards.
     """
 
     lane: int
     score: float
     reward_sum: float
     length: int
+    cut: bool = False
 
 
 class Report(NamedTuple):
@@ -96,6 +98,19 @@ class EpisodeWatch:
             )
         self._rewards[over] = 0
         self._lengths[over] = 0
+
+    def running(self, least: int) -> list[Episode]:
+        """What there is of episodes of so many steps or more that go on."""
+        return [
+            Episode(
+                lane,
+                float(self._rewards[lane]),
+                float(self._rewards[lane]),
+                int(self._lengths[lane]),
+                cut=True,
+            )
+            for lane in np.flatnonzero(self._lengths >= least).tolist()
+        ]
 
     def report(self, version: int) -> Report:
         """Tell what was noted since the last report."""

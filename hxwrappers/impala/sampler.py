@@ -71,7 +71,7 @@ class Sampler:
     Args:
         env: The environments.
         policy: Chooses their actions.
-        seed: Seed of the first episodes.
+        seed: Seed of the first episodes; None leaves the environments' generators as they are.
 
     Attributes:
         policy: Chooses their actions.
@@ -83,7 +83,7 @@ class Sampler:
         InvalidArgumentError: It steps only a part of its environments at a time.
     """
 
-    def __init__(self, env: VectorEnv, policy: ActingPolicy, seed: int) -> None:
+    def __init__(self, env: VectorEnv, policy: ActingPolicy, seed: int | None) -> None:
         check_whole_batches(env)
         self._layout, _, self._first_action, _ = EnvSpec.of(env)
         self._env, self.policy = env, policy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,11 +18,12 @@ from hxwrappers._files import try_to_save
 from hxwrappers._signals import stopping_on_signals
 from hxwrappers.checkpoints import refusing_malformed, require_plain
 from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentError
+from hxwrappers.evaluation import MAX_STEPS
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actor import MakeVectorEnv
 from hxwrappers.impala.backend import Actors
 from hxwrappers.impala.batches import Batch, BatchBuffer
-from hxwrappers.impala.files import checkpoints, load_newest, save_numbered
+from hxwrappers.impala.files import alone, checkpoints, load_newest, save_numbered
 from hxwrappers.impala.learner import Learner
 from hxwrappers.impala.log import TrainingLog
 from hxwrappers.impala.net import ImpalaNet
@@ -154,11 +155,17 @@ class Impala:
 
         Raises:
             ActorError: An actor failed; its traceback is in the message.
-            CheckpointError: The folder holds a run already, and `resume` was not called; or
-                something in `also_save` has a state that cannot be saved.
+            CheckpointError: The folder holds a run already, and `resume` was not called; or another
+                process is training there; or something in `also_save` has a state that cannot be
+                saved.
             FileWriteError: The last checkpoint cannot be written; call `save` once there is room.
                 (One in the midst of training is tried again when the next is due.)
         """
+        with nullcontext() if self.folder is None else alone(self.folder):
+            self._train(total_timesteps, progress)
+        return self.log
+
+    def _train(self, total_timesteps: int, progress: bool) -> None:
         if self.folder is not None and not self._resumed and checkpoints(self.folder):
             raise CheckpointError(
                 f"{self.folder} holds a run already: call resume() (--resume) to go on with "
@@ -190,7 +197,6 @@ class Impala:
                 self.process_ids = []
             self.interrupted = stopping()
         self.save()
-        return self.log
 
     def save(self) -> Path | None:
         """Write a checkpoint; the last two are kept."""
@@ -215,6 +221,7 @@ class Impala:
         *,
         deterministic: bool = False,
         seed: int = 0,
+        max_steps: int = MAX_STEPS,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Episode]:
         """Play whole episodes with the current policy, in this process.
@@ -223,14 +230,18 @@ class Impala:
             episodes: How many at least.
             deterministic: Take the most probable actions instead of drawing them.
             seed: Seed of the episodes and of the draws.
-            progress: Called with the number of finished episodes and of all, now and then.
+            max_steps: Episodes are cut after so many steps.
+            progress: Called with the number of finished episodes and of all, after each.
+
+        Raises:
+            InvalidArgumentError: Less than one episode, or than one step.
         """
         net = self._net("float32")
         copy_weights(flat_weights(self._learner.net), net)
         env = self._make_env()
         try:
             policy = NetPolicy(net, seed=seed, deterministic=deterministic)
-            return play(env, policy, episodes, seed=seed, progress=progress)
+            return play(env, policy, episodes, seed=seed, max_steps=max_steps, progress=progress)
         finally:
             env.close()
 

@@ -178,5 +178,10 @@ class Trunk(nn.Module):
 
     def _vectors(self, observations: Mapping[str, Tensor]) -> Tensor:
         return torch.cat(
-            [observations[part.name].flatten(1).float() for part in self.layout.vectors], dim=1
+            # A number alone has no axis but the batch's.
+            [
+                observations[part.name].unsqueeze(-1).flatten(1).float()
+                for part in self.layout.vectors
+            ],
+            dim=1,
         )

@@ -98,14 +98,14 @@ def test_playing_saving_and_going_on(no_screen, capsys, tmp_path):
 
     def hands():
         post(pygame.KEYDOWN, pygame.K_RIGHT)
-        until(lambda: recorded(journal) >= 80)
+        until(lambda: recorded(journal) >= 150)
         post(pygame.KEYUP, pygame.K_RIGHT)
         post(pygame.KEYDOWN, pygame.K_BACKSPACE)
-        until(lambda: recorded(journal) <= 60)
+        until(lambda: recorded(journal) <= 140)  # on a busy machine it goes back much further
         post(pygame.KEYUP, pygame.K_BACKSPACE)
         tap(pygame.K_F1)
         post(pygame.KEYDOWN, pygame.K_LEFT)
-        until(lambda: recorded(journal) >= 70)
+        until(lambda: recorded(journal) >= 150)
         tap(pygame.K_ESCAPE)
         tap(pygame.K_y)
 

@@ -1,5 +1,6 @@
 """The command `hxw evaluate`."""
 
+import itertools
 import json
 
 import pytest
@@ -105,6 +106,79 @@ def test_impala(capsys, tmp_path):
     assert "play on the CPU" in err
 
 
+TRAIN = ("--num-actors=1", "--envs-per-actor=2", "--batch-size=2", "--unroll-length=5")
+TRAIN += ("--features=8", "--episodes=0", "--total-timesteps=20")
+
+
+def test_a_function_keeps_the_arguments_that_it_was_trained_with(capsys, tmp_path):
+    words = ("train", "impala", "tests.toys:make_echo", *TRAIN, "--env-args", "length=7")
+    assert run(capsys, *words, "--folder", tmp_path)[0] == 0
+    words = ("evaluate", tmp_path, *QUICK, "--starts", "plain", "--json")
+    for settings, length in (("{}", 7), ('{"length": 9}', 9), ('{"kind": "discrete"}', 7)):
+        own = ("--env", "tests.toys:make_echo", "--env-settings", settings)
+        _, out, _ = run(capsys, *words, *own)
+        episodes = json.loads(out)["starts"]["plain"]["episodes"]
+        assert {episode["length"] for episode in episodes} == {length}
+
+
+def test_settings_are_for_the_environment_in_the_file_too(capsys, tmp_path):
+    words = ("train", "impala", "tests.toys:HxEcho-v0", *TRAIN, "--env-args", "length=7")
+    assert run(capsys, *words, "--folder", tmp_path)[0] == 0
+    words = ("evaluate", tmp_path, *QUICK, "--starts", "plain", "--json", "--env-settings")
+    document = json.loads(run(capsys, *words, '{"kind": "discrete"}')[1])
+    assert document["environment"]["kwargs"] == {"length": 7, "kind": "discrete"}
+    document = json.loads(run(capsys, *words, '{"length": 9}')[1])
+    assert document["starts"]["plain"]["episodes"][0]["length"] == 9
+    for settings, message in (('{"size": 9}', "size"), ("garbage", "--env-settings is 'garbage'")):
+        code, out, err = run(capsys, *words, settings)
+        assert (code, out) == (1, "")
+        assert message in err
+
+
+def test_impossible_videos_are_refused_before_anything_is_played(
+    capsys, file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hxwrappers.cli.evaluate.play", None)
+    (tmp_path / "text").write_text("")
+    painted = ("--env", "tests.envs_for_tests:Painted")
+    for words, message in (
+        (("--video", tmp_path), "is a folder"),
+        (("--video", tmp_path / "text" / "best.mp4"), "could not be written"),
+        (("--video", tmp_path / "best.mp4", "--env", "tests.toys:make_echo"), "draws no pictures"),
+    ):
+        code, out, err = run(capsys, "evaluate", file, *QUICK, *painted, *words)
+        assert (code, out) == (1, "")
+        assert message in err
+        assert "not expected" not in err
+
+
+class Moody(Painted):
+    """Rewards that no seed repeats."""
+
+    rewards = itertools.count()
+
+    def step(self, action):
+        observation, _, *rest = super().step(action)
+        return observation, float(next(self.rewards)), *rest
+
+
+def test_the_table_is_there_although_the_video_fails(capsys, tmp_path):
+    pytest.importorskip("av")
+    painted, video = tmp_path / "painted.pt", tmp_path / "new" / "best.mp4"
+    save_policy(painted, corridor_model(), PAINTED)
+    words = ("evaluate", painted, *QUICK, "--starts", "plain", "--video", video)
+    words += ("--env", "tests.cli.test_evaluate:Moody")
+    code, out, err = run(capsys, *words)
+    assert code == 1
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["start", "plain"]
+    assert "does not repeat itself, so it has no video" in err
+    code, out, err = run(capsys, *words, "--json")
+    assert code == 1
+    assert json.loads(out)["starts"]["plain"]["count"] == 4
+    assert json.loads(out)["video"] is None
+    assert not video.exists()
+
+
 def test_impala_on_a_registered_environment(capsys, tmp_path):
     small = ("--num-actors=1", "--envs-per-actor=2", "--batch-size=2", "--unroll-length=5")
     words = ("train", "impala", "CliffWalking-v1", *small, "--features=8", "--episodes=0")
@@ -142,6 +216,7 @@ def test_errors_in_one_sentence(capsys, file, tmp_path):
         ("evaluate", tmp_path / "missing.pt"),
         ("evaluate", file, "--starts", "noop"),
         ("evaluate", file, "--episodes", "0"),
+        ("evaluate", file, "--seed", "-1"),
         ("evaluate", file, "--temperature", "0"),
         ("evaluate", file, "--env", "ALE/Polo-v5"),
         ("evaluate", file, "--env", "ALE/Pong-v5"),
@@ -152,4 +227,5 @@ def test_errors_in_one_sentence(capsys, file, tmp_path):
         assert (code, out) == (1, "")
         assert err.startswith("hxw: ")
         assert len(err.splitlines()) == 1
+        assert "not expected" not in err
     assert run(capsys, "evaluate", "--no-such-option")[0] == 2

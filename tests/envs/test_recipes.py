@@ -44,6 +44,21 @@ def test_a_random_frame_skip_is_not_deterministic():
     assert make_from_recipe(drawn).unwrapped._frameskip == (2, 5)
 
 
+@pytest.mark.parametrize(
+    ("name", "kwargs", "rate"),
+    [
+        ("ALE/Pong-v5", {}, 15),
+        ("ALE/Pong-v5", {"frameskip": 1}, 60),
+        ("ALE/Pong-v5", {"frameskip": [2, 5]}, 20),  # 2, 3 or 4
+        ("PongNoFrameskip-v4", {}, 60),
+    ],
+)
+def test_videos_of_atari_run_at_the_speed_of_the_game(name, kwargs, rate):
+    pytest.importorskip("ale_py")
+    recipe = {"maker": "gymnasium", "id": name, "kwargs": kwargs}
+    assert frames_per_second(recipe, make_from_recipe(recipe)) == rate
+
+
 def test_atari_without_what_is_for_training():
     env = make_from_recipe(PONG)
     assert env.observation_space.shape == (4, 96, 96)  # of the preset

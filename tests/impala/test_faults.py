@@ -1,5 +1,6 @@
 """Whatever dies: training goes on or ends with the cause, and nothing is left behind."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ import torch
 from hxwrappers.errors import (
     ActorError,
     CheckpointError,
+    FileWriteError,
     InvalidArgumentError,
     InvalidSpaceError,
     TrackerError,
@@ -23,7 +25,7 @@ from hxwrappers.errors import (
 from hxwrappers.impala import Impala, load_policy
 from hxwrappers.impala.actor import Failure
 from hxwrappers.impala.backend import note_failure
-from hxwrappers.impala.files import checkpoints
+from hxwrappers.impala.files import LOCK, alone, checkpoints
 from hxwrappers.impala.learner import Learner
 from tests.impala import runs
 from tests.processes import PATIENCE, descendants, is_gone, wait_for
@@ -205,6 +207,12 @@ def start_run(folder: Path) -> tuple[multiprocessing.Process, dict]:
 
 def test_killed_resumed_and_ended_by_a_signal(tmp_path, capfd):
     process, told = start_run(tmp_path)
+    for resumes in (False, True):
+        other = Impala(runs.make_corridors, runs.settings(), tmp_path)
+        if resumes:
+            other.resume()
+        with pytest.raises(CheckpointError, match="Another process is training"):
+            other.train(ENDLESS, progress=False)
     process.kill()
     process.join(PATIENCE)
     wait_for("the actors' end", lambda: all(is_gone(actor) for actor in told["actors"]))
@@ -234,6 +242,26 @@ def test_killed_resumed_and_ended_by_a_signal(tmp_path, capfd):
     assert final["steps"] >= told["steps"]  # equal, if the signal came before the next batch
     assert load_policy(tmp_path).num_timesteps == final["steps"]
     assert run.updates < torch.load(checkpoints(tmp_path)[-1])["state"]["updates"]
+
+
+def test_two_runs_that_start_at_once(tmp_path):
+    folder = tmp_path / "new"
+    with alone(folder):
+        run = Impala(runs.make_corridors, runs.settings(), folder)
+        with pytest.raises(CheckpointError, match="choose another folder"):
+            run.train(1)
+    assert run.train(1, progress=False) is run.log
+
+
+def test_a_disk_without_locks(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with alone(tmp_path), alone(tmp_path):
+        pass
+    with pytest.raises(FileWriteError), alone(tmp_path / LOCK / "folder"):
+        pass
 
 
 def test_bad_beginnings(tmp_path):

@@ -216,6 +216,39 @@ def test_the_checkpoint_of_another_net_changes_nothing():
         one.load_state_dict(learner().state_dict() | {"optimizer": {}})
 
 
+CHANGES = [
+    ({"epsilon": 1e-3}, {"epsilon": 0.5}),
+    ({"rmsprop_decay": 0.9}, {"rmsprop_decay": 0.5}),
+    ({"rmsprop_momentum": 0.9}, {}),
+    ({}, {"rmsprop_momentum": 0.9}),
+    ({"optimizer": "adam"}, {"optimizer": "adam", "epsilon": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), CHANGES)
+def test_it_goes_on_with_the_settings_given_now(before, after):
+    batch = batch_of(unroll(1), unroll(2))
+    first, second, unchanged = learner(**before), learner(**after), learner(**before)
+    first.learn(batch, 0.0)
+    for one in (second, unchanged):
+        one.load_state_dict(first.state_dict())
+        for _ in range(2):  # a momentum shows in the second step
+            one.learn(batch, 0.0)
+    assert not np.array_equal(weights(second), weights(unchanged))
+    group = second.state_dict()["optimizer"]["param_groups"][0]
+    fresh = learner(**after).state_dict()["optimizer"]["param_groups"][0]
+    assert {**group, "lr": None} == {**fresh, "lr": None}
+
+
+@pytest.mark.parametrize(("saved", "given"), [("adam", "rmsprop"), ("rmsprop", "adam")])
+def test_the_checkpoint_of_another_optimizer_is_refused(saved, given):
+    first = learner(optimizer=saved)
+    first.learn(batch_of(unroll()), 0.0)
+    message = f"it is {saved}, not {given}.*Resume with the same optimizer"
+    with pytest.raises(CheckpointError, match=message):
+        learner(optimizer=given).load_state_dict(first.state_dict())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

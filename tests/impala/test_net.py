@@ -1,10 +1,15 @@
 """What the nets take, and that recurrent states are carried and cleared where they must be."""
 
+import copy
+import pickle
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 
+from hxwrappers.envs import make_minigrid
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.net import ImpalaNet
@@ -24,6 +29,8 @@ def build(space, **options) -> ImpalaNet:
         ((21, 7, 7), (21, 7, 7)),  # make_minigrid's: more kinds of things than cells in a row
         ((21, 25, 25), (21, 25, 25)),
         ((7, 7, 3), (3, 7, 7)),
+        ((7, 7, 20), (20, 7, 7)),
+        ((84, 84, 3), (3, 84, 84)),
         ((4, 84, 84), (4, 84, 84)),
         ((210, 160, 3), (3, 210, 160)),
     ],
@@ -32,6 +39,39 @@ def test_which_axis_holds_the_channels(shape, frame):
     image = Layout.of(spaces.Box(0, 255, shape, np.uint8)).image
     assert image.frame_shape == frame
     assert image.frames(torch.zeros(2, *shape)).shape == (2, *frame)
+
+
+@pytest.mark.parametrize("name", ["UnlockPickup", "DoorKey-8x8", "Empty-16x16"])
+@pytest.mark.parametrize("encoding", ["one_hot", "codes"])
+def test_grids_say_where_the_channels_are(name, encoding):
+    pytest.importorskip("minigrid")
+    make = partial(make_minigrid, name, view="full", encoding=encoding)
+    for space in (
+        make().observation_space,
+        pickle.loads(pickle.dumps(make().observation_space)),
+        copy.deepcopy(make().observation_space),
+        make(num_envs=2).single_observation_space,
+        spaces.Dict(grid=make().observation_space),
+    ):
+        layout = Layout.of(space)
+        assert layout.image.frame_shape == make().observation_space.shape
+        assert Layout.from_state(layout.state_dict()) == layout
+
+
+def test_a_space_may_say_where_the_channels_are():
+    space = spaces.Box(0, 1, (21, 6, 11), np.uint8)
+    assert Layout.of(space).image.frame_shape == (11, 21, 6)
+    space.channels_first = True
+    assert Layout.of(space).image.frame_shape == (21, 6, 11)
+    space = spaces.Box(0, 1, (6, 11, 21), np.uint8)
+    assert Layout.of(space).image.frame_shape == (6, 11, 21)
+    space.channels_first = False
+    assert Layout.of(space).image.frame_shape == (21, 6, 11)
+
+
+def test_layouts_of_older_checkpoints_are_read():
+    state = {"parts": [["observation", [4, 84, 84], "uint8", 255.0]], "is_dict": False}
+    assert Layout.from_state(state) == Layout.of(IMAGE)
 
 
 def some(space, steps, num_envs, seed=0) -> dict[str, torch.Tensor]:
@@ -58,6 +98,9 @@ def look(net, space, steps=3, num_envs=2):
         (spaces.Box(0, 255, (7, 7, 3), np.uint8), (3, 7, 7)),
         (spaces.Box(0, 255, (40, 50), np.uint8), (1, 40, 50)),
         (spaces.Box(0, 255, (4, 40, 50, 3), np.uint8), (12, 40, 50)),
+        (spaces.Box(0, 255, (4, 84, 84, 3), np.uint8), (12, 84, 84)),
+        (spaces.Box(0, 255, (4, 3, 40, 50), np.uint8), (12, 40, 50)),
+        (spaces.Box(0, 1, (2, 21, 7, 7), np.uint8), (42, 7, 7)),
         (spaces.Box(0, 1, (1, 10, 5), np.float32), (1, 10, 5)),
     ],
 )
@@ -99,6 +142,18 @@ def test_a_vector_beside_an_image_reaches_the_features():
 def test_vectors_are_joined():
     space = spaces.Dict(a=VECTOR, b=spaces.Box(0, 9, (2, 3), np.int64))
     assert build(space).trunk.layers[0].in_features == 11
+    assert look(build(space), space).logits.shape == (3, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Box(0, 1, ()),
+        spaces.Dict(pos=spaces.Box(-1, 1, (3,)), speed=spaces.Box(0, 1, ())),
+        spaces.Dict(image=IMAGE, speed=spaces.Box(0, 1, ())),
+    ],
+)
+def test_single_numbers_are_vectors_of_one(space):
     assert look(build(space), space).logits.shape == (3, 2, 3)
 
 

@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from hxwrappers.errors import InvalidSpaceError
+from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
 from hxwrappers.impala.actor import Failure, Ready
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.net import ImpalaNet
@@ -204,9 +204,43 @@ def test_vector_statistics_are_found_too():
         assert episode.reward_sum == episode.score + 10 * episode.length
 
 
-def test_playing_ends_at_its_limit():
-    endless = make(AutoresetMode.SAME_STEP, shortest=1000, longest=1000)
-    assert play(endless, CountingPolicy(), 1, max_steps=50) == []
+@pytest.mark.parametrize("mode", MODES)
+def test_episodes_without_an_end_are_cut(mode):
+    endless = make(mode, shortest=1000, longest=1000)
+    episodes = play(endless, CountingPolicy(), 6, max_steps=50)
+    assert [(episode.length, episode.cut) for episode in episodes] == [(50, True)] * 6
+    assert [episode.lane for episode in episodes] == [0, 1, 2] * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_cut_begins_anew(mode):
+    env = make(mode, shortest=2, longest=9)
+    episodes = play(env, CountingPolicy(), 60, max_steps=6)
+    for lane in range(NUM_ENVS):
+        mine = [episode for episode in episodes if episode.lane == lane]
+        assert len(mine) == 20
+        assert {episode.length for episode in mine if episode.cut} == {6}
+        assert {episode.length for episode in mine if not episode.cut} <= {2, 3, 4, 5, 6}
+        # Three of eight lengths are above six; what is left of those never counts as an episode.
+        assert 3 <= sum(episode.cut for episode in mine) <= 13
+    assert not any(episode.cut for episode in play(make(mode), CountingPolicy(), 60))
+
+
+def test_a_cut_episode_has_what_was_earned_until_then():
+    env, total = Corridor(1000, 1000), 0.0
+    observation, _ = env.reset(seed=5)
+    for _ in range(50):
+        observation, reward, *_ = env.step(action_for(observation))
+        total += reward
+    env = SyncVectorEnv([partial(Corridor, 1000, 1000)])
+    assert play(env, CountingPolicy(), 1, seed=5, max_steps=50) == [(0, total, total, 50, True)]
+
+
+def test_playing_less_than_nothing():
+    with pytest.raises(InvalidArgumentError, match="episodes is -2"):
+        play(make(AutoresetMode.SAME_STEP), CountingPolicy(), -2)
+    with pytest.raises(InvalidArgumentError, match="max_steps is 0"):
+        play(make(AutoresetMode.SAME_STEP), CountingPolicy(), 1, max_steps=0)
 
 
 def test_playing_tells_how_far_it_is():
