@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
+    words = [_with_home(word) for word in words if word != "--debug"]
     try:
         words = _without_imports(words)
         known = bool(words) and words[0] in GROUPS
@@ -91,6 +92,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"hxw: {_in_a_sentence(error)}", file=sys.stderr)
         return _FAILED
+
+
+def _with_home(word: str) -> str:
+    """The word as a shell hands it on, which expands `~` after a space, but not in `--out=~/x`."""
+    option, equals, value = word.partition("=")
+    if option.startswith("--") and value.startswith("~/"):
+        return f"{option}{equals}{Path(value).expanduser()}"
+    return word
 
 
 def _without_imports(words: list[str]) -> list[str]:

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import tyro
 
-from hxwrappers._files import writing
+from hxwrappers._files import check_writable
 from hxwrappers._modules import import_of_id
 from hxwrappers.checkpoints import checkpoint_kind
 from hxwrappers.cli.arguments import Flag, Json
 from hxwrappers.cli.progress import progress_bar
-from hxwrappers.demos.render import write_video
+from hxwrappers.demos.render import check_video_name, write_video
 from hxwrappers.envs.named import own_function, recipe_of
 from hxwrappers.envs.recipes import (
     EPSILON,
@@ -225,10 +225,8 @@ def _possible(environment: Mapping[str, Any]) -> tuple[Start, ...]:
 
 def _fps(video: Path, environment: Mapping[str, Any]) -> float:
     """How many frames a second the video shows, once it is clear that there can be one."""
-    if video.is_dir():
-        raise EvaluationError(f"{video} is a folder; name the video in it: {video / 'best.mp4'}.")
-    with writing(video):
-        video.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(video)
+    check_video_name(video)
     next(episode_frames(environment, "plain", Episode(0, 0.0, 0, "cut", actions=(None,))))
     env: gym.Env[Any, Any] = make_from_recipe(environment)
     env.close()

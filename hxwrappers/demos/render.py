@@ -17,7 +17,7 @@ from hxwrappers._ranges import require_range
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["demo_frames", "render_demo", "write_video"]
+__all__ = ["check_video_name", "demo_frames", "render_demo", "write_video"]
 
 
 def demo_frames(
@@ -73,11 +73,7 @@ def write_video(
         gymnasium.error.DependencyNotInstalled: PyAV is not installed.
     """
     require_range("fps", fps, minimum=0.001, maximum=1000)
-    if Path(path).suffix.lower() != ".mp4":
-        raise InvalidArgumentError(
-            f"{os.fspath(path)} is no name of a video; what is written is an MP4. Give a name that "
-            "ends in .mp4."
-        )
+    check_video_name(path)
     try:
         import av  # noqa: PLC0415 - optional
     except ImportError as error:
@@ -105,6 +101,19 @@ def write_video(
 
     atomic_write(path, write)
     return count
+
+
+def check_video_name(path: str | os.PathLike[str]) -> None:
+    """Refuse the name of what would be a video and does not say so.
+
+    Raises:
+        InvalidArgumentError: It does not end in `.mp4`.
+    """
+    if Path(path).suffix.lower() != ".mp4":
+        raise InvalidArgumentError(
+            f"{os.fspath(path)} is no name of a video; what is written is an MP4. Give a name that "
+            "ends in .mp4."
+        )
 
 
 def render_demo(

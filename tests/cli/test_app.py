@@ -198,3 +198,12 @@ def test_a_recipe_of_the_users_own_environment(own_module):
         make_vector("nowhere:Game-v0", 1)
     with pytest.raises(EnvironmentRecipeError, match="makes a vector, as it takes num_envs"):
         make_from_recipe({"maker": "function", "function": own_function("own_games:make_env")})
+
+
+def test_the_home_folder_in_an_option(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shipped("montezuma-first-key").slice(stop=40).save(tmp_path / "key.npz")
+    monkeypatch.chdir(tmp_path)
+    assert main(["plot", "key.npz", "--out=~/route.png"]) == 0
+    assert (tmp_path / "route.png").is_file()
+    assert not (tmp_path / "~").exists()

@@ -143,6 +143,7 @@ def test_impossible_videos_are_refused_before_anything_is_played(
     painted = ("--env", "tests.envs_for_tests:Painted")
     for words, message in (
         (("--video", tmp_path), "is a folder"),
+        (("--video", tmp_path / "best.gif"), "ends in .mp4"),
         (("--video", tmp_path / "text" / "best.mp4"), "could not be written"),
         (("--video", tmp_path / "best.mp4", "--env", "tests.toys:make_echo"), "draws no pictures"),
     ):
