@@ -64,14 +64,14 @@ def test_it_goes_through_wrappers_of_gymnasium():
 def test_set_outside_it_is_the_bonuss(make):
     env = make()
     env.training = False
-    assert not env.env.model.training
+    assert not env.env.training
 
 
 def test_under_stable_baselines3():
     bonus = VecRNDBonus(DummyVecEnv([Corridor]), warmup_steps=4)
     sticky = VecStickyActions(VecMonitor(bonus))
     sticky.training = False
-    assert not bonus.model.training
+    assert not bonus.training
     # Read through wrappers around it, which would refuse what two wrappers inside have.
     assert VecMonitor(sticky).training is False
 
