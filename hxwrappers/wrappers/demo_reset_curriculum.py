@@ -201,8 +201,8 @@ class DemoResetCurriculum(
 
         Raises:
             InvalidArgumentError: There is no such starting point.
-            DemoMismatchError: A demonstration without snapshots does not replay here: the
-                environment was made with other arguments.
+            DemoMismatchError: The demonstration does not replay here: the environment was made with
+                other arguments.
         """
         options = dict(options or {})
         wanted = options.pop("starting_point", None)
