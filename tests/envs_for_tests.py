@@ -87,10 +87,12 @@ def pair_of_corridors(**kwargs: Any) -> gym.Env[np.ndarray, int]:
 gym.register("HxPainted-v0", entry_point="tests.envs_for_tests:Painted")
 gym.register("HxPair-v0", "tests.envs_for_tests:pair_of_corridors", max_episode_steps=9)
 gym.register(
-    "HxRepeated-v0",
+    "HxSkipping-v0",
     "tests.envs_for_tests:Corridor",
     max_episode_steps=9,
     additional_wrappers=(
-        WrapperSpec("RepeatAction", "gymnasium.wrappers:RepeatAction", {"num_repeats": 2}),
+        WrapperSpec(
+            "MaxAndSkipObservation", "gymnasium.wrappers:MaxAndSkipObservation", {"skip": 2}
+        ),
     ),
 )

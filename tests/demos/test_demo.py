@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
-from gymnasium.wrappers import FrameStackObservation, RepeatAction, TimeLimit
+from gymnasium.wrappers import FrameStackObservation, MaxAndSkipObservation, TimeLimit
 
 from hxwrappers import DemoResetCurriculum
 from hxwrappers.demos import (
@@ -378,12 +378,12 @@ class TestMakeEnvironment:
         assert demo.verify(env).ok
         assert make_environment(demo, render_mode="rgb_array").render_mode == "rgb_array"
 
-    @pytest.mark.parametrize("name", ["HxPair-v0", "HxRepeated-v0"])
+    @pytest.mark.parametrize("name", ["HxPair-v0", "HxSkipping-v0"])
     @pytest.mark.parametrize(
         "wrap",
         [
             lambda env: env,
-            lambda env: FrameStackObservation(RepeatAction(env, 2), 2),
+            lambda env: FrameStackObservation(MaxAndSkipObservation(env, 2), 2),
             lambda env: TimeLimit(env, 3),
         ],
     )
