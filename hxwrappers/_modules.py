@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["import_named", "import_of_id"]
+from hxwrappers.errors import InvalidArgumentError
+
+__all__ = ["import_named", "import_of_id", "not_importable"]
 
 
 def import_named(module: str) -> ModuleType:
@@ -38,12 +40,24 @@ def import_of_id(env_id: str) -> None:
         env_id: The id, named by the user.
 
     Raises:
-        ImportError: There is no such module.
+        InvalidArgumentError: There is no such module.
 
     Example:
         >>> import_of_id("json:Game-v0")
         >>> import_of_id("CartPole-v1")
     """
     module, _, _ = env_id.rpartition(":")
-    if module:
+    if not module:
+        return
+    try:
         import_named(module)
+    except ImportError as error:
+        raise not_importable(env_id, error) from error
+
+
+def not_importable(name: str, error: Exception) -> InvalidArgumentError:
+    """The error for what a user named as `module:name` and Python does not find."""
+    return InvalidArgumentError(
+        f"{name} cannot be imported ({error}). Name a module that Python finds, for example one in "
+        "the current folder."
+    )

@@ -227,13 +227,7 @@ def _which(env_id: str | None, demo: Demo | None) -> str:
 
 
 def _make(env_id: str, env_args: tuple[str, ...], demo: Demo | None) -> gym.Env[Any, Any]:
-    try:
-        import_of_id(env_id)
-    except ImportError as error:
-        raise InvalidArgumentError(
-            f"The environment {env_id!r} cannot be made: {error}. Its module must be in the "
-            "current folder or on the Python path."
-        ) from error
+    import_of_id(env_id)
     if demo is not None:
         return make_environment(demo, render_mode="rgb_array", **environment_arguments(env_args))
     import_plugin(env_id)

@@ -286,11 +286,8 @@ def _recipe(env: str, settings: dict[str, Any]) -> dict[str, Any]:
     recipe = recipe_of(env, settings)
     if recipe["maker"] == "function":
         recipe["function"] = own_function(env)
-        return recipe
-    try:
+    else:
         import_of_id(env)
-    except ImportError as error:
-        raise EvaluationError(f"The environment {env!r} cannot be made: {error}.") from error
     return recipe
 
 

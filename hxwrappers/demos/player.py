@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hxwrappers._text import brief
 from hxwrappers.demos.metadata import check_same_environment, recorded_arguments
 from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
-from hxwrappers.demos.snapshots.base import NEUTRAL_LAYERS, Counters, layers_of
+from hxwrappers.demos.snapshots.base import COUNTING_LAYERS, Counters, layers_of
 from hxwrappers.errors import (
     DemoMismatchError,
     DemoVerificationError,
@@ -384,7 +384,7 @@ def _unknown(
         told = (type(layer).__name__, recorded_arguments(layer))
         if told in known:
             known.remove(told)
-        elif told[0] in NEUTRAL_LAYERS - {"OrderEnforcing", "PassiveEnvChecker"}:
+        elif told[0] in COUNTING_LAYERS:
             unknown.append(layer)
     return unknown
 

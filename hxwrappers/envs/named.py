@@ -10,11 +10,10 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers._modules import import_named, import_of_id
+from hxwrappers._modules import import_named, import_of_id, not_importable
 from hxwrappers.envs._build import vectorize
 from hxwrappers.envs.atari import make_atari
 from hxwrappers.envs.minigrid import make_minigrid
-from hxwrappers.errors import InvalidArgumentError
 
 __all__ = ["is_own_function", "make_vector", "own_function", "recipe_of"]
 
@@ -53,10 +52,7 @@ def make_vector(name: str, num_envs: int, **options: Any) -> VectorEnv:
         return make_minigrid(name, num_envs=num_envs, **options)
     if is_own_function(name):
         return _own(own_function(name), num_envs, options)
-    try:
-        import_of_id(name)
-    except ImportError as error:
-        raise _not_importable(name, error) from error
+    import_of_id(name)
     return _side_by_side(partial(gym.make, name, **options), num_envs)
 
 
@@ -100,15 +96,8 @@ def own_function(name: str) -> Callable[..., Any]:
     try:
         found: Callable[..., Any] = getattr(import_named(module), function)
     except (ImportError, AttributeError) as error:
-        raise _not_importable(name, error) from error
+        raise not_importable(name, error) from error
     return found
-
-
-def _not_importable(name: str, error: Exception) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"{name} cannot be imported ({error}). Name a module that Python finds, for example one in "
-        "the current folder."
-    )
 
 
 def _own(make: Callable[..., Any], num_envs: int, options: dict[str, Any]) -> VectorEnv:

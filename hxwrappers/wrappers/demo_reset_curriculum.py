@@ -21,7 +21,7 @@ from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.frontier import FrontierSettings
 from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
-from hxwrappers.demos.snapshots.base import NEUTRAL_LAYERS, layers_of
+from hxwrappers.demos.snapshots.base import COUNTING_LAYERS, layers_of
 from hxwrappers.demos.stores import LocalStore
 from hxwrappers.demos.success_table import StartingPoint
 from hxwrappers.demos.tracker import SuccessTracker
@@ -170,7 +170,7 @@ class DemoResetCurriculum(
         self._generator = own_generator(None, _OWNER)
         # Time limits and statistics that the demonstration does not know must begin anew as well.
         names = {type(layer).__name__ for layer in layers_of(env)}
-        self._has_counters = bool(names & NEUTRAL_LAYERS - {"OrderEnforcing", "PassiveEnvChecker"})
+        self._has_counters = bool(names & COUNTING_LAYERS)
         self._start: StartingPoint | None = None
         self._attempt: Attempt | None = None
         self._replay: Iterator[Transition] = iter(())

@@ -79,28 +79,35 @@ def test_a_clock_that_does_not_begin_at_0_makes_no_video_longer(tmp_path, ending
     assert len(list(clip.frames())) == 60
 
 
-@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_turned_videos_stand_upright(tmp_path, quarters):
+def cornered(path):
+    """A video that is white in its upper left quarter and black elsewhere."""
     upright = samples.grey(0)
     upright[:24, :32] = 255
-    path = tmp_path / "turned.mp4"
     write_video(path, [Part(upright)] * 10, frames_per_second=10.0, size=(48, 64))
+    return path
+
+
+def bright_corners(frame):
+    """Which corners are bright, clockwise from the upper left."""
+    return [frame[y, x].mean() > 128 for y, x in ((5, 5), (5, 58), (42, 58), (42, 5))]
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_turned_videos_stand_upright(tmp_path, quarters):
+    path = cornered(tmp_path / "turned.mp4")
     clip = Clip(samples.turn(path, quarters), size=(48, 64))
     facts = clip.facts()
     assert (facts.height, facts.width) == ((48, 64), (64, 48))[quarters % 2]
     frame = next(clip.frames())
-    corners = [frame[y, x].mean() > 128 for y, x in ((5, 5), (5, 58), (42, 58), (42, 5))]
+    corners = bright_corners(frame)
     assert corners == [index == quarters for index in range(4)]  # clockwise from the upper left
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
 def test_mirrored_videos_are_put_right(tmp_path, quarters):
-    upright = samples.grey(0)
-    upright[:24, :32] = 255
-    path = tmp_path / "mirrored.mp4"
-    write_video(path, [Part(upright)] * 10, frames_per_second=10.0, size=(48, 64))
+    path = cornered(tmp_path / "mirrored.mp4")
     frame = next(Clip(samples.turn(path, quarters, mirrored=True), size=(48, 64)).frames())
-    corners = [frame[y, x].mean() > 128 for y, x in ((5, 5), (5, 58), (42, 58), (42, 5))]
+    corners = bright_corners(frame)
     # The bright corner is at the lower left before it is turned clockwise.
     assert corners == [index == (3 + quarters) % 4 for index in range(4)]
 

@@ -17,6 +17,7 @@ from hxwrappers.demos.codec import decode, encode
 from hxwrappers.errors import SnapshotError
 
 __all__ = [
+    "COUNTING_LAYERS",
     "NEUTRAL_LAYERS",
     "Counters",
     "LayeredSnapshotter",
@@ -41,6 +42,9 @@ NEUTRAL_LAYERS = frozenset(
 )
 """Wrappers that change neither observations nor rewards: a demonstration recorded with one of them
 can be restored without it, and the other way round."""
+
+COUNTING_LAYERS = NEUTRAL_LAYERS - {"OrderEnforcing", "PassiveEnvChecker"}
+"""Those that begin anew with an episode: limits, statistics, films."""
 
 _CONFIGURATION = frozenset(
     {
@@ -122,11 +126,11 @@ class Counters:
 
 
 def _copies(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any]:
+    settings = settings_of(layer)
     return {
         name: copy(value)
         for name, value in vars(layer).items()
-        if isinstance(value, int | float | list | np.ndarray)
-        and name.lstrip("_") not in settings_of(layer)
+        if isinstance(value, int | float | list | np.ndarray) and name.lstrip("_") not in settings
     }
 
 
