@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -53,7 +53,8 @@ def play(capsys, words, hands):
         try:
             hands()
         finally:
-            post(pygame.QUIT)
+            with suppress(pygame.error):  # what the hands did may have closed it already
+                post(pygame.QUIT)
 
     thread = threading.Thread(target=work)
     thread.start()
