@@ -6,13 +6,12 @@ import ctypes
 import multiprocessing
 import os
 import traceback
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -84,10 +83,11 @@ class _Game:
         self._noop = ale_py.Action.NOOP
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self.ale = ale_py.ALEInterface()
-        self.seed(0)
+        self._generator: np.random.Generator | None = None
 
-    def seed(self, seed: int) -> None:
-        """Load the game anew with a seed for its sticky actions and idle frames."""
+    def _seed(self, seed: int) -> None:
+        """Load the game with a seed for its sticky actions and idle frames."""
+        # An emulator takes a seed only with a ROM, whose loading takes as long as 200 steps.
         ale, settings = self.ale, self._settings
         ale.setInt("random_seed", seed)
         ale.setFloat("repeat_action_probability", settings.sticky_actions)
@@ -95,13 +95,16 @@ class _Game:
         full = settings.full_action_space
         self._actions = ale.getLegalActionSet() if full else ale.getMinimalActionSet()
         self._generator = np.random.default_rng(seed)
-        ale.reset_game()
 
-    def reset(self) -> None:
-        """Begin an episode."""
+    def reset(self, seed: int | None = None) -> None:
+        """Begin an episode; the first one without a seed is seeded by chance."""
         ale = self.ale
+        if seed is None and self._generator is None:
+            seed = int(np.random.default_rng().integers(2**31))
+        if seed is not None:
+            self._seed(seed % 2**31)
         ale.reset_game()
-        if self._settings.noop_max:
+        if self._settings.noop_max and self._generator is not None:
             for _ in range(int(self._generator.integers(1, self._settings.noop_max + 1))):
                 ale.act(self._noop)
         self._stack[:] = 0
@@ -200,9 +203,7 @@ class _Games:
     def reset(self, indices: Sequence[int], seeds: Sequence[int | None]) -> None:
         """Begin episodes, with seeds where they are given."""
         for index, seed in zip(indices, seeds, strict=True):
-            if seed is not None:
-                self._games[index].seed(seed)
-            self._games[index].reset()
+            self._games[index].reset(seed)
 
     def snapshot(self, indices: Sequence[int]) -> list[AtariSnapshot]:
         """Freeze games."""
@@ -341,7 +342,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._room_byte = room_byte
         parts = max(1, min(workers, num_envs))
         bounds = [num_envs * part // parts for part in range(parts + 1)]
-        self._slices = [slice(*pair) for pair in zip(bounds[:-1], bounds[1:], strict=True)]
+        self._slices = [slice(*pair) for pair in pairwise(bounds)]
         blocks = [_Block(part.stop - part.start, shape) for part in self._slices]
         self._blocks = [block.arrays() for block in blocks]
         self._workers = [_Worker(settings, block, own_process=workers > 0) for block in blocks]

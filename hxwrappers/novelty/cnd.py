@@ -154,7 +154,7 @@ class CNDModel(NoveltyModel):
         chosen = order[: self.settings["pairs"]]
         if previous is not None:
             views = self._normalize(torch.cat([previous[chosen], frames[chosen]]))
-            with self._execution.precision():
+            with self._execution.products(self.target, views):
                 both, local = self.target.features_and_local(views)
             first, second = both.to(torch.float32).chunk(2)
             if self._info_max is None:

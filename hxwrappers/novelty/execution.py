@@ -1,4 +1,4 @@
-"""How networks are run: in chunks that suit the device, in the chosen precision."""
+"""Passes of networks over batches: in chunks that suit the device, in the chosen precision."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+from hxwrappers._precision import TimedPrecision
 
 __all__ = ["Execution", "learning"]
 
@@ -30,12 +32,12 @@ def learning() -> Iterator[None]:
         yield
 
 
-class Execution:
+class Execution(TimedPrecision):
     """Runs networks on a device.
 
     Args:
         device: The device.
-        precision: `"float32"`, or `"bfloat16"` for the products inside the networks.
+        precision: `"float32"`, `"bfloat16"` for the products inside the networks, or `"auto"`.
 
     Example:
         >>> execution = Execution(torch.device("cpu"), "bfloat16")
@@ -44,18 +46,8 @@ class Execution:
     """
 
     def __init__(self, device: torch.device, precision: str) -> None:
+        super().__init__(precision)
         self._device = device
-        self._half = precision == "bfloat16"
-
-    def precision(self) -> torch.autocast:
-        """A context in which products have the chosen precision."""
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._half)
-
-    def run(self, network: nn.Module, inputs: Tensor) -> Tensor:
-        """Output of a network, as float32."""
-        with self.precision():
-            outputs: Tensor = network(inputs)
-        return outputs.to(torch.float32)
 
     def chunks(self, rows: Tensor) -> list[Tensor]:
         """Parts of a batch, each for one pass; one of an empty batch."""

@@ -291,7 +291,11 @@ class NoveltyModel(ABC):
         """Make further networks, before all are initialised; most models have none."""
 
     def _networks(self) -> dict[str, nn.Module]:
-        return {"target": self.target, "predictor": self.predictor}
+        return {
+            "target": self.target,
+            "predictor": self.predictor,
+            "execution": self._execution,  # the precision that it has chosen
+        }
 
     def _trainable(self) -> dict[str, tuple[list[nn.Parameter], float]]:
         return {"predictor": (list(self.predictor.parameters()), self.settings["learning_rate"])}

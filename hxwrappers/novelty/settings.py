@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from hxwrappers._precision import check_precision
 from hxwrappers._ranges import require_range
-from hxwrappers.errors import InvalidArgumentError
 
 __all__ = ["CNDSettings", "NoveltySettings", "check_settings", "require_range"]
 
@@ -15,7 +15,7 @@ class NoveltySettings(TypedDict, total=False):
     """Settings that RND and CND share; each model's page of the API names its defaults.
 
     Attributes:
-        net: `"rnd"`, `"A"` or `"B"`.
+        net: `"rnd"`, `"A"`, `"B"`, or `"compact"` for CPUs, which looks at frames of half the size.
         features: Size of the distilled features.
         hidden: Width of the hidden layers where observations are vectors.
         learning_rate: Adam's learning rate for the predictor.
@@ -33,9 +33,9 @@ class NoveltySettings(TypedDict, total=False):
         bonus_clip: Upper bound of the bonus, or None.
         channel_axis: See `ObservationLayout.of`.
         newest_channels: See `ObservationLayout.of`.
-        precision: `"float32"`, or `"bfloat16"` for the products inside the networks, which is about
-            twice as fast on GPUs and on CPUs with instructions for it; weights, moments and losses
-            stay float32.
+        precision: `"float32"`; `"bfloat16"` for the products inside the networks, which is about
+            twice as fast on GPUs and on some CPUs; or `"auto"`, which times both on a CPU and takes
+            the faster one that agrees. Weights, moments and losses stay float32.
         device: `"auto"`, `"cpu"`, `"cuda"`, ...
         seed: Seed of weights and sampling; None lets the first `reset(seed=)` of a wrapper
             choose it.
@@ -99,9 +99,6 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     require_range("train_fraction", settings["train_fraction"], above=0.0, maximum=1.0)
     require_range("warmup_steps", settings["warmup_steps"], minimum=0)
     require_range("reward_discount", settings["reward_discount"], minimum=0, maximum=1)
-    if settings["precision"] not in {"float32", "bfloat16"}:
-        raise InvalidArgumentError(
-            f"precision is {settings['precision']!r}; it must be float32 or bfloat16."
-        )
+    check_precision(settings["precision"])
     if settings["bonus_clip"] is not None:
         require_range("bonus_clip", settings["bonus_clip"], above=0.0)

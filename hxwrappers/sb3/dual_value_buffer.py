@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 from torch import Tensor
+
+from hxwrappers.sb3.stacked_frames import StackedFrames
 
 __all__ = ["DualValueDictRolloutBuffer", "DualValueRolloutBuffer"]
 
@@ -24,7 +26,16 @@ class _DualValue(RolloutBuffer):
 
     def reset(self) -> None:
         """Empty the buffer."""
-        super().reset()
+        frames = self._stacked_frames()
+        if frames is None:
+            super().reset()
+        else:
+            # Stable-Baselines3 would make an array of whole stacks, which nobody needs.
+            shape, self.obs_shape = self.obs_shape, (0,)
+            super().reset()
+            self.obs_shape = shape
+            frames.clear()
+            self.observations = cast(np.ndarray, frames)
         # A buffer of its own for the intrinsic side, for its arithmetic of returns.
         self.intrinsic = RolloutBuffer(
             self.buffer_size,
@@ -34,6 +45,21 @@ class _DualValue(RolloutBuffer):
             gae_lambda=self.gae_lambda,
             n_envs=self.n_envs,
         )
+
+    def _stacked_frames(self) -> StackedFrames | None:
+        """Where frames are kept once, if observations are stacks of them."""
+        space = self.observation_space
+        if not isinstance(space, spaces.Box) or len(space.shape) != 3 or space.shape[0] < 2:
+            return None
+        if not hasattr(self, "_frames"):
+            dtype = np.dtype(space.dtype)
+            self._frames = StackedFrames(self.buffer_size, self.n_envs, space.shape, dtype)
+        return self._frames
+
+    @staticmethod
+    def swap_and_flatten(arr: np.ndarray) -> np.ndarray:
+        """As Stable-Baselines3's; frames that are kept once are flattened when they are read."""
+        return arr if isinstance(arr, StackedFrames) else RolloutBuffer.swap_and_flatten(arr)
 
     def add(
         self,

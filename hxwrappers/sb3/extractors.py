@@ -9,9 +9,8 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-from hxwrappers._devices import cpu_multiplies_bfloat16
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
-from hxwrappers.novelty.execution import Execution
+from hxwrappers._precision import TimedPrecision
+from hxwrappers.errors import InvalidSpaceError
 
 __all__ = ["CompactCNN"]
 
@@ -30,9 +29,9 @@ class CompactCNN(BaseFeaturesExtractor):
         observation_space: Images with channels first, for example 4x84x84, at least 20x20.
             Stable-Baselines3 scales them to [0, 1] before they come here.
         features_dim: Width of the linear layer.
-        precision: "float32"; "bfloat16" for the products inside the network; or "auto", which is
-            "bfloat16" on CPUs that have instructions for it, and "float32" otherwise. Weights,
-            gradients and the features are float32 in any case.
+        precision: "float32"; "bfloat16" for the products inside the network; or "auto", which
+            times both on a CPU, for acting and for training apart, and takes the faster one that
+            agrees. Weights, gradients and the features are float32 in any case.
 
     Raises:
         InvalidArgumentError: There is no such precision.
@@ -52,10 +51,7 @@ class CompactCNN(BaseFeaturesExtractor):
         precision: str = "auto",
     ) -> None:
         super().__init__(observation_space, features_dim)
-        if precision not in ("float32", "bfloat16", "auto"):
-            raise InvalidArgumentError(
-                f'precision is {precision!r}; it must be "float32", "bfloat16" or "auto".'
-            )
+        timed = TimedPrecision(precision)
         shape = observation_space.shape
         if shape is None or len(shape) != 3 or min(shape[1:]) < _SMALLEST:
             raise InvalidSpaceError(
@@ -63,7 +59,7 @@ class CompactCNN(BaseFeaturesExtractor):
                 f"first, not {observation_space}. Use an MlpPolicy, or a features extractor of "
                 "your own."
             )
-        self.precision = precision
+        self.timed = timed
         trunk = nn.Sequential(
             nn.Conv2d(shape[0], 16, 8, 4), nn.ReLU(), nn.Conv2d(16, 32, 4, 2), nn.ReLU()
         )
@@ -73,12 +69,4 @@ class CompactCNN(BaseFeaturesExtractor):
 
     def forward(self, observations: Tensor) -> Tensor:
         """Features, `(batch, features_dim)`, float32."""
-        precision = self.precision
-        if precision == "auto":
-            precision = "bfloat16" if _is_fast_bfloat16(observations.device) else "float32"
-        return Execution(observations.device, precision).run(self.layers, observations)
-
-
-def _is_fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device is a CPU with instructions for products of bfloat16."""
-    return device.type == "cpu" and cpu_multiplies_bfloat16()
+        return self.timed.run(self.layers, observations)
