@@ -104,24 +104,26 @@ class _Game:
         if seed is not None:
             self._seed(seed % 2**31)
         ale.reset_game()
+        self._frames = 0
         if self._settings.noop_max and self._generator is not None:
-            for _ in range(int(self._generator.integers(1, self._settings.noop_max + 1))):
+            self._frames = int(self._generator.integers(1, self._settings.noop_max + 1))
+            for _ in range(self._frames):
                 ale.act(self._noop)
         self._stack[:] = 0
         ale.getScreenGrayscale(self._newer)
         self._show()
-        self._frames = 0
         self._lives = ale.lives()
 
     def step(self, action: int) -> tuple[float, bool, bool]:
         """Play one action; returns the reward, and whether the episode terminated or is cut."""
         ale, settings = self.ale, self._settings
         chosen = self._actions[action]
-        reward, last = 0.0, settings.frame_skip - 1
+        reward, last, over = 0.0, settings.frame_skip - 1, False
         for frame in range(settings.frame_skip):
             reward += ale.act(chosen)
             self._frames += 1
-            if ale.game_over():
+            if over := self._is_over():
+                # The last frame as it is: the one before it belongs to the life that is over.
                 ale.getScreenGrayscale(self._newer)
                 break
             if frame == last - 1:
@@ -132,11 +134,6 @@ class _Game:
                     np.maximum(self._older, self._newer, out=self._newer)
         self._stack[:-1] = self._stack[1:]
         self._show()
-        over = ale.game_over()
-        if settings.terminal_on_life_loss:
-            lives = ale.lives()
-            over = over or lives < self._lives
-            self._lives = lives
         return reward, over, self._frames >= settings.max_frames and not over
 
     def snapshot(self) -> AtariSnapshot:
@@ -150,6 +147,12 @@ class _Game:
         self._ram[:] = self.ale.getRAM()
         self._frames = 0
         self._lives = self.ale.lives()
+
+    def _is_over(self) -> bool:
+        if not self._settings.terminal_on_life_loss:
+            return bool(self.ale.game_over())
+        before, self._lives = self._lives, self.ale.lives()
+        return bool(self._lives < before or self.ale.game_over())
 
     def _show(self) -> None:
         self._stack[-1] = self._resize(self._newer, self._size, interpolation=self._area)

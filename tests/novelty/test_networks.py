@@ -60,5 +60,5 @@ def test_weights_are_orthogonal_with_a_gain_of_the_root_of_two(frame_shape):
 
 
 def test_there_is_no_other_net():
-    with pytest.raises(InvalidArgumentError, match=r"'C'.*'A', 'B', 'rnd'"):
+    with pytest.raises(InvalidArgumentError, match=r"'C'.*'A', 'B', 'compact', 'rnd'"):
         build_target("C", (3,), 4, 4)
