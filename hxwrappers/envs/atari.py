@@ -13,7 +13,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hxwrappers.demos.snapshots.base import layers_of
 from hxwrappers.envs._build import choose, settings_of, vectorize
-from hxwrappers.envs.rooms import RoomTracker
+from hxwrappers.envs.atari_vector import GameSettings, RestorableAtariVectorEnv
+from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.vector import StickyActions as VectorStickyActions
 from hxwrappers.wrappers import DemoResetCurriculum, StickyActions
@@ -118,9 +119,12 @@ def make_atari(
         num_envs: None makes a `gymnasium.Env`, a number a `gymnasium.vector.VectorEnv`.
         backend: What makes the vector: "ale" is `ale_py.AtariVectorEnv`, which steps all games in
             threads of C++ and has no access to the RAM, to emulator states or to rendering;
-            "sync" and "async" are vectors of single environments, in this process or in others.
+            "restorable" is `RestorableAtariVectorEnv`, which is as fast, can be frozen and
+            restored, and knows the room; "sync" and "async" are vectors of single environments,
+            in this process or in others.
         autoreset_mode: When a vector resets the environments whose episodes end.
-        track_rooms: Add a `RoomTracker`; not with the backend "ale".
+        track_rooms: Add a `RoomTracker`, or `info["room"]` with the backend "restorable"; not with
+            the backend "ale".
         render_mode: "rgb_array" or "human" for single environments.
         frame_wrapper: Put around the game itself, inside frame skip, resizing and stacking, such
             as `functools.partial(DemoResetCurriculum, demo=demo, tracker=tracker)` for a
@@ -145,7 +149,14 @@ def make_atari(
     env_id = _env_id(game)
     if num_envs is None:
         return _make_single(env_id, settings, track_rooms, render_mode, frame_wrapper)
-    choose("backend", backend, ("ale", "sync", "async"))
+    choose("backend", backend, ("ale", "restorable", "sync", "async"))
+    if backend == "restorable":
+        if render_mode is not None or frame_wrapper is not None:
+            raise InvalidArgumentError(
+                "The backend restorable neither renders nor gives access to single frames. Use "
+                'backend="sync" or backend="async".'
+            )
+        return _make_restorable(env_id, settings, num_envs, autoreset_mode, track_rooms)
     if backend == "ale":
         if track_rooms or render_mode is not None or frame_wrapper is not None:
             raise InvalidArgumentError(
@@ -222,6 +233,47 @@ def _make_single(
     if settings.sticky_level == "step":
         env = StickyActions(env, settings.sticky_actions)
     return env
+
+
+def _make_restorable(
+    env_id: str,
+    settings: AtariSettings,
+    num_envs: int,
+    autoreset_mode: AutoresetMode | str,
+    track_rooms: bool,
+) -> VectorEnv:
+    if AutoresetMode(autoreset_mode) is not AutoresetMode.SAME_STEP or not settings.grayscale:
+        raise InvalidArgumentError(
+            "The backend restorable resets in the step in which an episode ends (SAME_STEP), and "
+            'shows grey frames. Use another backend, such as "ale".'
+        )
+    if settings.sticky_level == "step" and settings.sticky_actions:
+        raise InvalidArgumentError(
+            'The backend restorable tosses the coin of sticky actions for each frame. Use '
+            'sticky_level="frame", or another backend.'
+        )
+    game = str(gym.spec(env_id).kwargs["game"])
+    if track_rooms and game not in ROOM_BYTES:
+        raise InvalidArgumentError(
+            f"It is not known where {game!r} keeps its room (known: {', '.join(ROOM_BYTES)}). "
+            "Leave track_rooms out."
+        )
+    envs: VectorEnv = RestorableAtariVectorEnv(
+        GameSettings(
+            rom=str(_ale().roms.get_rom_path(game)),
+            screen_size=settings.screen_size,
+            frame_skip=settings.frame_skip,
+            frame_stack=settings.frame_stack,
+            sticky_actions=settings.sticky_actions,
+            noop_max=settings.noop_max,
+            max_frames=settings.max_frames,
+            terminal_on_life_loss=settings.terminal_on_life_loss,
+            full_action_space=settings.full_action_space,
+        ),
+        num_envs,
+        room_byte=ROOM_BYTES[game] if track_rooms else None,
+    )
+    return gym.wrappers.vector.ClipReward(envs, -1.0, 1.0) if settings.clip_rewards else envs
 
 
 def _make_fast(

@@ -58,11 +58,11 @@ class AtariSnapshot:
 
     Attributes:
         state: The emulator's state, an `ale_py.ALEState`; it can be pickled.
-        stack: The frames that were observed, uint8, shape `(frame_stack, size, size)`.
+        observation: What was observed, uint8, shape `(frame_stack, size, size)`.
     """
 
     state: Any
-    stack: np.ndarray
+    observation: np.ndarray
 
 
 class _Game:
@@ -143,7 +143,7 @@ class _Game:
     def restore(self, snapshot: AtariSnapshot) -> None:
         """Begin an episode in a frozen state."""
         self.ale.restoreState(snapshot.state)
-        self._stack[:] = snapshot.stack
+        self._stack[:] = snapshot.observation
         self._ram[:] = self.ale.getRAM()
         self._frames = 0
         self._lives = self.ale.lives()

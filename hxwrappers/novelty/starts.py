@@ -21,8 +21,7 @@ class Point:
     """A state that an episode can start from.
 
     Attributes:
-        snapshot: The frozen environment.
-        observation: What was observed there.
+        snapshot: The frozen environment, which knows its `observation`.
         score: The extrinsic return on the way from the game's own start to here.
         before: The point before it on that way, or None where this is the first one.
         novelty: The bonus of its observation by the present model.
@@ -30,7 +29,6 @@ class Point:
     """
 
     snapshot: Any
-    observation: Any
     score: float = 0.0
     before: Point | None = None
     novelty: float = 0.0
@@ -61,9 +59,9 @@ class StartArchive:
 
     Example:
         >>> archive = StartArchive(capacity=2)
-        >>> first = Point("a", 0, novelty=1.0)
+        >>> first = Point("a", novelty=1.0)
         >>> archive.add(first)
-        >>> archive.add(Point("b", 1, novelty=3.0, before=first))
+        >>> archive.add(Point("b", novelty=3.0, before=first))
         >>> archive.choose_new(np.random.default_rng(0)).snapshot
         'b'
     """

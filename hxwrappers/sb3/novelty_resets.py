@@ -27,8 +27,8 @@ class VecNoveltyResets(VecEnvWrapper):
     al. 2021) is the idea, with the novelty model in the place of cells, and with the policy
     learning from all of it.
 
-    The game's own start is reported as `info["start"] == 0` in the info of an episode's end, a
-    point that is new as 1, and one on a way as 2.
+    `info["start"]` at an episode's end tells where it began: 0 is the game's own start, 1 a point
+    where something was new, 2 a point on a way that earned a reward.
 
     Args:
         venv: An environment with a novelty bonus, over one whose games can be frozen
@@ -36,6 +36,8 @@ class VecNoveltyResets(VecEnvWrapper):
         game_share: Share of the episodes that begin at the game's own start, in [0, 1].
         way_share: Share of those that begin on a way that earned a reward, in [0, 1].
         every: Steps between two points on a way, 1 or more.
+        limit: Episodes that begin at a point are cut after so many steps, so that many begin; None
+            lets them go on.
         capacity: Points kept at most.
         seed: Seed of the choices.
 
@@ -49,16 +51,20 @@ class VecNoveltyResets(VecEnvWrapper):
         game_share: float = 0.25,
         way_share: float = 0.25,
         every: int = 16,
+        limit: int | None = 128,
         capacity: int = 1024,
         seed: int | None = None,
     ) -> None:
         require_range("game_share", game_share, minimum=0.0, maximum=1.0)
         require_range("way_share", way_share, minimum=0.0, maximum=1.0 - game_share)
         require_range("every", every, minimum=1)
+        if limit is not None:
+            require_range("limit", limit, minimum=1)
         super().__init__(venv)
         self._freezer = _freezer(venv)
         (self._model,) = novelty_models(venv)
-        self.game_share, self.way_share, self.every = game_share, way_share, every
+        self.game_share, self.way_share = game_share, way_share
+        self.every, self.limit = every, limit
         self.archive = StartArchive(capacity)
         self.training = True
         self._generator = np.random.default_rng(seed)
@@ -68,14 +74,18 @@ class VecNoveltyResets(VecEnvWrapper):
         self._pending: list[Point | None] = [None] * number
         self._scores = np.zeros(number)
         self._kinds = np.zeros(number, np.int64)
+        self._lengths = np.zeros(number, np.int64)
         self._steps = np.arange(number) % every  # staggered, so that no step costs more
+        self._begins: list[Any] = []  # snapshots of the game's own start
 
     def reset(self) -> VecEnvObs:
         """Reset the environments; their first episodes begin at the game's own start."""
         observations = self.venv.reset()
-        for index in range(self.num_envs):
+        indices = np.arange(self.num_envs)
+        self._begins = self._freezer.snapshot(indices)
+        for index in indices:
             self._begin(index, None)
-        self._freeze(np.arange(self.num_envs), observations, np.zeros(self.num_envs))
+        self._freeze(indices, observations, np.zeros(self.num_envs))
         return observations
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -90,10 +100,17 @@ class VecNoveltyResets(VecEnvWrapper):
         for index in np.flatnonzero(earned > 0):
             if (end := self._pending[index] or self._ends[index]) is not None:
                 # A way is worth what it leads to, not what it had earned at its last point.
-                self.archive.add_way(
-                    Point(end.snapshot, end.observation, self._scores[index], end.before)
-                )
+                self.archive.add_way(Point(end.snapshot, self._scores[index], end.before))
         self._steps += 1
+        self._lengths += 1
+        if self.limit is not None:
+            cut = (self._lengths >= self.limit) & (self._kinds > 0) & ~dones
+            for index in np.flatnonzero(cut):
+                infos[index] |= {
+                    "TimeLimit.truncated": True,
+                    "terminal_observation": observations[index].copy(),
+                }
+            dones = dones | cut
         due = np.flatnonzero((self._steps % self.every == 0) & ~dones)
         self._freeze(due, observations, bonuses)
         over = np.flatnonzero(dones)
@@ -112,15 +129,11 @@ class VecNoveltyResets(VecEnvWrapper):
                 self._ends[index] = survived
                 self.archive.add(survived)
             self._pending[index] = Point(
-                snapshot,
-                observations[index].copy(),
-                float(self._scores[index]),
-                self._ends[index],
-                float(bonuses[index]),
+                snapshot, float(self._scores[index]), self._ends[index], float(bonuses[index])
             )
 
     def _restart(self, over: np.ndarray, observations: Any, infos: Sequence[Any]) -> Any:
-        restored, points = [], []
+        snapshots = []
         for index in over:
             infos[index]["start"] = int(self._kinds[index])
             draw = self._generator.random()
@@ -131,18 +144,15 @@ class VecNoveltyResets(VecEnvWrapper):
                 else:
                     point, kind = self.archive.choose_new(self._generator), 1
                 point.tries += 1
-                restored.append(index)
-                points.append(point)
+                snapshots.append(point.snapshot)
+            else:
+                begin = int(self._generator.integers(len(self._begins)))
+                snapshots.append(self._begins[begin])
             self._begin(int(index), point, kind)
-        if restored:
-            seen = self._freezer.restore(restored, [point.snapshot for point in points])
-            observations = observations.copy()
-            observations[restored] = seen
-        self._freeze(
-            np.array([i for i in over if self._kinds[i] == 0], np.int64),
-            observations,
-            np.zeros(self.num_envs),
-        )
+        observations = observations.copy()
+        observations[over] = self._freezer.restore(over, snapshots)
+        at_game = np.array([index for index in over if self._kinds[index] == 0], np.int64)
+        self._freeze(at_game, observations, np.zeros(self.num_envs))
         return observations
 
     def _begin(self, index: int, point: Point | None, kind: int = 0) -> None:
@@ -150,6 +160,7 @@ class VecNoveltyResets(VecEnvWrapper):
         self._pending[index] = None
         self._scores[index] = 0.0 if point is None else point.score
         self._kinds[index] = kind
+        self._lengths[index] = 0
 
     def _rescore(self) -> None:
         """Score the points anew when the model has learned."""
@@ -157,8 +168,8 @@ class VecNoveltyResets(VecEnvWrapper):
         if self._model.updates == self._updates or not points:
             return
         self._updates = self._model.updates
-        novelty = self._model.bonus(np.stack([point.observation for point in points]))
-        for point, value in zip(points, novelty.tolist(), strict=True):
+        seen = np.stack([point.snapshot.observation for point in points])
+        for point, value in zip(points, self._model.bonus(seen).tolist(), strict=True):
             point.novelty = value
 
 

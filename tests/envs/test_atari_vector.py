@@ -80,7 +80,7 @@ def test_restored_games_go_on_as_they_did(workers):
     wanted = [envs.step(chosen)[0] for chosen in first[30:]]
     # Into other places, where other things happened since.
     shown = envs.restore([0, 2], frozen)
-    np.testing.assert_array_equal(shown[0], frozen[0].stack)
+    np.testing.assert_array_equal(shown[0], frozen[0].observation)
     assert envs.ram().shape == (4, 128)
     for chosen, seen in zip(first[30:], wanted, strict=True):
         moved = chosen.copy()
