@@ -42,8 +42,9 @@ class CNDModel(NoveltyModel):
 
     Args:
         observation_space: A Box of any shape.
-        **settings: See `CNDSettings`. Defaults: as `RNDModel`, but net "A", warmup_steps 256,
-            observation_clip 1, normalize_reward False, bonus_clip 2, and contrastive_loss "mse",
+        **settings: See `CNDSettings`. Defaults: as `RNDModel`, but net "A", batch_size 512,
+            train_fraction 0.25, warmup_steps 256, observation_clip 1, normalize_reward False,
+            bonus_clip 2, and contrastive_loss "mse",
             pairs 64, target_learning_rate 1e-4, distil_mask "sample", noise 0.2, feature_guard
             200.
 
@@ -65,6 +66,8 @@ class CNDModel(NoveltyModel):
     defaults: ClassVar[Mapping[str, Any]] = {
         **RNDModel.defaults,
         "net": "A",
+        "batch_size": 512,
+        "train_fraction": 0.25,
         "warmup_steps": 256,
         "observation_clip": 1.0,
         "normalize_reward": False,
@@ -144,7 +147,7 @@ class CNDModel(NoveltyModel):
             return super()._distil(frames)
         shape = (len(frames), self.settings["features"])
         draws = torch.rand(shape, generator=self._generator, device=self.device)
-        kept = (draws < self.settings["train_fraction"]).to(torch.float32)
+        kept = (draws < self._train_fraction()).to(torch.float32)
         return self._distil_weighted(frames, kept / kept.sum().clamp(min=1.0))
 
     def _contrastive_loss(self, frames: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor]:

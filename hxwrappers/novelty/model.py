@@ -24,6 +24,7 @@ from hxwrappers.novelty.networks import build_predictor, build_target, orthogona
 from hxwrappers.novelty.normalizer import InputNormalizer
 from hxwrappers.novelty.observations import ObservationLayout
 from hxwrappers.novelty.rollout import Rollout
+from hxwrappers.novelty.schedule import TrainingSchedule
 from hxwrappers.novelty.settings import check_settings
 
 __all__ = ["NoveltyModel"]
@@ -34,8 +35,10 @@ class NoveltyModel(ABC):
 
     One model serves any number of environments ("streams"), so that all of them share what is
     known. Everything that changes a bonus (weights, observation moments, reward scale) changes
-    only when a training is due, after `update_every` steps of every stream that is stepped; in
-    between, the bonus is a fixed function of the observation.
+    only in a training; in between, the bonus is a fixed function of the observation. Trainings
+    come at the end of the rollouts that a trainer delimits by `begin_rollout` and `end_rollout`.
+    Where none does, they come after 128 steps of every stream that is stepped, or after
+    `update_every`.
 
     Args:
         observation_space: A Box of any shape: images with channels first or last, stacked or
@@ -92,7 +95,7 @@ class NoveltyModel(ABC):
     def update(
         self, observations: np.ndarray | Tensor, previous: np.ndarray | Tensor | None = None
     ) -> dict[str, float]:
-        """Train on a batch of observations: one pass in minibatches of `batch_size`.
+        """Train on a batch of observations: one pass in minibatches.
 
         The batch is also taken into the moments of observations. The scale of the reward, which is
         one of sums over time, is learned by `observe` alone.
@@ -111,8 +114,41 @@ class NoveltyModel(ABC):
         frames = self.layout.frames(observations, self.device)
         earlier = self._earlier_frames(previous)
         self._normalize.update(frames)
-        self.losses = self._train(frames, earlier, epochs=1)
+        self.losses = self._train(frames, earlier, epochs=1, environments=1)
         self.updates += 1
+        return self.losses
+
+    def begin_rollout(self) -> None:
+        """Let the bonus stay one function of the observation until `end_rollout`.
+
+        For trainers, which call it before they collect a rollout: `DualValuePPO` does, and the
+        callback `RolloutTraining` for Stable-Baselines3's other on-policy algorithms. Without
+        effect where `update_every` is a number.
+
+        Example:
+            >>> from hxwrappers.novelty import RNDModel
+            >>> model = RNDModel(spaces.Box(-1, 1, (3,)), warmup_steps=2, seed=0)
+            >>> streams = model.open_streams(2)
+            >>> for _ in range(3):
+            ...     model.begin_rollout()
+            ...     for _ in range(200):
+            ...         _ = model.observe(np.random.rand(2, 3).astype(np.float32), streams)
+            ...     losses = model.end_rollout()
+            >>> model.updates
+            3
+        """
+        self._schedule.begin_rollout()
+
+    @learning()
+    def end_rollout(self) -> dict[str, float]:
+        """Train on what was observed since `begin_rollout`, and before it since the last training.
+
+        Returns:
+            The losses of the last training: this one, unless nothing was observed, the model is
+            frozen or warming up, or `update_every` is a number.
+        """
+        if self._schedule.end_rollout() and self.training and len(self._rollout):
+            self._finish_rollout()
         return self.losses
 
     def bonus(self, observations: np.ndarray | Tensor) -> np.ndarray:
@@ -162,10 +198,11 @@ class NoveltyModel(ABC):
         bonuses = np.zeros(len(frames), np.float32)
         start = 0
         while start < len(frames):
-            steps = self.settings["warmup_steps" if self._warming_up else "update_every"]
-            count, due = self._rollout.until_due(streams[start:], steps, self.num_streams)
+            count, due = self._rollout.until_due(
+                streams[start:], self._schedule.steps, self.num_streams
+            )
             part = slice(start, start + count)
-            if not self._warming_up:
+            if not self._schedule.warming_up:
                 errors = self._score_frames(frames[part])
                 bonuses[part] = self._bonus_of(errors)
                 if self._filter is not None:
@@ -209,7 +246,7 @@ class NoveltyModel(ABC):
                 "filter": None if self._filter is None else self._filter.state_dict(),
                 "rollout": self._rollout.state_dict(),
                 "generator": self._generator.get_state(),
-                "warming_up": self._warming_up,
+                "warmup_left": self._schedule.warmup_left,
                 "updates": self.updates,
                 "losses": self.losses,
             }
@@ -285,7 +322,8 @@ class NoveltyModel(ABC):
             RewardFilter(settings["reward_discount"]) if settings["normalize_reward"] else None
         )
         self._rollout = Rollout()
-        self._warming_up = settings["warmup_steps"] > 0
+        self._environments = 1
+        self._schedule = TrainingSchedule(settings["warmup_steps"], settings["update_every"])
 
     def _build_extra(self) -> None:  # noqa: B027
         """Make further networks, before all are initialised; most models have none."""
@@ -314,29 +352,38 @@ class NoveltyModel(ABC):
         return bonuses if clip is None else np.minimum(bonuses, np.float32(clip))
 
     def _observed_nothing(self) -> bool:
-        return self._warming_up == (self.settings["warmup_steps"] > 0) and not len(self._rollout)
+        return self._schedule.at_start and not len(self._rollout)
 
     def _finish_rollout(self) -> None:
         frames, streams, previous = self._rollout.take()
         self._normalize.update(frames)
-        if self._warming_up:
-            self._warming_up = False
-            if self._filter is not None:
+        if self._schedule.warming_up:
+            if self._schedule.end_round() and self._filter is not None:
                 self._filter.advance(streams, self._score_frames(frames))
                 self._filter.commit()
             return
         if self._filter is not None:
             self._filter.commit()
-        self.losses = self._train(frames, previous, epochs=self.settings["epochs"])
+        self.losses = self._train(
+            frames,
+            previous,
+            epochs=self.settings["epochs"],
+            environments=len(np.unique(streams)),
+        )
         self.updates += 1
 
-    def _train(self, frames: Tensor, previous: Tensor | None, epochs: int) -> dict[str, float]:
+    def _train(
+        self, frames: Tensor, previous: Tensor | None, *, epochs: int, environments: int
+    ) -> dict[str, float]:
         totals: dict[str, Tensor] = {}
         steps = 0
+        equal_parts = -(-len(frames) // self.settings["minibatches"])
+        size = self.settings["batch_size"] or max(equal_parts, 2)
+        self._environments = environments
         for _ in range(epochs):
             order = torch.randperm(len(frames), generator=self._generator, device=self.device)
-            for start in range(0, len(order), self.settings["batch_size"]):
-                chosen = order[start : start + self.settings["batch_size"]]
+            for start in range(0, len(order), size):
+                chosen = order[start : start + size]
                 if len(chosen) < 2 <= len(frames):
                     continue  # a pair needs two
                 earlier = None if previous is None else previous[chosen]
@@ -348,12 +395,17 @@ class NoveltyModel(ABC):
 
     def _distil(self, frames: Tensor) -> Tensor:
         """Train the predictor on a random share of the samples of a minibatch; returns the loss."""
-        number = max(1, round(self.settings["train_fraction"] * len(frames)))
+        number = max(1, round(self._train_fraction() * len(frames)))
         if number < len(frames):
             order = torch.randperm(len(frames), generator=self._generator, device=self.device)
             frames = frames[order[:number]]
         weight = torch.full((1, 1), 1.0 / (number * self.settings["features"]), device=self.device)
         return self._distil_weighted(frames, weight.expand(number, -1))
+
+    def _train_fraction(self) -> float:
+        """The share set, or as in RND's code that of 32 environments where there are more."""
+        share: float | None = self.settings["train_fraction"]
+        return min(1.0, 32 / self._environments) if share is None else share
 
     def _distil_weighted(self, frames: Tensor, weights: Tensor) -> Tensor:
         """One step of the predictor on squared errors, weighted for each sample and feature."""
@@ -399,6 +451,6 @@ class NoveltyModel(ABC):
             self._filter.load_state_dict(state["filter"])
         self._rollout.load_state_dict(state["rollout"], self.device)
         restore_generator(self._generator, state["generator"])
-        self._warming_up = bool(state["warming_up"])
+        self._schedule.warmup_left = int(state["warmup_left"])
         self.updates = int(state["updates"])
         self.losses = dict(state["losses"])

@@ -25,7 +25,7 @@ class RNDModel(NoveltyModel):
     Args:
         observation_space: A Box of any shape.
         **settings: See `NoveltySettings`. Defaults: net "rnd", 512 features, hidden 256,
-            learning_rate 1e-4, update_every 128, epochs 4, batch_size 512, train_fraction 0.25,
+            learning_rate 1e-4, update_every None, epochs 4 of 4 minibatches, train_fraction None,
             warmup_steps 50, observation_clip 5, normalize_reward True with reward_discount 0.99,
             no bonus_clip.
 
@@ -49,10 +49,11 @@ class RNDModel(NoveltyModel):
         "features": 512,
         "hidden": 256,
         "learning_rate": 1e-4,
-        "update_every": 128,
+        "update_every": None,
         "epochs": 4,
-        "batch_size": 512,
-        "train_fraction": 0.25,
+        "minibatches": 4,
+        "batch_size": None,
+        "train_fraction": None,
         "warmup_steps": 50,
         "normalize_observations": True,
         "observation_clip": 5.0,
