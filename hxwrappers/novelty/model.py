@@ -151,6 +151,11 @@ class NoveltyModel(ABC):
             self._finish_rollout()
         return self.losses
 
+    @property
+    def warming_up(self) -> bool:
+        """Whether steps earn no bonus yet, and only set moments and the first reward scale."""
+        return self._schedule.warming_up
+
     def bonus(self, observations: np.ndarray | Tensor) -> np.ndarray:
         """The intrinsic reward of observations: the score after reward scale and clip.
 

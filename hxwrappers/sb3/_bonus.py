@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.sb3._venv import require_vec_env
-from hxwrappers.wrappers._bonus import bonus_info, model_seed
+from hxwrappers.wrappers._bonus import bonus_info, model_seed, seeded_copy
 from hxwrappers.wrappers._holds_model import HoldsModel
 
 __all__ = ["VecNoveltyBonus"]
@@ -69,6 +70,15 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
             )
         ]
         return observations, (rewards + added).astype(np.float32), dones, infos
+
+    def _random_steps(self, seed: int | None) -> Iterator[int]:
+        actions = seeded_copy(self.action_space, seed)
+        if seed is not None:
+            self.seed(seed)
+        self.reset()
+        for number in count(1):
+            self.step(np.stack([actions.sample() for _ in range(self.num_envs)]))
+            yield number
 
     def _part(self, observations: Any) -> Any:
         return observations if self._key is None else observations[self._key]

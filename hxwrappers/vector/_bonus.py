@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from hxwrappers.vector._entries import with_entries
 from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches, reset_lanes
 from hxwrappers.vector._reached import reached_observations
 from hxwrappers.vector._wrapper import AnyVectorWrapper
-from hxwrappers.wrappers._bonus import model_seed
+from hxwrappers.wrappers._bonus import model_seed, seeded_copy
 from hxwrappers.wrappers._holds_model import HoldsModel
 
 __all__ = ["NoveltyBonus"]
@@ -101,6 +102,16 @@ class NoveltyBonus(HoldsModel, AnyVectorWrapper):
         resetting = state.get("resetting", ())
         if len(resetting) == self.num_envs:
             self._resetting = np.array(resetting, np.bool_)
+
+    def _random_steps(self, seed: int | None) -> Iterator[int]:
+        actions = seeded_copy(self.action_space, seed)
+        self.reset(seed=seed)
+        for number in count(1):
+            _, _, terminations, truncations, _ = self.step(actions.sample())
+            yield number
+            over = np.logical_or(terminations, truncations)
+            if self._mode is AutoresetMode.DISABLED and over.any():
+                self.reset(options={"reset_mask": over})
 
     def _remember(self, observations: Any) -> None:
         if self.model.uses_previous:

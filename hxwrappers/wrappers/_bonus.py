@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -16,7 +18,7 @@ from hxwrappers.errors import SharedModelWarning
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.wrappers._holds_model import HoldsModel
 
-__all__ = ["NoveltyBonus", "bonus_info", "model_seed"]
+__all__ = ["NoveltyBonus", "bonus_info", "model_seed", "seeded_copy"]
 
 
 class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -72,6 +74,15 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
         info = {**info, **bonus_info(info, float(reward), bonus, added)}
         return observation, float(reward) + added, terminated, truncated, info
 
+    def _random_steps(self, seed: int | None) -> Iterator[int]:
+        actions = seeded_copy(self.action_space, seed)
+        self.reset(seed=seed)
+        for number in count(1):
+            _, _, terminated, truncated, _ = self.step(actions.sample())
+            yield number
+            if terminated or truncated:
+                self.reset()
+
     def _batch(self, observation: Any) -> np.ndarray:
         part = observation if self._key is None else observation[self._key]
         return np.array(part)[None]  # the environment may go on writing into its own
@@ -86,6 +97,13 @@ def bonus_info(
         "intrinsic_reward": info.get("intrinsic_reward", 0.0) + bonus,
         "reward_bonus": info.get("reward_bonus", 0.0) + added,
     }
+
+
+def seeded_copy(space: gym.Space[Any], seed: int | None) -> gym.Space[Any]:
+    """A space that draws from a seed, and leaves the generator of the one it is a copy of alone."""
+    own = copy.deepcopy(space)
+    own.seed(seed)
+    return own
 
 
 def model_seed(seed: int) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from gymnasium import spaces
 
-from hxwrappers.errors import CheckpointError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import find_box
 from hxwrappers.novelty.resolve import resolve_model
@@ -64,6 +65,35 @@ class HoldsModel:
         if not self.training:
             return self.model.bonus(observations)
         return self.model.observe(observations, streams, previous)
+
+    def warm_up(self, seed: int | None = None) -> int:
+        """Go through the model's warm-up with random actions, before an agent is trained.
+
+        As published: the moments of observations come from a random agent, and the agent that is
+        trained earns the bonus from its first step on. Without it the first `warmup_steps` of that
+        agent are the warm-up. Does nothing where the warm-up is over, as in a saved model. Reset
+        the environment afterwards.
+
+        Args:
+            seed: Seed of the reset and of the actions.
+
+        Returns:
+            The steps made of each environment.
+
+        Raises:
+            InvalidArgumentError: The model does not learn from these environments.
+        """
+        if not self.model.warming_up:
+            return 0
+        if not self.training:
+            raise InvalidArgumentError(
+                f"{type(self).__name__} is frozen and sets no moments. Set training = True first."
+            )
+        return next(steps for steps in self._random_steps(seed) if not self.model.warming_up)
+
+    @abstractmethod
+    def _random_steps(self, seed: int | None) -> Iterator[int]:
+        """Reset, and step with random actions for ever; gives the number of steps after each."""
 
     def state_dict(self) -> dict[str, Any]:
         """The model, with everything learned and counted, and what it needs to go on."""
