@@ -83,13 +83,14 @@ class HoldsModel:
         Raises:
             InvalidArgumentError: The model does not learn from these environments.
         """
-        if not self.model.warming_up:
-            return 0
-        if not self.training:
+        if self.model.warming_up and not self.training:
             raise InvalidArgumentError(
                 f"{type(self).__name__} is frozen and sets no moments. Set training = True first."
             )
-        return next(steps for steps in self._random_steps(seed) if not self.model.warming_up)
+        walk, steps = self._random_steps(seed), 0
+        while self.model.warming_up:
+            steps = next(walk)
+        return steps
 
     @abstractmethod
     def _random_steps(self, seed: int | None) -> Iterator[int]:
