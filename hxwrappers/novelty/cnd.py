@@ -41,7 +41,7 @@ class CNDModel(NoveltyModel):
     "vicreg" (SND-VIC) and "st_dim" (SND-STD, images only) on successive observations.
 
     Args:
-        observation_space: A Box of any shape.
+        observation_space: Any space that `ObservationLayout` can read.
         **settings: See `CNDSettings`. Defaults: as `RNDModel`, but net "A", batch_size 512,
             train_fraction 0.25, warmup_steps 256, observation_clip 1, normalize_reward False,
             bonus_clip 2, and contrastive_loss "mse",
@@ -49,7 +49,8 @@ class CNDModel(NoveltyModel):
             200.
 
     Raises:
-        InvalidSpaceError: The space is not a Box, or not one of images where "st_dim" needs them.
+        InvalidSpaceError: The space has parts that cannot be scored, or is not one of images where
+            "st_dim" needs them.
         InvalidArgumentError: A setting is unknown or out of range.
 
     Example:

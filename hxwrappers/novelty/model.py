@@ -42,7 +42,7 @@ class NoveltyModel(ABC):
 
     Args:
         observation_space: A Box of any shape: images with channels first or last, stacked or
-            not, or vectors.
+            not, or vectors; or any space that `ObservationLayout` can read.
         settings: All the settings of the model's class.
     """
 
@@ -77,24 +77,27 @@ class NoveltyModel(ABC):
 
     # -- what a user calls ------------------------------------------------------------------
 
-    def score(self, observations: np.ndarray | Tensor) -> np.ndarray:
+    def score(self, observations: Any) -> Any:
         """How badly the predictor guesses the target's features; nothing is learned.
 
         Args:
-            observations: Shape `(batch, *space.shape)`, dtype of the space.
+            observations: Shape `(batch, *space.shape)`: an array, or a tensor on any device; of
+                spaces that are no Box as vector environments give them.
 
         Returns:
-            Mean squared error over the features, shape `(batch,)`, float32, 0 or more.
+            Mean squared error over the features, shape `(batch,)`, float32, 0 or more. An array; a
+            tensor on their device where observations are tensors, which then never leave the GPU.
 
         Raises:
-            InvalidObservationError: Another shape or dtype than the space's, NaN or infinity.
+            InvalidObservationError: See `ObservationLayout.frames`.
         """
-        return self._score_frames(self.layout.frames(observations, self.device))
+        observations = self.layout.encode(observations)
+        return _as_given(
+            self._score_frames(self.layout.frames(observations, self.device)), observations
+        )
 
     @learning()
-    def update(
-        self, observations: np.ndarray | Tensor, previous: np.ndarray | Tensor | None = None
-    ) -> dict[str, float]:
+    def update(self, observations: Any, previous: Any = None) -> dict[str, float]:
         """Train on a batch of observations: one pass in minibatches.
 
         The batch is also taken into the moments of observations. The scale of the reward, which is
@@ -156,15 +159,17 @@ class NoveltyModel(ABC):
         """Whether steps earn no bonus yet, and only set moments and the first reward scale."""
         return self._schedule.warming_up
 
-    def bonus(self, observations: np.ndarray | Tensor) -> np.ndarray:
+    def bonus(self, observations: Any) -> Any:
         """The intrinsic reward of observations: the score after reward scale and clip.
 
         The reward scale is learned by `observe`; a model that is trained by `update` has `score`.
 
         Returns:
-            Shape `(batch,)`, float32; zeros while the reward scale is not yet known.
+            Shape `(batch,)`, float32, as `score`; zeros while the reward scale is not yet known.
         """
-        return self._bonus_of(self.score(observations))
+        observations = self.layout.encode(observations)
+        errors = self._score_frames(self.layout.frames(observations, self.device))
+        return _as_given(self._bonus_of(errors), observations)
 
     def open_streams(self, number: int) -> np.ndarray:
         """Register environments, and get their stream numbers."""
@@ -175,10 +180,10 @@ class NoveltyModel(ABC):
     @learning()
     def observe(
         self,
-        observations: np.ndarray,
+        observations: Any,
         streams: np.ndarray,
-        previous: np.ndarray | None = None,
-    ) -> np.ndarray:
+        previous: Any = None,
+    ) -> Any:
         """Give the bonus of new observations, remember them, and train when it is due.
 
         A batch in which a training falls due is split there, so that one call with N streams does
@@ -191,16 +196,17 @@ class NoveltyModel(ABC):
             previous: The observations before the steps; needed where `uses_previous` is true.
 
         Returns:
-            Bonuses, shape `(batch,)`, float32. Zeros during the warm-up.
+            Bonuses, shape `(batch,)`, float32, as `score`. Zeros during the warm-up.
 
         Raises:
             InvalidObservationError: See `score`; nothing is learned from the batch then.
         """
-        frames = self.layout.frames(observations, self.device)
+        observations = self.layout.encode(observations)
         if not self.training:
-            return self._bonus_of(self._score_frames(frames))
+            return self.bonus(observations)
+        frames = self.layout.frames(observations, self.device)
         earlier = self._earlier_frames(previous)
-        bonuses = np.zeros(len(frames), np.float32)
+        bonuses = torch.zeros(len(frames), device=self.device)
         start = 0
         while start < len(frames):
             count, due = self._rollout.until_due(
@@ -218,22 +224,23 @@ class NoveltyModel(ABC):
             if due:
                 self._finish_rollout()
             start += count
-        return bonuses
+        return _as_given(bonuses, observations)
 
     def reseed(self, seed: int) -> None:
         """Draw fresh weights from a seed, unless something was learned or a seed was given."""
         if self.settings["seed"] is None and self.updates == 0 and self._observed_nothing():
             self._build(seed)
 
-    def features(self, observations: np.ndarray | Tensor) -> np.ndarray:
-        """Features of the target network, shape `(batch, features)`, float32."""
+    def features(self, observations: Any) -> Any:
+        """Features of the target network, shape `(batch, features)`, float32, as `score`."""
+        observations = self.layout.encode(observations)
         frames = self.layout.frames(observations, self.device)
         with torch.inference_mode():
             chunks = [
                 self._execution.run(self.target, self._normalize(chunk))
                 for chunk in self._execution.chunks(frames)
             ]
-        return torch.cat(chunks).cpu().numpy()
+        return _as_given(torch.cat(chunks), observations)
 
     # -- persistence ------------------------------------------------------------------------
 
@@ -324,7 +331,9 @@ class NoveltyModel(ABC):
             self.device,
         )
         self._filter = (
-            RewardFilter(settings["reward_discount"]) if settings["normalize_reward"] else None
+            RewardFilter(settings["reward_discount"], self.device)
+            if settings["normalize_reward"]
+            else None
         )
         self._rollout = Rollout()
         self._environments = 1
@@ -339,22 +348,22 @@ class NoveltyModel(ABC):
     def _trainable(self) -> dict[str, tuple[list[nn.Parameter], float]]:
         return {"predictor": (list(self.predictor.parameters()), self.settings["learning_rate"])}
 
-    def _score_frames(self, frames: Tensor) -> np.ndarray:
+    def _score_frames(self, frames: Tensor) -> Tensor:
         errors, run = [], self._execution.run
         with torch.inference_mode():
             for chunk in self._execution.chunks(frames):
                 inputs = self._normalize(chunk)
                 difference = run(self.target, inputs) - run(self.predictor, inputs)
                 errors.append(difference.square().mean(dim=1))
-            return torch.cat(errors).cpu().numpy()
+            return torch.cat(errors)
 
-    def _bonus_of(self, errors: np.ndarray) -> np.ndarray:
+    def _bonus_of(self, errors: Tensor) -> Tensor:
         bonuses = errors
         if self._filter is not None:
             scale = self._filter.scale
-            bonuses = np.zeros_like(errors) if scale is None else errors / np.float32(scale)
+            bonuses = torch.zeros_like(errors) if scale is None else errors / scale
         clip = self.settings["bonus_clip"]
-        return bonuses if clip is None else np.minimum(bonuses, np.float32(clip))
+        return bonuses if clip is None else bonuses.clamp(max=clip)
 
     def _observed_nothing(self) -> bool:
         return self._schedule.at_start and not len(self._rollout)
@@ -425,7 +434,7 @@ class NoveltyModel(ABC):
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizers[optimizer].step()
 
-    def _earlier_frames(self, previous: np.ndarray | Tensor | None) -> Tensor | None:
+    def _earlier_frames(self, previous: Any) -> Tensor | None:
         if not self.uses_previous:
             return None
         if previous is None:
@@ -439,7 +448,7 @@ class NoveltyModel(ABC):
         names = ("net", "features", "hidden", "normalize_observations", "normalize_reward")
         return {
             "model": type(self).__name__,
-            "observation_shape": list(self.layout.space.shape),
+            "observation_shape": list(self.layout.box.shape),
             "frame_shape": list(self.layout.frame_shape),
             **{name: self.settings[name] for name in names},
         }
@@ -459,3 +468,10 @@ class NoveltyModel(ABC):
         self._schedule.warmup_left = int(state["warmup_left"])
         self.updates = int(state["updates"])
         self.losses = dict(state["losses"])
+
+
+def _as_given(values: Tensor, observations: np.ndarray | Tensor) -> Any:
+    """Values as a caller who gave such observations wants them: an array, or a tensor there."""
+    if isinstance(observations, Tensor):
+        return values.to(observations.device, copy=True)  # plain, if made in inference mode
+    return values.cpu().numpy()

@@ -77,7 +77,7 @@ class InputNormalizer:
         self._shift, self._scale = shift.to(torch.float32), scale.to(torch.float32)
 
     def _by_bounds(self) -> tuple[Tensor, Tensor]:
-        space, device = self._layout.space, self._moments.mean.device
+        space, device = self._layout.box, self._moments.mean.device
         low, high = (
             self._layout.newest(torch.from_numpy(np.asarray(bound, np.float64)[None])).to(device)
             for bound in (space.low, space.high)

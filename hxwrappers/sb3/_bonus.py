@@ -33,7 +33,13 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
         require_vec_env(venv, self)
         super().__init__(venv)
         self._hold(
-            model, coefficient, venv.observation_space, observation_key, settings, venv.num_envs
+            venv,
+            model,
+            coefficient,
+            venv.observation_space,
+            observation_key,
+            settings,
+            venv.num_envs,
         )
         # make_vec_env seeds the environments before anyone can wrap them.
         seed = venv.unwrapped._seeds[0]
@@ -55,11 +61,11 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         """Step, and add the coefficient times the bonus of each observation reached."""
         observations, rewards, dones, infos = self.venv.step_wait()
-        reached = np.asarray(self._part(observations))
+        reached = self._scored(observations)
         if dones.any():
             reached = reached.copy()
             for index in np.flatnonzero(dones):
-                reached[index] = self._part(infos[index]["terminal_observation"])
+                reached[index] = self._scored_one(infos[index]["terminal_observation"])[0]
         bonuses = self._observe(reached, self._streams, self._previous).astype(np.float64)
         self._remember(observations)
         added = self.coefficient * bonuses
@@ -80,9 +86,6 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
             self.step(np.stack([actions.sample() for _ in range(self.num_envs)]))
             yield number
 
-    def _part(self, observations: Any) -> Any:
-        return observations if self._key is None else observations[self._key]
-
     def _remember(self, observations: VecEnvObs) -> None:
         if self.model.uses_previous:
-            self._previous = np.array(self._part(observations))
+            self._previous = np.array(self._scored(observations))

@@ -52,7 +52,7 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
                 SharedModelWarning,
                 stacklevel=3,
             )
-        self._hold(model, coefficient, env.observation_space, observation_key, settings, 1)
+        self._hold(env, model, coefficient, env.observation_space, observation_key, settings, 1)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -61,13 +61,13 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
         observation, info = self.env.reset(seed=seed, options=options)
         if seed is not None and self._owns_model:
             self.model.reseed(model_seed(seed))
-        self._previous = self._batch(observation)
+        self._previous = self._scored_one(observation)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step, and add the coefficient times the bonus of the observation reached."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        batch = self._batch(observation)
+        batch = self._scored_one(observation)
         bonus = float(self._observe(batch, self._streams, self._previous)[0])
         self._previous = batch
         added = self.coefficient * bonus
@@ -82,10 +82,6 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
             yield number
             if terminated or truncated:
                 self.reset()
-
-    def _batch(self, observation: Any) -> np.ndarray:
-        part = observation if self._key is None else observation[self._key]
-        return np.array(part)[None]  # the environment may go on writing into its own
 
 
 def bonus_info(

@@ -10,7 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
 
 from hxwrappers import vector
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3 import ExplorationLog, VecCNDBonus, VecRNDBonus
 from tests.envs_for_tests import Corridor, Pictures
 
@@ -117,5 +117,3 @@ def test_evaluation_with_the_model_that_is_trained(wrapper):
 def test_bad_arguments():
     with pytest.raises(InvalidArgumentError, match="coefficient"):
         VecRNDBonus(DummyVecEnv([Corridor]), coefficient=-1.0)
-    with pytest.raises(InvalidSpaceError, match="Box"):
-        VecRNDBonus(make_vec_env("FrozenLake-v1"))
