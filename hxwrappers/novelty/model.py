@@ -48,7 +48,9 @@ class NoveltyModel(ABC):
 
     defaults: ClassVar[Mapping[str, Any]]
     uses_previous: bool = False
-    """Whether training needs the observation before each scored one."""
+    """Whether training needs the observation before each step."""
+    scores_previous: bool = False
+    """Whether the bonus of a step is that of the observation before it."""
 
     def __init__(self, observation_space: spaces.Space[Any], settings: Mapping[str, Any]) -> None:
         unknown = sorted(set(settings) - set(self.defaults))
@@ -114,10 +116,9 @@ class NoveltyModel(ABC):
             InvalidObservationError: See `score`.
             InvalidArgumentError: `previous` is missing where `uses_previous` is true.
         """
-        frames = self.layout.frames(observations, self.device)
-        earlier = self._earlier_frames(previous)
+        frames, others = self._frames_of(observations, previous)
         self._normalize.update(frames)
-        self.losses = self._train(frames, earlier, epochs=1, environments=1)
+        self.losses = self._train(frames, others, epochs=1, environments=1)
         self.updates += 1
         return self.losses
 
@@ -203,9 +204,8 @@ class NoveltyModel(ABC):
         """
         observations = self.layout.encode(observations)
         if not self.training:
-            return self.bonus(observations)
-        frames = self.layout.frames(observations, self.device)
-        earlier = self._earlier_frames(previous)
+            return self.bonus(previous if self.scores_previous else observations)
+        frames, others = self._frames_of(observations, previous)
         bonuses = torch.zeros(len(frames), device=self.device)
         start = 0
         while start < len(frames):
@@ -218,9 +218,7 @@ class NoveltyModel(ABC):
                 bonuses[part] = self._bonus_of(errors)
                 if self._filter is not None:
                     self._filter.advance(streams[part], errors)
-            self._rollout.add(
-                frames[part], streams[part], None if earlier is None else earlier[part]
-            )
+            self._rollout.add(frames[part], streams[part], None if others is None else others[part])
             if due:
                 self._finish_rollout()
             start += count
@@ -302,8 +300,13 @@ class NoveltyModel(ABC):
     # -- what a model defines ---------------------------------------------------------------
 
     @abstractmethod
-    def _train_minibatch(self, frames: Tensor, previous: Tensor | None, /) -> dict[str, Tensor]:
-        """One optimiser step on frames as they were observed; returns detached losses."""
+    def _train_minibatch(self, frames: Tensor, others: Tensor | None, /) -> dict[str, Tensor]:
+        """One optimiser step on frames as they were observed; returns detached losses.
+
+        Args:
+            frames: What is scored, shape `(batch, *frame_shape)`.
+            others: The other observation of each step, where `_frames_of` gave them.
+        """
 
     @learning()
     def _build(self, seed: int) -> None:
@@ -329,6 +332,7 @@ class NoveltyModel(ABC):
             settings["normalize_observations"],
             settings["observation_clip"],
             self.device,
+            settings["deviation_floor"],
         )
         self._filter = (
             RewardFilter(settings["reward_discount"], self.device)
@@ -434,15 +438,18 @@ class NoveltyModel(ABC):
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizers[optimizer].step()
 
-    def _earlier_frames(self, previous: Any) -> Tensor | None:
+    def _frames_of(self, observations: Any, previous: Any) -> tuple[Tensor, Tensor | None]:
+        """The frames that are scored, and those at the other end of their steps if needed."""
+        frames = self.layout.frames(observations, self.device)
         if not self.uses_previous:
-            return None
+            return frames, None
         if previous is None:
             raise InvalidArgumentError(
                 f"{type(self).__name__} with these settings learns from successive observations; "
                 "give the observations one step earlier as previous=."
             )
-        return self.layout.frames(previous, self.device)
+        earlier = self.layout.frames(previous, self.device)
+        return (earlier, frames) if self.scores_previous else (frames, earlier)
 
     def _signature(self) -> dict[str, Any]:
         names = ("net", "features", "hidden", "normalize_observations", "normalize_reward")

@@ -57,6 +57,7 @@ class RNDModel(NoveltyModel):
         "warmup_steps": 50,
         "normalize_observations": True,
         "observation_clip": 5.0,
+        "deviation_floor": 0.0,
         "normalize_reward": True,
         "reward_discount": 0.99,
         "bonus_clip": None,

@@ -32,6 +32,8 @@ class NoveltySettings(TypedDict, total=False):
         normalize_observations: Whether inputs are standardised by running moments; otherwise
             they are scaled to [0, 1] where the space is bounded.
         observation_clip: Bound of the standardised inputs.
+        deviation_floor: Smallest deviation that inputs are divided by, in units of the
+            observation; elements that hardly ever change then count for little.
         normalize_reward: Whether bonuses are divided by the deviation of their discounted sum.
         reward_discount: Discount of that sum.
         bonus_clip: Upper bound of the bonus, or None.
@@ -57,6 +59,7 @@ class NoveltySettings(TypedDict, total=False):
     warmup_steps: int
     normalize_observations: bool
     observation_clip: float
+    deviation_floor: float
     normalize_reward: bool
     reward_discount: float
     bonus_clip: float | None
@@ -78,8 +81,12 @@ class CNDSettings(NoveltySettings, total=False):
         distil_mask: `"sample"` trains the predictor on `train_fraction` of the samples of a
             minibatch; `"feature"` on that share of the feature elements of all samples, as the
             reference code does, which costs as much as training on all.
-        noise: Amplitude of the uniform noise on the normalised inputs of the target's training.
-        feature_guard: Limit of the guard against exploding features, or None.
+        noise: Amplitude of the uniform noise on half of the normalised inputs of the target's
+            training.
+        feature_guard: Limit of the guard against exploding features, or None. Without a word of
+            yours 200 for "mse", and None for the others, as published.
+        scored: `"next"` gives a step the bonus of the observation that it led to, as RND does;
+            `"current"` that of the observation before it, as CND's code does.
     """
 
     contrastive_loss: str
@@ -88,6 +95,7 @@ class CNDSettings(NoveltySettings, total=False):
     distil_mask: str
     noise: float
     feature_guard: float | None
+    scored: str
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -105,7 +113,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         require_range(name, settings[name], above=0.0)
     if settings["train_fraction"] is not None:
         require_range("train_fraction", settings["train_fraction"], above=0.0, maximum=1.0)
-    require_range("warmup_steps", settings["warmup_steps"], minimum=0)
+    for name in ("warmup_steps", "deviation_floor"):
+        require_range(name, settings[name], minimum=0)
     require_range("reward_discount", settings["reward_discount"], minimum=0, maximum=1)
     if settings["precision"] not in {"float32", "bfloat16"}:
         raise InvalidArgumentError(

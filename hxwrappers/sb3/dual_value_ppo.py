@@ -28,6 +28,7 @@ from hxwrappers.sb3.policies import (
     DualValueCnnPolicy,
     DualValueMultiInputPolicy,
     DualValuePolicy,
+    RNDPolicy,
 )
 
 __all__ = ["DualValuePPO"]
@@ -48,8 +49,8 @@ class DualValuePPO(SafePersistence, PPO):
     counted, the novelty models included, and are loaded without executing code.
 
     Args:
-        policy: `"MlpPolicy"`, `"CnnPolicy"`, `"MultiInputPolicy"`, `"CNDPolicy"` (the network of
-            CND), or a subclass of `DualValuePolicy`.
+        policy: `"MlpPolicy"`, `"CnnPolicy"`, `"MultiInputPolicy"`, `"RNDPolicy"` or
+            `"CNDPolicy"` (the networks of their papers' code), or a subclass of `DualValuePolicy`.
         env: An environment with a bonus, for example `VecRNDBonus(...)`, or the id of one.
         learning_rate: Adam's.
         n_steps: Steps of each environment in a rollout.
@@ -91,6 +92,7 @@ class DualValuePPO(SafePersistence, PPO):
         "CnnPolicy": DualValueCnnPolicy,
         "MultiInputPolicy": DualValueMultiInputPolicy,
         "CNDPolicy": CNDPolicy,
+        "RNDPolicy": RNDPolicy,
     }
     policy: DualValuePolicy
     rollout_buffer: DualValueRolloutBuffer

@@ -75,7 +75,7 @@ class HoldsModel:
     def _observe(self, observations: Any, streams: np.ndarray, previous: Any) -> Any:
         """The bonuses of the observations that steps led to, learned from unless frozen."""
         if not self.training:
-            return self.model.bonus(observations)
+            return self.model.bonus(previous if self.model.scores_previous else observations)
         return self.model.observe(observations, streams, previous)
 
     def warm_up(self, seed: int | None = None) -> int:
