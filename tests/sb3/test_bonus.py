@@ -43,6 +43,7 @@ def test_the_seed_of_make_vec_env_is_the_bonus_s_too():
         (VecRNDBonus, vector.RNDBonus, {}),
         (VecCNDBonus, vector.CNDBonus, {"pairs": 4}),
         (VecCNDBonus, vector.CNDBonus, {"pairs": 4, "contrastive_loss": "vicreg"}),
+        (VecCNDBonus, vector.CNDBonus, {"pairs": 4, "scored": "current"}),
     ],
 )
 def test_it_equals_the_vector_twin(ours, twin, settings, env_class):
