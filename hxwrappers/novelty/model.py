@@ -1,11 +1,9 @@
-"""What RND and CND have in common: score, collect, train, save."""
+"""What RND and CND have in common: score, collect, train."""
 
 from __future__ import annotations
 
-import copy
-import os
 import random
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -14,15 +12,14 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from hxwrappers._devices import resolve_device, restore_generator, weights_drawn_from
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers._devices import resolve_device, weights_drawn_from
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.execution import Execution, learning
 from hxwrappers.novelty.moments import RewardFilter
 from hxwrappers.novelty.networks import build_predictor, build_target, orthogonal_init
 from hxwrappers.novelty.normalizer import InputNormalizer
 from hxwrappers.novelty.observations import ObservationLayout
+from hxwrappers.novelty.persistence import SavedModel
 from hxwrappers.novelty.rollout import Rollout
 from hxwrappers.novelty.schedule import TrainingSchedule
 from hxwrappers.novelty.settings import check_settings
@@ -30,7 +27,7 @@ from hxwrappers.novelty.settings import check_settings
 __all__ = ["NoveltyModel"]
 
 
-class NoveltyModel(ABC):
+class NoveltyModel(SavedModel):
     """A distilled network that says how new an observation is, and learns it online.
 
     One model serves any number of environments ("streams"), so that all of them share what is
@@ -240,63 +237,6 @@ class NoveltyModel(ABC):
             ]
         return _as_given(torch.cat(chunks), observations)
 
-    # -- persistence ------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything learned and counted: tensors, numbers, strings, lists and dicts of these."""
-        return copy.deepcopy(
-            {
-                "signature": self._signature(),
-                "settings": self.settings,
-                "networks": {name: net.state_dict() for name, net in self._networks().items()},
-                "optimizers": {
-                    name: optimizer.state_dict() for name, optimizer in self._optimizers.items()
-                },
-                "moments": self._normalize.state_dict(),
-                "filter": None if self._filter is None else self._filter.state_dict(),
-                "rollout": self._rollout.state_dict(),
-                "generator": self._generator.get_state(),
-                "warmup_left": self._schedule.warmup_left,
-                "updates": self.updates,
-                "losses": self.losses,
-            }
-        )
-
-    @learning()
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` gave; on an error the model stays as it was.
-
-        Raises:
-            CheckpointError: The state is of another model, or incomplete.
-        """
-        signature = state.get("signature")
-        if not says_the_same(signature, self._signature()):
-            raise CheckpointError(
-                f"The state is of another model: it has {signature}, this one has "
-                f"{self._signature()}. Make the model with the same settings and space."
-            )
-        before = self.state_dict()
-        try:
-            self._restore(state)
-        except MALFORMED as error:
-            self._restore(before)
-            raise CheckpointError(
-                f"The state of {type(self).__name__} is incomplete or damaged ({brief(error)}). "
-                "The model is as it was before."
-            ) from error
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model atomically; see `load`."""
-        save_checkpoint(path, type(self).__name__, self.state_dict())
-
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Load what `save` wrote, without executing code from the file.
-
-        Raises:
-            CheckpointError: The file is unreadable or of another model; nothing is changed then.
-        """
-        self.load_state_dict(load_checkpoint(path, type(self).__name__))
-
     # -- what a model defines ---------------------------------------------------------------
 
     @abstractmethod
@@ -343,7 +283,7 @@ class NoveltyModel(ABC):
         self._environments = 1
         self._schedule = TrainingSchedule(settings["warmup_steps"], settings["update_every"])
 
-    def _build_extra(self) -> None:  # noqa: B027
+    def _build_extra(self) -> None:
         """Make further networks, before all are initialised; most models have none."""
 
     def _networks(self) -> dict[str, nn.Module]:
@@ -450,31 +390,6 @@ class NoveltyModel(ABC):
             )
         earlier = self.layout.frames(previous, self.device)
         return (earlier, frames) if self.scores_previous else (frames, earlier)
-
-    def _signature(self) -> dict[str, Any]:
-        names = ("net", "features", "hidden", "normalize_observations", "normalize_reward")
-        return {
-            "model": type(self).__name__,
-            "observation_shape": list(self.layout.box.shape),
-            "frame_shape": list(self.layout.frame_shape),
-            **{name: self.settings[name] for name in names},
-        }
-
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        for name, network in self._networks().items():
-            network.load_state_dict(state["networks"][name])
-        for name, (_, rate) in self._trainable().items():
-            self._optimizers[name].load_state_dict(copy.deepcopy(state["optimizers"][name]))
-            for group in self._optimizers[name].param_groups:
-                group["lr"] = rate  # the state has that of the model that was saved
-        self._normalize.load_state_dict(state["moments"])
-        if self._filter is not None:
-            self._filter.load_state_dict(state["filter"])
-        self._rollout.load_state_dict(state["rollout"], self.device)
-        restore_generator(self._generator, state["generator"])
-        self._schedule.warmup_left = int(state["warmup_left"])
-        self.updates = int(state["updates"])
-        self.losses = dict(state["losses"])
 
 
 def _as_given(values: Tensor, observations: np.ndarray | Tensor) -> Any:
