@@ -132,6 +132,8 @@ class RewardFilter:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self.moments.load_state_dict(state["moments"])
+        if any(sums.ndim != 1 for sums in (state["sums"], *state["pending"])):
+            raise ValueError("sums of a reward that are no vectors")
         self.sums = state["sums"].to(self.sums).clone()
         self._pending = [sums.to(self.sums).clone() for sums in state["pending"]]
         self._find_scale()

@@ -62,7 +62,7 @@ class SavedModel(ABC):
                 "filter": None if self._filter is None else self._filter.state_dict(),
                 "rollout": self._rollout.state_dict(),
                 "generator": self._generator.get_state(),
-                "warmup_left": self._schedule.warmup_left,
+                "schedule": self._schedule.state_dict(),
                 "updates": self.updates,
                 "losses": self.losses,
             }
@@ -124,6 +124,6 @@ class SavedModel(ABC):
             self._filter.load_state_dict(state["filter"])
         self._rollout.load_state_dict(state["rollout"], self.device)
         restore_generator(self._generator, state["generator"])
-        self._schedule.warmup_left = int(state["warmup_left"])
+        self._schedule.load_state_dict(state["schedule"])
         self.updates = int(state["updates"])
         self.losses = dict(state["losses"])

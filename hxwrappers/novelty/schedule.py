@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 __all__ = ["DEFAULT_STEPS", "TrainingSchedule"]
 
 DEFAULT_STEPS = 128
@@ -67,3 +70,17 @@ class TrainingSchedule:
         """Count a round of the warm-up; says whether it was the last."""
         self.warmup_left -= self.steps or 0
         return not self.warming_up
+
+    def state_dict(self) -> dict[str, Any]:
+        """How much of the warm-up is left; a rollout of a trainer is not continued."""
+        return {"warmup_left": self.warmup_left}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave.
+
+        A warm-up that a model of other settings had longer ends where this one's does.
+        """
+        left = int(state["warmup_left"])
+        if left < 0:
+            raise ValueError(f"a warm-up of which {left} steps are left")
+        self.warmup_left = min(left, self.warmup_steps)

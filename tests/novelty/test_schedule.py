@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.novelty import CNDModel, RNDModel
 from tests.novelty.samples import SMALL, VECTOR, drive, make, observations
 
@@ -145,3 +145,30 @@ def test_a_rollout_of_a_few_frames_is_trained_on():
     before = [parameter.clone() for parameter in model.predictor.parameters()]
     model.end_rollout()
     assert not all(map(torch.equal, before, model.predictor.parameters()))
+
+
+def test_a_shorter_warm_up_than_the_saved_one_ends_sooner():
+    long, short = make("rnd", warmup_steps=300), make("rnd", warmup_steps=4)
+    short.load_state_dict(long.state_dict())
+    drive(short, 4)
+    assert not short.warming_up
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: state["schedule"].update(warmup_left=-1),
+        lambda state: state["filter"].update(sums=torch.zeros(2, 2)),
+        lambda state: state["filter"].update(pending=[torch.zeros(())]),
+        lambda state: state.pop("schedule"),
+    ],
+)
+def test_states_that_make_no_sense_are_refused(damage):
+    model = make("rnd")
+    drive(model, 5)
+    state = model.state_dict()
+    before = model.score(observations(VECTOR, 4))
+    damage(state)
+    with pytest.raises(CheckpointError):
+        model.load_state_dict(state)
+    np.testing.assert_array_equal(model.score(observations(VECTOR, 4)), before)
