@@ -12,6 +12,7 @@ from typing import Any
 import tyro
 
 from hxwrappers.envs import make_atari
+from hxwrappers.novelty import PUBLISHED_CND
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, from_vector_env
 from hxwrappers.sb3.example import ExampleOptions, run_example
 
@@ -29,8 +30,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_envs": 128,
         "checkpoint_every": 1_000_000,
         "env": {"backend": "ale"},
-        "bonus": {"net": "B", "distil_mask": "feature"},
+        "bonus": PUBLISHED_CND,
         "ppo": {"episodic_intrinsic": True},
+        "warm_up": True,
     },
 }
 # Moving averages in the log of the reference code's best run, from 1M to 128M steps.
@@ -57,6 +59,8 @@ def build(options: Options) -> DualValuePPO:
     venv = VecCNDBonus(
         from_vector_env(envs), seed=options.seed, device=options.device, **preset["bonus"]
     )
+    if preset.get("warm_up") and not options.resume:
+        venv.warm_up(seed=options.seed)
     # No more than a rollout: 128 steps of each environment.
     batch_size = min(512, 128 * preset["num_envs"])
     return DualValuePPO(

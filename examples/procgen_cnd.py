@@ -13,12 +13,25 @@ from typing import Any
 import tyro
 
 from hxwrappers.envs import make_procgen
+from hxwrappers.novelty import PUBLISHED_CND_PROCGEN
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, from_vector_env
 from hxwrappers.sb3.example import ExampleOptions, run_example
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "laptop": {"total_timesteps": 20_000, "num_envs": 16, "checkpoint_every": 10_000},
-    "paper": {"total_timesteps": 64_000_000, "num_envs": 128, "checkpoint_every": 1_000_000},
+    "laptop": {
+        "total_timesteps": 20_000,
+        "num_envs": 16,
+        "checkpoint_every": 10_000,
+        "bonus": {"normalize_observations": False},
+        "ppo": {},
+    },
+    "paper": {
+        "total_timesteps": 64_000_000,
+        "num_envs": 128,
+        "checkpoint_every": 1_000_000,
+        "bonus": PUBLISHED_CND_PROCGEN,
+        "ppo": {"episodic_intrinsic": True},
+    },
 }
 
 
@@ -36,10 +49,7 @@ def main() -> None:
     preset = options.of(PRESETS)
     envs = make_procgen(options.game, preset="cnd", num_envs=preset["num_envs"])
     venv = VecCNDBonus(
-        from_vector_env(envs),
-        normalize_observations=False,
-        seed=options.seed,
-        device=options.device,
+        from_vector_env(envs), seed=options.seed, device=options.device, **preset["bonus"]
     )
     # No more than a rollout: 128 steps of each environment.
     batch_size = min(preset.get("batch_size", 512), 128 * preset["num_envs"])
@@ -51,6 +61,7 @@ def main() -> None:
         batch_size=batch_size,
         seed=options.seed,
         device=options.device,
+        **preset["ppo"],
     )
     run_example(model, options, preset)
 

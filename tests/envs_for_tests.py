@@ -49,12 +49,12 @@ class Pictures(gym.Env[np.ndarray, int]):
 
     metadata = {"render_modes": []}  # noqa: RUF012
 
-    def __init__(self) -> None:
-        self.observation_space = spaces.Box(0, 255, (40, 40, 1), np.uint8)
+    def __init__(self, side: int = 40) -> None:
+        self.observation_space = spaces.Box(0, 255, (side, side, 1), np.uint8)
         self.action_space = spaces.Discrete(2)
 
     def _observation(self) -> np.ndarray:
-        return self.np_random.integers(0, 256, (40, 40, 1), np.uint8)
+        return self.np_random.integers(0, 256, self.observation_space.shape, np.uint8)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)

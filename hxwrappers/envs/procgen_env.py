@@ -110,6 +110,7 @@ class ProcgenVectorEnv(VectorEnv):
         choose("render_mode", str(render_mode), ("None", "rgb_array"))
         if frame_stack < 1:
             raise InvalidArgumentError(f"frame_stack is {frame_stack}, but must be 1 or more.")
+        self.frame_stack = frame_stack
         levels: dict[str, int] = {"num_levels": num_levels, "start_level": start_level}
         if distribution_mode == "exploration":
             choose("game with an exploration level", game, procgen.env.EXPLORATION_LEVEL_SEEDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any, Protocol
 
 import numpy as np
@@ -147,7 +148,7 @@ class Sampler:
         if self._mode == AutoresetMode.SAME_STEP:
             parts = {
                 name: reached_observations(
-                    part, over, infos, name if self._layout.is_dict else None
+                    part, over, infos, itemgetter(name) if self._layout.is_dict else np.asarray
                 )
                 for name, part in parts.items()
             }

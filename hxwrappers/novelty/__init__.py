@@ -3,10 +3,18 @@
 from hxwrappers.novelty.cnd import CNDModel
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import ObservationLayout
+from hxwrappers.novelty.published import (
+    PUBLISHED_CND,
+    PUBLISHED_CND_PROCGEN,
+    PUBLISHED_RND,
+)
 from hxwrappers.novelty.rnd import RNDModel
 from hxwrappers.novelty.settings import CNDSettings, NoveltySettings
 
 __all__ = [
+    "PUBLISHED_CND",
+    "PUBLISHED_CND_PROCGEN",
+    "PUBLISHED_RND",
     "CNDModel",
     "CNDSettings",
     "NoveltyModel",

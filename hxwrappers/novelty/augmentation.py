@@ -53,7 +53,7 @@ def tile_mask(
 
 
 def augment(frames: Tensor, generator: torch.Generator, *, noise: float = 0.2) -> Tensor:
-    """Tile mask with probability one half, then uniform noise of amplitude `noise` on every input.
+    """Tile mask with probability one half, then uniform noise of amplitude `noise` with another.
 
     Args:
         frames: Normalised frames, `(batch, channels, height, width)` or vectors `(batch, size)`.
@@ -70,5 +70,7 @@ def augment(frames: Tensor, generator: torch.Generator, *, noise: float = 0.2) -
         True
     """
     masked = tile_mask(frames, generator)
+    noisy = torch.rand(len(frames), generator=generator, device=frames.device) < 0.5
+    amplitude = (noisy * noise).reshape(-1, *[1] * (frames.ndim - 1))
     uniform = torch.rand(frames.shape, generator=generator, device=frames.device)
-    return masked + (2.0 * uniform - 1.0) * noise
+    return masked + (2.0 * uniform - 1.0) * amplitude

@@ -33,22 +33,23 @@ class CNDModel(NoveltyModel):
     """Distillation of a target network that is itself trained by a contrastive loss, online.
 
     "Exploration by self-supervised exploitation" (CND), later published as self-supervised
-    network distillation (Pechac et al. 2023, arXiv 2302.11563). Differences to its code, on
-    purpose: moments change once a training instead of every step, and the predictor trains on a
-    random share of the *samples* of each minibatch (`distil_mask="feature"` for the original).
+    network distillation (Pechac et al. 2023, arXiv 2302.11563). `PUBLISHED_CND` holds the settings
+    of its code; the page on novelty bonuses lists what differs even then.
 
     The losses of the target: "mse" (SND-V) and "nce" on two augmented views of an observation,
     "vicreg" (SND-VIC) and "st_dim" (SND-STD, images only) on successive observations.
 
     Args:
-        observation_space: A Box of any shape.
-        **settings: See `CNDSettings`. Defaults: as `RNDModel`, but net "A", warmup_steps 256,
-            observation_clip 1, normalize_reward False, bonus_clip 2, and contrastive_loss "mse",
+        observation_space: Any space that `ObservationLayout` can read.
+        **settings: See `CNDSettings`. Defaults: as `RNDModel`, but net "A", batch_size 512,
+            train_fraction 0.25, warmup_steps 256, observation_clip 1, normalize_reward False,
+            bonus_clip 2, and contrastive_loss "mse",
             pairs 64, target_learning_rate 1e-4, distil_mask "sample", noise 0.2, feature_guard
-            200.
+            200 for "mse", scored "next".
 
     Raises:
-        InvalidSpaceError: The space is not a Box, or not one of images where "st_dim" needs them.
+        InvalidSpaceError: The space has parts that cannot be scored, or is not one of images where
+            "st_dim" needs them.
         InvalidArgumentError: A setting is unknown or out of range.
 
     Example:
@@ -65,6 +66,8 @@ class CNDModel(NoveltyModel):
     defaults: ClassVar[Mapping[str, Any]] = {
         **RNDModel.defaults,
         "net": "A",
+        "batch_size": 512,
+        "train_fraction": 0.25,
         "warmup_steps": 256,
         "observation_clip": 1.0,
         "normalize_reward": False,
@@ -74,7 +77,8 @@ class CNDModel(NoveltyModel):
         "target_learning_rate": 1e-4,
         "distil_mask": "sample",
         "noise": 0.2,
-        "feature_guard": 200.0,
+        "feature_guard": None,
+        "scored": "next",
     }
 
     def __init__(
@@ -91,12 +95,16 @@ class CNDModel(NoveltyModel):
         require_range("pairs", settings.get("pairs", 64), minimum=2)
         require_range("noise", settings.get("noise", 0.2), minimum=0)
         require_range("target_learning_rate", settings.get("target_learning_rate", 1e-4), above=0.0)
-        guard = settings.get("feature_guard", 200.0)
+        guard = settings.get("feature_guard", 200.0 if loss == "mse" else None)
         if guard is not None:
             require_range("feature_guard", guard, above=0.0)
+        scored = settings.get("scored", "next")
+        if scored not in {"next", "current"}:
+            raise InvalidArgumentError(f"scored is {scored!r}; it must be next or current.")
         self._loss = loss
-        self.uses_previous = loss in SUCCESSIVE_LOSSES
-        super().__init__(observation_space, settings)
+        self.scores_previous = scored == "current"
+        self.uses_previous = loss in SUCCESSIVE_LOSSES or self.scores_previous
+        super().__init__(observation_space, {**settings, "feature_guard": guard})
 
     def _build_extra(self) -> None:
         self._info_max: SpatioTemporalInfoMax | None = None
@@ -127,11 +135,15 @@ class CNDModel(NoveltyModel):
     def _signature(self) -> dict[str, Any]:
         return {**super()._signature(), "contrastive_loss": self._loss}
 
-    def _train_minibatch(self, frames: Tensor, previous: Tensor | None, /) -> dict[str, Tensor]:
+    def _frames_of(self, observations: Any, previous: Any) -> tuple[Tensor, Tensor | None]:
+        frames, others = super()._frames_of(observations, previous)
+        return frames, others if self._loss in SUCCESSIVE_LOSSES else None
+
+    def _train_minibatch(self, frames: Tensor, others: Tensor | None, /) -> dict[str, Tensor]:
         distillation = self._distil(frames)
         if len(frames) < 2:
             return {"distillation_loss": distillation}
-        loss, magnitude = self._contrastive_loss(frames, previous)
+        loss, magnitude = self._contrastive_loss(frames, others)
         self._step("target", loss)
         return {
             "distillation_loss": distillation,
@@ -144,16 +156,17 @@ class CNDModel(NoveltyModel):
             return super()._distil(frames)
         shape = (len(frames), self.settings["features"])
         draws = torch.rand(shape, generator=self._generator, device=self.device)
-        kept = (draws < self.settings["train_fraction"]).to(torch.float32)
+        kept = (draws < self._train_fraction()).to(torch.float32)
         return self._distil_weighted(frames, kept / kept.sum().clamp(min=1.0))
 
-    def _contrastive_loss(self, frames: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _contrastive_loss(self, frames: Tensor, others: Tensor | None) -> tuple[Tensor, Tensor]:
         """The target's loss on random pairs of a minibatch, and the magnitude of its features."""
         generator, device = self._generator, self.device
         order = torch.randperm(len(frames), generator=generator, device=device)
         chosen = order[: self.settings["pairs"]]
-        if previous is not None:
-            views = self._normalize(torch.cat([previous[chosen], frames[chosen]]))
+        if others is not None:
+            steps = (frames, others) if self.scores_previous else (others, frames)
+            views = self._normalize(torch.cat([end[chosen] for end in steps]))
             with self._execution.products(self.target, views):
                 both, local = self.target.features_and_local(views)
             first, second = both.to(torch.float32).chunk(2)

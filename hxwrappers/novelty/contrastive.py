@@ -43,24 +43,27 @@ def feature_guard(first: Tensor, second: Tensor, limit: float = 200.0) -> Tensor
     return functional.relu(first.square().mean() + second.square().mean() - limit)
 
 
-def info_nce(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
-    """Symmetric InfoNCE on cosine similarities: each view must find its other view in the batch.
+def info_nce(first: Tensor, second: Tensor) -> Tensor:
+    """InfoNCE as in CND's code: each view must find its other view in the batch.
+
+    The similarities are correlations: features standardised over the batch, multiplied, and
+    averaged over the features.
 
     Args:
-        first: Features of one view, shape `(batch, features)`.
+        first: Features of one view, shape `(batch, features)`, batch of two or more.
         second: Features of the other view, row by row of the same observations.
-        temperature: Divides the similarities; smaller is sharper.
 
     Example:
-        >>> identity = torch.eye(2)
-        >>> round(info_nce(identity, identity, temperature=1.0).item(), 4)  # log(1 + 1/e)
+        >>> z = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])  # standardised: +-0.7071
+        >>> round(info_nce(z, z).item(), 4)  # log(1 + 1/e)
         0.3133
     """
-    logits = (
-        functional.normalize(first, dim=-1) @ functional.normalize(second, dim=-1).T / temperature
-    )
-    labels = torch.arange(len(logits), device=logits.device)
-    return 0.5 * (cross_entropy(logits, labels) + cross_entropy(logits.T, labels))
+    standardised = [
+        (features - features.mean(dim=0)) / (features.std(dim=0) + 1e-12)
+        for features in (first, second)
+    ]
+    logits = standardised[0] @ standardised[1].T / first.shape[1]
+    return cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
 def vicreg(

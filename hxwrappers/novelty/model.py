@@ -1,11 +1,9 @@
-"""What RND and CND have in common: score, collect, train, save."""
+"""What RND and CND have in common: score, collect, train."""
 
 from __future__ import annotations
 
-import copy
-import os
 import random
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -14,38 +12,42 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from hxwrappers._devices import resolve_device, restore_generator, weights_drawn_from
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers._devices import resolve_device, weights_drawn_from
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.execution import Execution, learning
 from hxwrappers.novelty.moments import RewardFilter
 from hxwrappers.novelty.networks import build_predictor, build_target, orthogonal_init
 from hxwrappers.novelty.normalizer import InputNormalizer
 from hxwrappers.novelty.observations import ObservationLayout
+from hxwrappers.novelty.persistence import SavedModel
 from hxwrappers.novelty.rollout import Rollout
+from hxwrappers.novelty.schedule import TrainingSchedule
 from hxwrappers.novelty.settings import check_settings
 
 __all__ = ["NoveltyModel"]
 
 
-class NoveltyModel(ABC):
+class NoveltyModel(SavedModel):
     """A distilled network that says how new an observation is, and learns it online.
 
     One model serves any number of environments ("streams"), so that all of them share what is
     known. Everything that changes a bonus (weights, observation moments, reward scale) changes
-    only when a training is due, after `update_every` steps of every stream that is stepped; in
-    between, the bonus is a fixed function of the observation.
+    only in a training; in between, the bonus is a fixed function of the observation. Trainings
+    come at the end of the rollouts that a trainer delimits by `begin_rollout` and `end_rollout`.
+    Where none does, they come after 128 steps of every stream that is stepped, or after
+    `update_every`.
 
     Args:
         observation_space: A Box of any shape: images with channels first or last, stacked or
-            not, or vectors.
+            not, or vectors; or any space that `ObservationLayout` can read.
         settings: All the settings of the model's class.
     """
 
     defaults: ClassVar[Mapping[str, Any]]
     uses_previous: bool = False
-    """Whether training needs the observation before each scored one."""
+    """Whether training needs the observation before each step."""
+    scores_previous: bool = False
+    """Whether the bonus of a step is that of the observation before it."""
 
     def __init__(self, observation_space: spaces.Space[Any], settings: Mapping[str, Any]) -> None:
         unknown = sorted(set(settings) - set(self.defaults))
@@ -74,25 +76,28 @@ class NoveltyModel(ABC):
 
     # -- what a user calls ------------------------------------------------------------------
 
-    def score(self, observations: np.ndarray | Tensor) -> np.ndarray:
+    def score(self, observations: Any) -> Any:
         """How badly the predictor guesses the target's features; nothing is learned.
 
         Args:
-            observations: Shape `(batch, *space.shape)`, dtype of the space.
+            observations: Shape `(batch, *space.shape)`: an array, or a tensor on any device; of
+                spaces that are no Box as vector environments give them.
 
         Returns:
-            Mean squared error over the features, shape `(batch,)`, float32, 0 or more.
+            Mean squared error over the features, shape `(batch,)`, float32, 0 or more. An array; a
+            tensor on their device where observations are tensors, which then never leave the GPU.
 
         Raises:
-            InvalidObservationError: Another shape or dtype than the space's, NaN or infinity.
+            InvalidObservationError: See `ObservationLayout.frames`.
         """
-        return self._score_frames(self.layout.frames(observations, self.device))
+        observations = self.layout.encode(observations)
+        return _as_given(
+            self._score_frames(self.layout.frames(observations, self.device)), observations
+        )
 
     @learning()
-    def update(
-        self, observations: np.ndarray | Tensor, previous: np.ndarray | Tensor | None = None
-    ) -> dict[str, float]:
-        """Train on a batch of observations: one pass in minibatches of `batch_size`.
+    def update(self, observations: Any, previous: Any = None) -> dict[str, float]:
+        """Train on a batch of observations: one pass in minibatches.
 
         The batch is also taken into the moments of observations. The scale of the reward, which is
         one of sums over time, is learned by `observe` alone.
@@ -108,22 +113,61 @@ class NoveltyModel(ABC):
             InvalidObservationError: See `score`.
             InvalidArgumentError: `previous` is missing where `uses_previous` is true.
         """
-        frames = self.layout.frames(observations, self.device)
-        earlier = self._earlier_frames(previous)
+        frames, others = self._frames_of(observations, previous)
         self._normalize.update(frames)
-        self.losses = self._train(frames, earlier, epochs=1)
+        self.losses = self._train(frames, others, epochs=1, environments=1)
         self.updates += 1
         return self.losses
 
-    def bonus(self, observations: np.ndarray | Tensor) -> np.ndarray:
+    def begin_rollout(self) -> None:
+        """Let the bonus stay one function of the observation until `end_rollout`.
+
+        For trainers, which call it before they collect a rollout: `DualValuePPO` does, and the
+        callback `RolloutTraining` for Stable-Baselines3's other on-policy algorithms. Without
+        effect where `update_every` is a number.
+
+        Example:
+            >>> from hxwrappers.novelty import RNDModel
+            >>> model = RNDModel(spaces.Box(-1, 1, (3,)), warmup_steps=2, seed=0)
+            >>> streams = model.open_streams(2)
+            >>> for _ in range(3):
+            ...     model.begin_rollout()
+            ...     for _ in range(200):
+            ...         _ = model.observe(np.random.rand(2, 3).astype(np.float32), streams)
+            ...     losses = model.end_rollout()
+            >>> model.updates
+            3
+        """
+        self._schedule.begin_rollout()
+
+    @learning()
+    def end_rollout(self) -> dict[str, float]:
+        """Train on what was observed since `begin_rollout`, and before it since the last training.
+
+        Returns:
+            The losses of the last training: this one, unless nothing was observed, the model is
+            frozen or warming up, or `update_every` is a number.
+        """
+        if self._schedule.end_rollout() and self.training and len(self._rollout):
+            self._finish_rollout()
+        return self.losses
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether steps earn no bonus yet, and only set moments and the first reward scale."""
+        return self._schedule.warming_up
+
+    def bonus(self, observations: Any) -> Any:
         """The intrinsic reward of observations: the score after reward scale and clip.
 
         The reward scale is learned by `observe`; a model that is trained by `update` has `score`.
 
         Returns:
-            Shape `(batch,)`, float32; zeros while the reward scale is not yet known.
+            Shape `(batch,)`, float32, as `score`; zeros while the reward scale is not yet known.
         """
-        return self._bonus_of(self.score(observations))
+        observations = self.layout.encode(observations)
+        errors = self._score_frames(self.layout.frames(observations, self.device))
+        return _as_given(self._bonus_of(errors), observations)
 
     def open_streams(self, number: int) -> np.ndarray:
         """Register environments, and get their stream numbers."""
@@ -134,10 +178,10 @@ class NoveltyModel(ABC):
     @learning()
     def observe(
         self,
-        observations: np.ndarray,
+        observations: Any,
         streams: np.ndarray,
-        previous: np.ndarray | None = None,
-    ) -> np.ndarray:
+        previous: Any = None,
+    ) -> Any:
         """Give the bonus of new observations, remember them, and train when it is due.
 
         A batch in which a training falls due is split there, so that one call with N streams does
@@ -150,111 +194,59 @@ class NoveltyModel(ABC):
             previous: The observations before the steps; needed where `uses_previous` is true.
 
         Returns:
-            Bonuses, shape `(batch,)`, float32. Zeros during the warm-up.
+            Bonuses, shape `(batch,)`, float32, as `score`. Zeros during the warm-up.
 
         Raises:
             InvalidObservationError: See `score`; nothing is learned from the batch then.
         """
-        frames = self.layout.frames(observations, self.device)
+        observations = self.layout.encode(observations)
         if not self.training:
-            return self._bonus_of(self._score_frames(frames))
-        earlier = self._earlier_frames(previous)
-        bonuses = np.zeros(len(frames), np.float32)
+            return self.bonus(previous if self.scores_previous else observations)
+        frames, others = self._frames_of(observations, previous)
+        bonuses = torch.zeros(len(frames), device=self.device)
         start = 0
         while start < len(frames):
-            steps = self.settings["warmup_steps" if self._warming_up else "update_every"]
-            count, due = self._rollout.until_due(streams[start:], steps, self.num_streams)
+            count, due = self._rollout.until_due(
+                streams[start:], self._schedule.steps, self.num_streams
+            )
             part = slice(start, start + count)
-            if not self._warming_up:
+            if not self._schedule.warming_up:
                 errors = self._score_frames(frames[part])
                 bonuses[part] = self._bonus_of(errors)
                 if self._filter is not None:
                     self._filter.advance(streams[part], errors)
-            self._rollout.add(
-                frames[part], streams[part], None if earlier is None else earlier[part]
-            )
+            self._rollout.add(frames[part], streams[part], None if others is None else others[part])
             if due:
                 self._finish_rollout()
             start += count
-        return bonuses
+        return _as_given(bonuses, observations)
 
     def reseed(self, seed: int) -> None:
         """Draw fresh weights from a seed, unless something was learned or a seed was given."""
         if self.settings["seed"] is None and self.updates == 0 and self._observed_nothing():
             self._build(seed)
 
-    def features(self, observations: np.ndarray | Tensor) -> np.ndarray:
-        """Features of the target network, shape `(batch, features)`, float32."""
+    def features(self, observations: Any) -> Any:
+        """Features of the target network, shape `(batch, features)`, float32, as `score`."""
+        observations = self.layout.encode(observations)
         frames = self.layout.frames(observations, self.device)
         with torch.inference_mode():
             chunks = [
                 self._execution.run(self.target, self._normalize(chunk))
                 for chunk in self._execution.chunks(frames)
             ]
-        return torch.cat(chunks).cpu().numpy()
-
-    # -- persistence ------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything learned and counted: tensors, numbers, strings, lists and dicts of these."""
-        return copy.deepcopy(
-            {
-                "signature": self._signature(),
-                "settings": self.settings,
-                "networks": {name: net.state_dict() for name, net in self._networks().items()},
-                "optimizers": {
-                    name: optimizer.state_dict() for name, optimizer in self._optimizers.items()
-                },
-                "moments": self._normalize.state_dict(),
-                "filter": None if self._filter is None else self._filter.state_dict(),
-                "rollout": self._rollout.state_dict(),
-                "generator": self._generator.get_state(),
-                "warming_up": self._warming_up,
-                "updates": self.updates,
-                "losses": self.losses,
-            }
-        )
-
-    @learning()
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` gave; on an error the model stays as it was.
-
-        Raises:
-            CheckpointError: The state is of another model, or incomplete.
-        """
-        signature = state.get("signature")
-        if not says_the_same(signature, self._signature()):
-            raise CheckpointError(
-                f"The state is of another model: it has {signature}, this one has "
-                f"{self._signature()}. Make the model with the same settings and space."
-            )
-        before = self.state_dict()
-        try:
-            self._restore(state)
-        except MALFORMED as error:
-            self._restore(before)
-            raise CheckpointError(
-                f"The state of {type(self).__name__} is incomplete or damaged ({brief(error)}). "
-                "The model is as it was before."
-            ) from error
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model atomically; see `load`."""
-        save_checkpoint(path, type(self).__name__, self.state_dict())
-
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Load what `save` wrote, without executing code from the file.
-
-        Raises:
-            CheckpointError: The file is unreadable or of another model; nothing is changed then.
-        """
-        self.load_state_dict(load_checkpoint(path, type(self).__name__))
+        return _as_given(torch.cat(chunks), observations)
 
     # -- what a model defines ---------------------------------------------------------------
 
     @abstractmethod
-    def _train_minibatch(self, frames: Tensor, previous: Tensor | None, /) -> dict[str, Tensor]:
-        """One optimiser step on frames as they were observed; returns detached losses."""
+    def _train_minibatch(self, frames: Tensor, others: Tensor | None, /) -> dict[str, Tensor]:
+        """One optimiser step on frames as they were observed; returns detached losses.
+
+        Args:
+            frames: What is scored, shape `(batch, *frame_shape)`.
+            others: The other observation of each step, where `_frames_of` gave them.
+        """
 
     @learning()
     def _build(self, seed: int) -> None:
@@ -280,14 +272,18 @@ class NoveltyModel(ABC):
             settings["normalize_observations"],
             settings["observation_clip"],
             self.device,
+            settings["deviation_floor"],
         )
         self._filter = (
-            RewardFilter(settings["reward_discount"]) if settings["normalize_reward"] else None
+            RewardFilter(settings["reward_discount"], self.device)
+            if settings["normalize_reward"]
+            else None
         )
         self._rollout = Rollout()
-        self._warming_up = settings["warmup_steps"] > 0
+        self._environments = 1
+        self._schedule = TrainingSchedule(settings["warmup_steps"], settings["update_every"])
 
-    def _build_extra(self) -> None:  # noqa: B027
+    def _build_extra(self) -> None:
         """Make further networks, before all are initialised; most models have none."""
 
     def _networks(self) -> dict[str, nn.Module]:
@@ -300,47 +296,56 @@ class NoveltyModel(ABC):
     def _trainable(self) -> dict[str, tuple[list[nn.Parameter], float]]:
         return {"predictor": (list(self.predictor.parameters()), self.settings["learning_rate"])}
 
-    def _score_frames(self, frames: Tensor) -> np.ndarray:
+    def _score_frames(self, frames: Tensor) -> Tensor:
         errors, run = [], self._execution.run
         with torch.inference_mode():
             for chunk in self._execution.chunks(frames):
                 inputs = self._normalize(chunk)
                 difference = run(self.target, inputs) - run(self.predictor, inputs)
                 errors.append(difference.square().mean(dim=1))
-            return torch.cat(errors).cpu().numpy()
+            return torch.cat(errors)
 
-    def _bonus_of(self, errors: np.ndarray) -> np.ndarray:
+    def _bonus_of(self, errors: Tensor) -> Tensor:
         bonuses = errors
         if self._filter is not None:
             scale = self._filter.scale
-            bonuses = np.zeros_like(errors) if scale is None else errors / np.float32(scale)
+            bonuses = torch.zeros_like(errors) if scale is None else errors / scale
         clip = self.settings["bonus_clip"]
-        return bonuses if clip is None else np.minimum(bonuses, np.float32(clip))
+        return bonuses if clip is None else bonuses.clamp(max=clip)
 
     def _observed_nothing(self) -> bool:
-        return self._warming_up == (self.settings["warmup_steps"] > 0) and not len(self._rollout)
+        return self._schedule.at_start and not len(self._rollout)
 
     def _finish_rollout(self) -> None:
         frames, streams, previous = self._rollout.take()
         self._normalize.update(frames)
-        if self._warming_up:
-            self._warming_up = False
-            if self._filter is not None:
+        if self._schedule.warming_up:
+            if self._schedule.end_round() and self._filter is not None:
                 self._filter.advance(streams, self._score_frames(frames))
                 self._filter.commit()
             return
         if self._filter is not None:
             self._filter.commit()
-        self.losses = self._train(frames, previous, epochs=self.settings["epochs"])
+        self.losses = self._train(
+            frames,
+            previous,
+            epochs=self.settings["epochs"],
+            environments=len(np.unique(streams)),
+        )
         self.updates += 1
 
-    def _train(self, frames: Tensor, previous: Tensor | None, epochs: int) -> dict[str, float]:
+    def _train(
+        self, frames: Tensor, previous: Tensor | None, *, epochs: int, environments: int
+    ) -> dict[str, float]:
         totals: dict[str, Tensor] = {}
         steps = 0
+        equal_parts = -(-len(frames) // self.settings["minibatches"])
+        size = self.settings["batch_size"] or max(equal_parts, 2)
+        self._environments = environments
         for _ in range(epochs):
             order = torch.randperm(len(frames), generator=self._generator, device=self.device)
-            for start in range(0, len(order), self.settings["batch_size"]):
-                chosen = order[start : start + self.settings["batch_size"]]
+            for start in range(0, len(order), size):
+                chosen = order[start : start + size]
                 if len(chosen) < 2 <= len(frames):
                     continue  # a pair needs two
                 earlier = None if previous is None else previous[chosen]
@@ -352,12 +357,17 @@ class NoveltyModel(ABC):
 
     def _distil(self, frames: Tensor) -> Tensor:
         """Train the predictor on a random share of the samples of a minibatch; returns the loss."""
-        number = max(1, round(self.settings["train_fraction"] * len(frames)))
+        number = max(1, round(self._train_fraction() * len(frames)))
         if number < len(frames):
             order = torch.randperm(len(frames), generator=self._generator, device=self.device)
             frames = frames[order[:number]]
         weight = torch.full((1, 1), 1.0 / (number * self.settings["features"]), device=self.device)
         return self._distil_weighted(frames, weight.expand(number, -1))
+
+    def _train_fraction(self) -> float:
+        """The share set, or as in RND's code that of 32 environments where there are more."""
+        share: float | None = self.settings["train_fraction"]
+        return min(1.0, 32 / self._environments) if share is None else share
 
     def _distil_weighted(self, frames: Tensor, weights: Tensor) -> Tensor:
         """One step of the predictor on squared errors, weighted for each sample and feature."""
@@ -372,37 +382,22 @@ class NoveltyModel(ABC):
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizers[optimizer].step()
 
-    def _earlier_frames(self, previous: np.ndarray | Tensor | None) -> Tensor | None:
+    def _frames_of(self, observations: Any, previous: Any) -> tuple[Tensor, Tensor | None]:
+        """The frames that are scored, and those at the other end of their steps if needed."""
+        frames = self.layout.frames(observations, self.device)
         if not self.uses_previous:
-            return None
+            return frames, None
         if previous is None:
             raise InvalidArgumentError(
                 f"{type(self).__name__} with these settings learns from successive observations; "
                 "give the observations one step earlier as previous=."
             )
-        return self.layout.frames(previous, self.device)
+        earlier = self.layout.frames(previous, self.device)
+        return (earlier, frames) if self.scores_previous else (frames, earlier)
 
-    def _signature(self) -> dict[str, Any]:
-        names = ("net", "features", "hidden", "normalize_observations", "normalize_reward")
-        return {
-            "model": type(self).__name__,
-            "observation_shape": list(self.layout.space.shape),
-            "frame_shape": list(self.layout.frame_shape),
-            **{name: self.settings[name] for name in names},
-        }
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        for name, network in self._networks().items():
-            network.load_state_dict(state["networks"][name])
-        for name, (_, rate) in self._trainable().items():
-            self._optimizers[name].load_state_dict(copy.deepcopy(state["optimizers"][name]))
-            for group in self._optimizers[name].param_groups:
-                group["lr"] = rate  # the state has that of the model that was saved
-        self._normalize.load_state_dict(state["moments"])
-        if self._filter is not None:
-            self._filter.load_state_dict(state["filter"])
-        self._rollout.load_state_dict(state["rollout"], self.device)
-        restore_generator(self._generator, state["generator"])
-        self._warming_up = bool(state["warming_up"])
-        self.updates = int(state["updates"])
-        self.losses = dict(state["losses"])
+def _as_given(values: Tensor, observations: np.ndarray | Tensor) -> Any:
+    """Values as a caller who gave such observations wants them: an array, or a tensor there."""
+    if isinstance(observations, Tensor):
+        return values.to(observations.device, copy=True)  # plain, if made in inference mode
+    return values.cpu().numpy()

@@ -76,11 +76,12 @@ class RewardFilter:
 
     Args:
         discount: Discount of the sum, in [0, 1).
+        device: Where the sums live.
 
     Example:
         >>> reward_filter = RewardFilter(0.5)
         >>> for reward in (1.0, 1.0, 0.0):
-        ...     reward_filter.advance(np.array([0]), np.array([reward]))
+        ...     reward_filter.advance(np.array([0]), torch.tensor([reward]))
         >>> reward_filter.scale is None  # nothing is committed yet
         True
         >>> reward_filter.commit()
@@ -88,21 +89,15 @@ class RewardFilter:
         0.3118
     """
 
-    def __init__(self, discount: float) -> None:
+    def __init__(self, discount: float, device: torch.device | str = "cpu") -> None:
         self.discount = discount
-        self.sums: dict[int, float] = {}
-        self.moments = RunningMoments(())
-        self._pending: list[float] = []
-
-    @property
-    def scale(self) -> float | None:
+        self.sums = torch.zeros(0, dtype=torch.float64, device=device)
+        self.moments = RunningMoments((), device)
+        self.scale: float | None = None
         """What to divide rewards by, or None while there is none: all sums so far are equal."""
-        deviation = math.sqrt(float(self.moments.variance))
-        if not self.moments.count or deviation <= ROUNDING * abs(float(self.moments.mean)):
-            return None
-        return deviation + 1e-8
+        self._pending: list[Tensor] = []
 
-    def advance(self, streams: np.ndarray, rewards: np.ndarray) -> None:
+    def advance(self, streams: np.ndarray, rewards: Tensor) -> None:
         """Move the sums of some streams on by one step each.
 
         Args:
@@ -110,27 +105,53 @@ class RewardFilter:
                 in the order given.
             rewards: Rewards of these streams, shape `(batch,)`.
         """
-        for stream, reward in zip(streams.tolist(), rewards.tolist(), strict=True):
-            total = self.discount * self.sums.get(stream, 0.0) + reward
-            self.sums[stream] = total
-            self._pending.append(total)
+        missing = int(max(streams, default=-1)) + 1 - len(self.sums)
+        if missing > 0:
+            self.sums = torch.cat([self.sums, self.sums.new_zeros(missing)])
+        values = rewards.to(self.sums)
+        for part in _without_repeats(streams):
+            where = torch.from_numpy(streams[part]).to(self.sums.device)
+            self.sums[where] = self.discount * self.sums[where] + values[part]
+            self._pending.append(self.sums[where])
 
     def commit(self) -> None:
         """Let the sums since the last commit count towards the scale."""
-        self.moments.update(torch.tensor(self._pending, dtype=torch.float64))
+        if self._pending:
+            self.moments.update(torch.cat(self._pending))
         self._pending = []
+        self._find_scale()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything the filter has counted, as tensors and numbers."""
         return {
-            "streams": torch.tensor(list(self.sums), dtype=torch.int64),
-            "sums": torch.tensor(list(self.sums.values()), dtype=torch.float64),
-            "pending": torch.tensor(self._pending, dtype=torch.float64),
+            "sums": self.sums,
+            "pending": list(self._pending),
             "moments": self.moments.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self.moments.load_state_dict(state["moments"])
-        self.sums = dict(zip(state["streams"].tolist(), state["sums"].tolist(), strict=True))
-        self._pending = state["pending"].tolist()
+        if any(sums.ndim != 1 for sums in (state["sums"], *state["pending"])):
+            raise ValueError("sums of a reward that are no vectors")
+        self.sums = state["sums"].to(self.sums).clone()
+        self._pending = [sums.to(self.sums).clone() for sums in state["pending"]]
+        self._find_scale()
+
+    def _find_scale(self) -> None:
+        deviation = math.sqrt(float(self.moments.variance))
+        known = self.moments.count and deviation > ROUNDING * abs(float(self.moments.mean))
+        self.scale = deviation + 1e-8 if known else None
+
+
+def _without_repeats(streams: np.ndarray) -> list[slice]:
+    """Cut a batch so that no stream stands twice in a part."""
+    starts, seen = [0], set[int]()
+    for index, stream in enumerate(streams.tolist()):
+        if stream in seen:
+            starts.append(index)
+            seen.clear()
+        seen.add(stream)
+    return [
+        slice(start, end) for start, end in zip(starts, [*starts[1:], len(streams)], strict=True)
+    ]

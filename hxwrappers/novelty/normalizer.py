@@ -26,15 +26,22 @@ class InputNormalizer:
         standardize: Whether to use running moments; otherwise each element is scaled to [0, 1] by
             its bounds in the space, or left alone where these are further apart than a million.
         clip: Bound of standardised inputs.
+        floor: Smallest deviation to divide by.
         device: Where the frames lie.
     """
 
     def __init__(
-        self, layout: ObservationLayout, standardize: bool, clip: float, device: torch.device
+        self,
+        layout: ObservationLayout,
+        standardize: bool,
+        clip: float,
+        device: torch.device,
+        floor: float = 0.0,
     ) -> None:
         self._layout = layout
         self._standardize = standardize
         self._clip = clip
+        self._floor = floor
         self._moments = RunningMoments(layout.frame_shape, device)
         self._refresh()
 
@@ -70,14 +77,15 @@ class InputNormalizer:
 
     def _refresh(self) -> None:
         if self._standardize:
-            shift, scale = self._moments.mean, (self._moments.variance + 1e-8).rsqrt()
+            variance = self._moments.variance.clamp(min=self._floor**2)
+            shift, scale = self._moments.mean, (variance + 1e-8).rsqrt()
         else:
             shift, scale = self._by_bounds()
         self._exact = shift, scale
         self._shift, self._scale = shift.to(torch.float32), scale.to(torch.float32)
 
     def _by_bounds(self) -> tuple[Tensor, Tensor]:
-        space, device = self._layout.space, self._moments.mean.device
+        space, device = self._layout.box, self._moments.mean.device
         low, high = (
             self._layout.newest(torch.from_numpy(np.asarray(bound, np.float64)[None])).to(device)
             for bound in (space.low, space.high)

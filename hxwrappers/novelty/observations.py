@@ -1,8 +1,8 @@
-"""How observations of any Box shape become the frames that a novelty network looks at."""
+"""How observations of any space become the frames that a novelty network looks at."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,9 @@ from gymnasium import spaces
 from torch import Tensor
 
 from hxwrappers.errors import InvalidArgumentError, InvalidObservationError, InvalidSpaceError
+from hxwrappers.novelty.encoding import SMALLEST_IMAGE, Encoding
 
-__all__ = ["ObservationLayout", "find_box"]
-
-SMALLEST_IMAGE = 36  # the smallest side that all three convolutions of the RND network leave intact
+__all__ = ["ObservationLayout"]
 
 
 @dataclass(frozen=True)
@@ -26,21 +25,24 @@ class ObservationLayout:
     Make one with `ObservationLayout.of(space)`.
 
     Attributes:
-        space: The Box that observations come from.
+        space: The space that observations come from.
+        box: The Box that frames are cut from: the space, or that of its encoding.
         frame_shape: `(channels, height, width)` of an image, `(size,)` of a vector.
         channel_axis: Axis of the channels in a frame, None where there is none.
         newest_channels: How many channels, counted from the last, are the newest frame.
     """
 
-    space: spaces.Box
+    space: spaces.Space[Any]
+    box: spaces.Box
     frame_shape: tuple[int, ...]
     channel_axis: int | None
     newest_channels: int
+    encoding: Encoding | None = None
 
     @classmethod
     def of(
         cls,
-        space: spaces.Space[np.ndarray],
+        space: spaces.Space[Any],
         *,
         channel_axis: int | None = None,
         newest_channels: int | None = None,
@@ -49,18 +51,21 @@ class ObservationLayout:
 
         Two- and three-dimensional observations with both sides of 36 pixels or more are images,
         and so are four-dimensional ones, read as a stack of frames with the newest last. The
-        smaller of the first and the last axis of a frame holds the channels. In three dimensions a
-        multiple of 3 channels is read as one or more RGB frames, any other number as grey frames.
-        Smaller or flat observations (MiniGrid's 7x7x3 codes, joint angles) are vectors.
+        smaller of the first and the last axis of a frame holds the channels. Four channels in
+        front are read as four stacked grey frames, the newest last, as Atari's are; any others as
+        one frame, which is scored whole. Smaller or flat observations (MiniGrid's 7x7x3 codes,
+        joint angles) are vectors, and so is everything that is no Box (see `Encoding`).
 
         Args:
-            space: The observation space; it must be a Box.
+            space: The observation space.
             channel_axis: Axis of the channels in a frame where the guess above is wrong: 0 or 2.
-            newest_channels: Channels of the newest frame where the guess above is wrong, for
-                example 1 for twelve stacked grey frames.
+            newest_channels: Channels of the newest frame of a stack: 1 for grey frames, 3 for RGB
+                frames. The wrappers find them out by themselves where the environment tells how
+                many frames it stacks.
 
         Raises:
-            InvalidSpaceError: The space is not a Box, or the channels cannot be told apart.
+            InvalidSpaceError: The space has parts that cannot be scored, or the channels cannot be
+                told apart.
             InvalidArgumentError: `channel_axis` or `newest_channels` does not fit the space, or
                 has no meaning for it.
 
@@ -69,16 +74,20 @@ class ObservationLayout:
             >>> stacked = spaces.Box(0, 255, (4, 84, 84), np.uint8)
             >>> ObservationLayout.of(stacked).frame_shape
             (1, 84, 84)
-            >>> ObservationLayout.of(spaces.Box(0, 255, (64, 64, 6), np.uint8)).frame_shape
+            >>> rgb_stack = spaces.Box(0, 255, (64, 64, 6), np.uint8)
+            >>> ObservationLayout.of(rgb_stack, newest_channels=3).frame_shape
             (3, 64, 64)
+            >>> ObservationLayout.of(spaces.Discrete(500)).frame_shape
+            (500,)
             >>> ObservationLayout.of(spaces.Box(-1, 1, (17,))).frame_shape
             (17,)
         """
         if not isinstance(space, spaces.Box):
-            raise InvalidSpaceError(
-                f"A novelty model needs a Box observation space, not {space}. Give the wrapper "
-                "observation_key= for a Dict space, or flatten the observation first."
+            encoding = Encoding.of(space)
+            vectors = cls.of(
+                encoding.box, channel_axis=channel_axis, newest_channels=newest_channels
             )
+            return replace(vectors, space=space, encoding=encoding)
         shape = space.shape
         if 0 in shape:
             raise InvalidSpaceError(f"The observation space {space} is empty.")
@@ -93,13 +102,15 @@ class ObservationLayout:
                     )
                 channel_axis = 0 if shape[0] < shape[2] else 2
             channels = shape[channel_axis]
-            newest = (3 if channels % 3 == 0 else 1) if newest_channels is None else newest_channels
+            stacked = channels == 4 and channel_axis == 0
+            guess = 1 if stacked else channels
+            newest = guess if newest_channels is None else newest_channels
             if not 1 <= newest <= channels:
                 raise InvalidArgumentError(
                     f"newest_channels is {newest}, but the observation has {channels} channels."
                 )
             sides = tuple(side for axis, side in enumerate(shape) if axis != channel_axis)
-            return cls(space, (newest, *sides), channel_axis, newest)
+            return cls(space, space, (newest, *sides), channel_axis, newest)
         if newest_channels is not None:
             raise InvalidArgumentError(
                 f"newest_channels is {newest_channels}, which has no meaning for observations of "
@@ -108,34 +119,45 @@ class ObservationLayout:
         if len(shape) == 4 and sorted(shape[1:])[1] >= SMALLEST_IMAGE:
             frame = cls.of(spaces.Box(0, 255, shape[1:], np.uint8), channel_axis=channel_axis)
             axis = frame.channel_axis or 0
-            return cls(space, (shape[1 + axis], *frame.frame_shape[1:]), axis, shape[1 + axis])
+            channels = shape[1 + axis]
+            return cls(space, space, (channels, *frame.frame_shape[1:]), axis, channels)
         if channel_axis is not None:
             raise InvalidArgumentError(
                 f"channel_axis is {channel_axis}, but observations of shape {shape} have no "
                 "channels. Leave it out."
             )
         if len(shape) == 2 and min(shape) >= SMALLEST_IMAGE:
-            return cls(space, (1, *shape), None, 1)
-        return cls(space, (int(np.prod(shape)) if shape else 1,), None, 1)
+            return cls(space, space, (1, *shape), None, 1)
+        return cls(space, space, (int(np.prod(shape)) if shape else 1,), None, 1)
 
     @property
     def is_image(self) -> bool:
         """Whether frames are images."""
         return len(self.frame_shape) == 3
 
-    def frames(self, observations: np.ndarray | Tensor, device: torch.device) -> Tensor:
-        """The newest frames of a batch of observations, in the dtype of the space.
+    def encode(self, observations: Any) -> Any:
+        """A batch as one array or tensor, whatever the space is; see `Encoding.encode`."""
+        if self.encoding is not None:
+            return self.encoding.encode(observations)
+        return observations if isinstance(observations, Tensor) else np.asarray(observations)
+
+    def frames(self, observations: Any, device: torch.device) -> Tensor:
+        """The newest frames of a batch of observations.
 
         Args:
-            observations: Shape `(batch, *space.shape)`, dtype of the space.
+            observations: Shape `(batch, *space.shape)`; or what `encode` takes or gives. Numbers
+                may be of another floating-point type than the space's; where the space has whole
+                numbers that are no bytes, of any type.
             device: Where the frames shall lie.
 
         Returns:
             Shape `(batch, *frame_shape)`; never a view of the given memory.
 
         Raises:
-            InvalidObservationError: Another shape or dtype than the space's, NaN or infinity.
+            InvalidObservationError: Another shape than the space's, a dtype that says of another
+                range, NaN or infinity.
         """
+        observations = self.encode(observations)
         if isinstance(observations, np.ndarray):
             self._check(observations.shape, observations.dtype)
             # Torch takes neither read-only arrays nor those that are mirrored by their strides.
@@ -150,7 +172,12 @@ class ObservationLayout:
                 "meaning. Nothing was learned from it. Mend the environment or clip its "
                 "observations."
             )
-        return batch.to(device, copy=True, memory_format=torch.contiguous_format)
+        dtype = batch.dtype
+        if batch.is_floating_point():
+            # One type whatever came, so that all frames that are kept are alike.
+            exact = self.box.dtype == np.float64
+            dtype = torch.float64 if exact else torch.float32
+        return batch.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
 
     def newest(self, observations: Tensor) -> Tensor:
         """Reduce `(batch, *space.shape)` to the newest frames, channels first."""
@@ -164,58 +191,30 @@ class ObservationLayout:
         return observations
 
     def _check(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        if shape[1:] != self.space.shape:
+        if shape[1:] != self.box.shape:
             raise InvalidObservationError(
-                f"Observations of shape {shape[1:]} came where the space says {self.space.shape}. "
+                f"Observations of shape {shape[1:]} came where the space says {self.box.shape}. "
                 "The environment's observation_space is not honest, or the batch axis is missing."
             )
-        if dtype != self.space.dtype:
+        if not _may_stand_for(dtype, np.dtype(self.box.dtype)):
             raise InvalidObservationError(
-                f"Observations of dtype {dtype} came where the space says {self.space.dtype}: "
+                f"Observations of dtype {dtype} came where the space says {self.box.dtype}: "
                 "their range is not the one that the model was made for. Convert them, or declare "
                 "the right observation_space."
             )
 
 
-def find_box(
-    space: spaces.Space[Any], key: str | None = None
-) -> tuple[spaces.Space[Any], str | None]:
-    """The part of an observation space whose novelty is to be scored.
+def _may_stand_for(dtype: np.dtype, declared: np.dtype) -> bool:
+    """Whether numbers of a type may come where a space says another.
 
-    Args:
-        space: A space that is taken as it is, or a Dict.
-        key: Key of the part of a Dict; may be left out where only one part is a Box.
-
-    Returns:
-        The part, and its key in the Dict or None.
-
-    Raises:
-        InvalidSpaceError: The key is missing, unknown, or given for a space that is no Dict.
-
-    Example:
-        >>> space = spaces.Dict(image=spaces.Box(0, 255, (7, 7, 3)), direction=spaces.Discrete(4))
-        >>> find_box(space)[1]
-        'image'
+    `VecNormalize` gives float32 whatever the space says. Bytes are another matter: pictures of
+    which some are of 0 to 255 and some of 0 to 1 have nothing in common.
     """
-    if not isinstance(space, spaces.Dict):
-        if key is not None:
-            raise InvalidSpaceError(f"observation_key is {key!r}, but {space} is not a Dict space.")
-        return space, None
-    boxes = [name for name, part in space.spaces.items() if isinstance(part, spaces.Box)]
-    if not boxes:
-        raise InvalidSpaceError(
-            f"No part of the Dict observation, {', '.join(space.spaces)}, is a Box. Wrap the "
-            "environment so that one is, for instance in Gymnasium's FlattenObservation."
-        )
-    if key is None and len(boxes) == 1:
-        key = boxes[0]
-    if key not in boxes:
-        raise InvalidSpaceError(
-            f"observation_key is {key!r}; for this Dict observation it must be one of {boxes}, the "
-            "parts that are Boxes."
-        )
-    return space.spaces[key], key
+    if np.issubdtype(declared, np.floating):
+        return bool(np.issubdtype(dtype, np.floating))
+    return dtype == declared or np.uint8 not in {dtype.type, declared.type}
 
 
 def _numpy_dtype(tensor: Tensor) -> np.dtype:
-    return torch.empty(0, dtype=tensor.dtype).numpy().dtype
+    name = str(tensor.dtype).removeprefix("torch.")
+    return np.dtype("float32" if name == "bfloat16" else name)

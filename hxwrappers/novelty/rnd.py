@@ -23,14 +23,14 @@ class RNDModel(NoveltyModel):
     the target, errors divided by the standard deviation of their discounted sum.
 
     Args:
-        observation_space: A Box of any shape.
+        observation_space: Any space that `ObservationLayout` can read.
         **settings: See `NoveltySettings`. Defaults: net "rnd", 512 features, hidden 256,
-            learning_rate 1e-4, update_every 128, epochs 4, batch_size 512, train_fraction 0.25,
+            learning_rate 1e-4, update_every None, epochs 4 of 4 minibatches, train_fraction None,
             warmup_steps 50, observation_clip 5, normalize_reward True with reward_discount 0.99,
             no bonus_clip.
 
     Raises:
-        InvalidSpaceError: The space is not a Box.
+        InvalidSpaceError: The space has parts that cannot be scored.
         InvalidArgumentError: A setting is unknown or out of range.
 
     Example:
@@ -49,13 +49,15 @@ class RNDModel(NoveltyModel):
         "features": 512,
         "hidden": 256,
         "learning_rate": 1e-4,
-        "update_every": 128,
+        "update_every": None,
         "epochs": 4,
-        "batch_size": 512,
-        "train_fraction": 0.25,
+        "minibatches": 4,
+        "batch_size": None,
+        "train_fraction": None,
         "warmup_steps": 50,
         "normalize_observations": True,
         "observation_clip": 5.0,
+        "deviation_floor": 0.0,
         "normalize_reward": True,
         "reward_discount": 0.99,
         "bonus_clip": None,

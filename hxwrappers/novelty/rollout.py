@@ -44,7 +44,9 @@ class Rollout:
         self._length += len(frames)
         self._seen.update(streams.tolist())
 
-    def until_due(self, streams: np.ndarray, steps: int, registered: int) -> tuple[int, bool]:
+    def until_due(
+        self, streams: np.ndarray, steps: int | None, registered: int
+    ) -> tuple[int, bool]:
         """How much of a batch is collected until a training is due, and whether one is due there.
 
         One is due after so many steps of each stream that was observed since the last: streams of
@@ -52,9 +54,11 @@ class Rollout:
 
         Args:
             streams: The streams of the batch.
-            steps: Steps of each between two trainings, 1 or more.
+            steps: Steps of each between two trainings, 1 or more; None if none falls due.
             registered: How many streams there are.
         """
+        if steps is None:
+            return len(streams), False
         seen = set(self._seen)
         for count, stream in enumerate(streams.tolist(), 1):
             seen.add(stream)

@@ -19,15 +19,21 @@ class NoveltySettings(TypedDict, total=False):
         features: Size of the distilled features.
         hidden: Width of the hidden layers where observations are vectors.
         learning_rate: Adam's learning rate for the predictor.
-        update_every: Steps of each environment between two trainings.
+        update_every: Steps of each environment between two trainings. None trains at the end of
+            each rollout of a trainer that says where rollouts end (`DualValuePPO`, the callback
+            `RolloutTraining`, or `begin_rollout` and `end_rollout`), else every 128 steps.
         epochs: Passes over the collected frames at each training.
-        batch_size: Frames in a minibatch, 2 or more.
-        train_fraction: Share of each minibatch that the predictor is trained on, in (0, 1].
+        minibatches: Minibatches in a pass.
+        batch_size: Frames in a minibatch, 2 or more, in place of `minibatches`; or None.
+        train_fraction: Share of each minibatch that the predictor is trained on, in (0, 1]. None
+            is `min(1, 32 / environments)`, with the environments that the frames came from.
         warmup_steps: First steps of each environment, which earn no bonus and only set the
             observation moments and the first reward scale.
         normalize_observations: Whether inputs are standardised by running moments; otherwise
             they are scaled to [0, 1] where the space is bounded.
         observation_clip: Bound of the standardised inputs.
+        deviation_floor: Smallest deviation that inputs are divided by, in units of the
+            observation; elements that hardly ever change then count for little.
         normalize_reward: Whether bonuses are divided by the deviation of their discounted sum.
         reward_discount: Discount of that sum.
         bonus_clip: Upper bound of the bonus, or None.
@@ -45,13 +51,15 @@ class NoveltySettings(TypedDict, total=False):
     features: int
     hidden: int
     learning_rate: float
-    update_every: int
+    update_every: int | None
     epochs: int
-    batch_size: int
-    train_fraction: float
+    minibatches: int
+    batch_size: int | None
+    train_fraction: float | None
     warmup_steps: int
     normalize_observations: bool
     observation_clip: float
+    deviation_floor: float
     normalize_reward: bool
     reward_discount: float
     bonus_clip: float | None
@@ -73,8 +81,12 @@ class CNDSettings(NoveltySettings, total=False):
         distil_mask: `"sample"` trains the predictor on `train_fraction` of the samples of a
             minibatch; `"feature"` on that share of the feature elements of all samples, as the
             reference code does, which costs as much as training on all.
-        noise: Amplitude of the uniform noise on the normalised inputs of the target's training.
-        feature_guard: Limit of the guard against exploding features, or None.
+        noise: Amplitude of the uniform noise on half of the normalised inputs of the target's
+            training.
+        feature_guard: Limit of the guard against exploding features, or None. Without a word of
+            yours 200 for "mse", and None for the others, as published.
+        scored: `"next"` gives a step the bonus of the observation that it led to, as RND does;
+            `"current"` that of the observation before it, as CND's code does.
     """
 
     contrastive_loss: str
@@ -83,6 +95,7 @@ class CNDSettings(NoveltySettings, total=False):
     distil_mask: str
     noise: float
     feature_guard: float | None
+    scored: str
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -91,13 +104,17 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     Raises:
         InvalidArgumentError: Names the setting, its value and its range.
     """
-    for name in ("features", "hidden", "update_every", "epochs"):
+    for name in ("features", "hidden", "epochs", "minibatches"):
         require_range(name, settings[name], minimum=1)
-    require_range("batch_size", settings["batch_size"], minimum=2)
+    for name, smallest in (("update_every", 1), ("batch_size", 2)):
+        if settings[name] is not None:
+            require_range(name, settings[name], minimum=smallest)
     for name in ("learning_rate", "observation_clip"):
         require_range(name, settings[name], above=0.0)
-    require_range("train_fraction", settings["train_fraction"], above=0.0, maximum=1.0)
-    require_range("warmup_steps", settings["warmup_steps"], minimum=0)
+    if settings["train_fraction"] is not None:
+        require_range("train_fraction", settings["train_fraction"], above=0.0, maximum=1.0)
+    for name in ("warmup_steps", "deviation_floor"):
+        require_range(name, settings[name], minimum=0)
     require_range("reward_discount", settings["reward_discount"], minimum=0, maximum=1)
     check_precision(settings["precision"])
     if settings["bonus_clip"] is not None:

@@ -11,7 +11,12 @@ except ModuleNotFoundError as error:
     ) from error
 
 from hxwrappers.evaluation import evaluate
-from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog, ImitationLog
+from hxwrappers.sb3.callbacks import (
+    CurriculumLog,
+    ExplorationLog,
+    ImitationLog,
+    RolloutTraining,
+)
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
@@ -29,6 +34,7 @@ __all__ = [
     "DualValuePPO",
     "ExplorationLog",
     "ImitationLog",
+    "RolloutTraining",
     "VecCNDBonus",
     "VecRNDBonus",
     "VecStickyActions",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.sb3._venv import require_vec_env
-from hxwrappers.wrappers._bonus import bonus_info, model_seed
+from hxwrappers.wrappers._bonus import bonus_info, model_seed, seeded_copy
 from hxwrappers.wrappers._holds_model import HoldsModel
 
 __all__ = ["VecNoveltyBonus"]
@@ -32,7 +33,13 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
         require_vec_env(venv, self)
         super().__init__(venv)
         self._hold(
-            model, coefficient, venv.observation_space, observation_key, settings, venv.num_envs
+            venv,
+            model,
+            coefficient,
+            venv.observation_space,
+            observation_key,
+            settings,
+            venv.num_envs,
         )
         # make_vec_env seeds the environments before anyone can wrap them.
         seed = venv.unwrapped._seeds[0]
@@ -54,11 +61,11 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         """Step, and add the coefficient times the bonus of each observation reached."""
         observations, rewards, dones, infos = self.venv.step_wait()
-        reached = np.asarray(self._part(observations))
+        reached = self._scored(observations)
         if dones.any():
             reached = reached.copy()
             for index in np.flatnonzero(dones):
-                reached[index] = self._part(infos[index]["terminal_observation"])
+                reached[index] = self._scored_one(infos[index]["terminal_observation"])[0]
         bonuses = self._observe(reached, self._streams, self._previous).astype(np.float64)
         self._remember(observations)
         added = self.coefficient * bonuses
@@ -70,9 +77,15 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
         ]
         return observations, (rewards + added).astype(np.float32), dones, infos
 
-    def _part(self, observations: Any) -> Any:
-        return observations if self._key is None else observations[self._key]
+    def _random_steps(self, seed: int | None) -> Iterator[int]:
+        actions = seeded_copy(self.action_space, seed)
+        if seed is not None:
+            self.seed(seed)
+        self.reset()
+        for number in count(1):
+            self.step(np.stack([actions.sample() for _ in range(self.num_envs)]))
+            yield number
 
     def _remember(self, observations: VecEnvObs) -> None:
         if self.model.uses_previous:
-            self._previous = np.array(self._part(observations))
+            self._previous = np.array(self._scored(observations))

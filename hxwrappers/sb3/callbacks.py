@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from hxwrappers.demos.tracker import SuccessTracker
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.moments import RunningMoments
 from hxwrappers.plots import plot_history
 from hxwrappers.sb3._stateful import novelty_models
@@ -21,6 +23,7 @@ __all__ = [
     "CurriculumLog",
     "ExplorationLog",
     "ImitationLog",
+    "RolloutTraining",
     "curriculum_figures",
     "with_callback",
 ]
@@ -71,6 +74,50 @@ class ExplorationLog(BaseCallback):
         for model in novelty_models(self.training_env):
             for name, loss in model.losses.items():
                 self.logger.record(f"exploration/{name}", loss)
+
+
+class RolloutTraining(BaseCallback):
+    """Trains novelty models at the end of each rollout of an on-policy algorithm.
+
+    So one predictor and one reward scale hold for a whole rollout, as published. `DualValuePPO`
+    does it by itself; give this to Stable-Baselines3's own PPO or A2C, before a log. It reaches the
+    models in this process, and changes nothing for those made with a number as `update_every`.
+
+    Raises:
+        InvalidArgumentError: The algorithm is off-policy: its rollouts are some steps long.
+
+    Example:
+        >>> from stable_baselines3 import PPO
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> from hxwrappers.sb3 import VecRNDBonus
+        >>> envs = VecRNDBonus(make_vec_env("CartPole-v1", n_envs=2), warmup_steps=8)
+        >>> model = PPO("MlpPolicy", envs, n_steps=200, batch_size=100)
+        >>> model = model.learn(800, callback=[RolloutTraining(), ExplorationLog()])
+        >>> envs.model.updates
+        2
+    """
+
+    def _init_callback(self) -> None:
+        if not isinstance(self.model, OnPolicyAlgorithm):
+            raise InvalidArgumentError(
+                f"RolloutTraining is for on-policy algorithms, and a rollout of "
+                f"{type(self.model).__name__} is some steps long. Leave it out: the bonus then "
+                "trains every 128 steps, or every update_every."
+            )
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        for model in novelty_models(self.training_env):
+            model.begin_rollout()
+
+    def _on_rollout_end(self) -> None:
+        for model in novelty_models(self.training_env):
+            model.end_rollout()
+
+    def _on_training_end(self) -> None:
+        self._on_rollout_end()  # of one that another callback broke off
 
 
 class ImitationLog(BaseCallback):
@@ -268,15 +315,15 @@ class _LineWatch:
         return before is not self._line
 
 
-def with_callback(first: BaseCallback, callback: MaybeCallback) -> list[BaseCallback]:
-    """A callback of a trainer's own before those that the user gave.
+def with_callback(callback: MaybeCallback, *first: BaseCallback) -> list[BaseCallback]:
+    """Callbacks of a trainer's own before those that the user gave.
 
     Args:
         first: The trainer's own.
         callback: What `learn` was given: nothing, a callback, a function, or a list of callbacks.
     """
     if callback is None:
-        return [first]
+        return [*first]
     if isinstance(callback, list):
-        return [first, *callback]
-    return [first, callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]
+        return [*first, *callback]
+    return [*first, callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]

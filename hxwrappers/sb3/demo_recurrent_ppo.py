@@ -170,7 +170,7 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
             super().train()
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
-        return super()._init_callback(with_callback(_FlagSteps(), callback), progress_bar)
+        return super()._init_callback(with_callback(callback, _FlagSteps()), progress_bar)
 
     def _setup_learn(
         self,

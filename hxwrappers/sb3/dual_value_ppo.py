@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
 from hxwrappers.novelty.settings import require_range
 from hxwrappers.sb3._split_rewards import ClipRewards, ExtrinsicRewards, SplitRewards
-from hxwrappers.sb3.callbacks import ExplorationLog, with_callback
+from hxwrappers.sb3.callbacks import ExplorationLog, RolloutTraining, with_callback
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
 from hxwrappers.sb3.persistence import SafePersistence
 from hxwrappers.sb3.policies import (
@@ -28,6 +28,7 @@ from hxwrappers.sb3.policies import (
     DualValueCnnPolicy,
     DualValueMultiInputPolicy,
     DualValuePolicy,
+    RNDPolicy,
 )
 
 __all__ = ["DualValuePPO"]
@@ -41,14 +42,15 @@ class DualValuePPO(SafePersistence, PPO):
     could still discover (Burda et al. 2018, arXiv 1810.12894, section 2.3). The advantages are
     `extrinsic_coef * A_extrinsic + intrinsic_coef * A_intrinsic`. The extrinsic reward is read
     from `info["extrinsic_reward"]`, the intrinsic one from `info["reward_bonus"]`, so any of the
-    bonuses on any shelf will do. Logs `exploration/...` and `train/...`.
+    bonuses on any shelf will do. Their models are trained at the end of each rollout, as
+    `RolloutTraining` does. Logs `exploration/...` and `train/...`.
 
     Unlike Stable-Baselines3's, its checkpoints hold everything that training has learned or
     counted, the novelty models included, and are loaded without executing code.
 
     Args:
-        policy: `"MlpPolicy"`, `"CnnPolicy"`, `"MultiInputPolicy"`, `"CNDPolicy"` (the network of
-            CND), or a subclass of `DualValuePolicy`.
+        policy: `"MlpPolicy"`, `"CnnPolicy"`, `"MultiInputPolicy"`, `"RNDPolicy"` or
+            `"CNDPolicy"` (the networks of their papers' code), or a subclass of `DualValuePolicy`.
         env: An environment with a bonus, for example `VecRNDBonus(...)`, or the id of one.
         learning_rate: Adam's.
         n_steps: Steps of each environment in a rollout.
@@ -90,6 +92,7 @@ class DualValuePPO(SafePersistence, PPO):
         "CnnPolicy": DualValueCnnPolicy,
         "MultiInputPolicy": DualValueMultiInputPolicy,
         "CNDPolicy": CNDPolicy,
+        "RNDPolicy": RNDPolicy,
     }
     policy: DualValuePolicy
     rollout_buffer: DualValueRolloutBuffer
@@ -197,4 +200,5 @@ class DualValuePPO(SafePersistence, PPO):
         return wrapped if monitored else VecMonitor(ExtrinsicRewards(wrapped))
 
     def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
-        return super()._init_callback(with_callback(ExplorationLog(), callback), progress_bar)
+        own = RolloutTraining(), ExplorationLog()
+        return super()._init_callback(with_callback(callback, *own), progress_bar)

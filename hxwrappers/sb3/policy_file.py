@@ -52,6 +52,7 @@ _POLICIES: dict[str, type[ActorCriticPolicy]] = {
         dual.DualValueCnnPolicy,
         dual.DualValueMultiInputPolicy,
         dual.CNDPolicy,
+        dual.RNDPolicy,
         tempered.TemperedLstmPolicy,
         tempered.TemperedCnnLstmPolicy,
         tempered.TemperedMultiInputLstmPolicy,
@@ -65,6 +66,7 @@ _CLASSES: dict[str, dict[str, type[nn.Module]]] = {
             torch_layers.NatureCNN,
             torch_layers.CombinedExtractor,
             dual.CNDFeatures,
+            dual.RNDFeatures,
             CompactCNN,
         )
     },

@@ -25,11 +25,11 @@ class VecRNDBonus(VecNoveltyBonus):
         venv: The vector environment.
         model: As in `hxwrappers.RNDBonus`, like all further arguments.
         coefficient: Scale of the bonus in the reward, 0 or more.
-        observation_key: Which part of a Dict observation is scored.
+        observation_key: As in `hxwrappers.RNDBonus`.
         **settings: Settings of a new model, see `RNDModel`.
 
     Raises:
-        InvalidSpaceError: The observations are not a Box, or not those of the given model.
+        InvalidSpaceError: The observations cannot be scored, or are not those of the given model.
         InvalidArgumentError: An argument is out of range, or `venv` is no `VecEnv`.
         CheckpointError: The saved model is unreadable or of another kind.
 

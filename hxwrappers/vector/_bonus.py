@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any, cast
 
 import numpy as np
+import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
 
 from hxwrappers.novelty.model import NoveltyModel
-from hxwrappers.vector._entries import with_entries
+from hxwrappers.vector._entries import with_entries, with_tensor_entries
 from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches, reset_lanes
-from hxwrappers.vector._reached import reached_observations
+from hxwrappers.vector._reached import reached_observations, reached_tensors
 from hxwrappers.vector._wrapper import AnyVectorWrapper
-from hxwrappers.wrappers._bonus import model_seed
+from hxwrappers.wrappers._bonus import model_seed, seeded_copy
 from hxwrappers.wrappers._holds_model import HoldsModel
 
 __all__ = ["NoveltyBonus"]
@@ -35,6 +38,7 @@ class NoveltyBonus(HoldsModel, AnyVectorWrapper):
         self._mode = autoreset_mode(env)
         check_whole_batches(env)
         self._hold(
+            env,
             model,
             coefficient,
             env.single_observation_space,
@@ -60,32 +64,54 @@ class NoveltyBonus(HoldsModel, AnyVectorWrapper):
         self._resetting &= ~lanes
         return observations, infos
 
-    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step, and add the coefficient times the bonus of each observation reached."""
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Step, and add the coefficient times the bonus of each observation reached.
+
+        Tensors stay where they are: from an environment that holds tensors on a GPU, observations
+        are scored and rewards returned there.
+        """
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
-        over = np.logical_or(terminations, truncations)
-        part = observations if self._key is None else observations[self._key]
-        if self._mode is AutoresetMode.SAME_STEP:
-            part = reached_observations(part, over, infos, self._key)
+        part = self._scored(observations)
+        extrinsic: Any
+        if isinstance(part, Tensor):
+            over = torch.logical_or(terminations, truncations)
+            if self._mode is AutoresetMode.SAME_STEP:
+                part = reached_tensors(part, over, infos, self._scored)
+            extrinsic = rewards
+        else:
+            over = np.logical_or(terminations, truncations)
+            if self._mode is AutoresetMode.SAME_STEP:
+                part = reached_observations(
+                    part, over, infos, lambda final: self._scored_one(final)[0]
+                )
+            extrinsic = np.asarray(rewards, np.float64)
         real = ~self._resetting
-        bonuses = np.zeros(self.num_envs)
-        if real.all():
-            bonuses[:] = self._observe(part, self._streams, self._previous)
-        elif real.any():
-            previous = None if self._previous is None else self._previous[real]
-            bonuses[real] = self._observe(part[real], self._streams[real], previous)
+        bonuses = self._bonuses(part, real, like=extrinsic)
         self._remember(observations)
         if self._mode is AutoresetMode.NEXT_STEP:
-            self._resetting = over
-        extrinsic = np.asarray(rewards, np.float64)
+            self._resetting = np.array(over.tolist(), np.bool_)
         added = self.coefficient * bonuses
         entries = {
             "extrinsic_reward": extrinsic,
             "intrinsic_reward": bonuses,
             "reward_bonus": added,
         }
-        infos = with_entries(infos, entries, real)
+        add = with_tensor_entries if isinstance(extrinsic, Tensor) else with_entries
+        infos = add(infos, entries, real)
         return observations, extrinsic + added, terminations, truncations, infos
+
+    def _bonuses(self, part: Any, real: np.ndarray, *, like: Any) -> Any:
+        """Bonuses of what was reached in real steps, zero for the others."""
+        if real.all():
+            found = self._observe(part, self._streams, self._previous)
+            return found.to(like) if isinstance(found, Tensor) else found.astype(like.dtype)
+        bonuses = torch.zeros_like(like) if isinstance(like, Tensor) else np.zeros_like(like)
+        if real.any():
+            rows = np.flatnonzero(real)
+            previous = None if self._previous is None else self._previous[rows]
+            found = self._observe(part[rows], self._streams[rows], previous)
+            bonuses[rows] = found.to(like) if isinstance(found, Tensor) else found
+        return bonuses
 
     def state_dict(self) -> dict[str, Any]:
         """The model, with everything that it has learned, and where the environments are."""
@@ -102,7 +128,17 @@ class NoveltyBonus(HoldsModel, AnyVectorWrapper):
         if len(resetting) == self.num_envs:
             self._resetting = np.array(resetting, np.bool_)
 
+    def _random_steps(self, seed: int | None) -> Iterator[int]:
+        actions = seeded_copy(self.action_space, seed)
+        self.reset(seed=seed)
+        for number in count(1):
+            _, _, terminations, truncations, _ = self.step(actions.sample())
+            yield number
+            over = np.logical_or(terminations, truncations)
+            if self._mode is AutoresetMode.DISABLED and over.any():
+                self.reset(options={"reset_mask": over})
+
     def _remember(self, observations: Any) -> None:
         if self.model.uses_previous:
-            part = observations if self._key is None else observations[self._key]
-            self._previous = np.array(part)
+            part = self._scored(observations)
+            self._previous = part.clone() if isinstance(part, Tensor) else np.array(part)

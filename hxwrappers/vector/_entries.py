@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
-__all__ = ["with_entries"]
+__all__ = ["with_entries", "with_tensor_entries"]
 
 _SUMS = ("intrinsic_reward", "reward_bonus")
 
@@ -39,6 +41,24 @@ def with_entries(
             final[name] = np.where(ended, merged[name], 0)
             final[f"_{name}"] = ended.copy()
         merged["final_info"] = final
+    return merged
+
+
+def with_tensor_entries(
+    infos: dict[str, Any], entries: dict[str, Tensor], real: np.ndarray
+) -> dict[str, Any]:
+    """The same for environments that hold tensors: at the top level, on top of a bonus below.
+
+    Such environments are one, and not a vector of single ones that may say something in some steps.
+    """
+    merged = dict(infos)
+    for name, values in entries.items():
+        below = infos.get(name)
+        if name == "extrinsic_reward":
+            merged[name] = values if below is None else below
+        else:
+            merged[name] = values if below is None or name not in _SUMS else below + values
+        merged[f"_{name}"] = torch.from_numpy(real).to(values.device)
     return merged
 
 

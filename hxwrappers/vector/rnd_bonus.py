@@ -26,12 +26,12 @@ class RNDBonus(NoveltyBonus):
         env: The vector environment.
         model: As in `hxwrappers.RNDBonus`, like all further arguments.
         coefficient: Scale of the bonus in the reward, 0 or more.
-        observation_key: Which part of a Dict observation is scored.
+        observation_key: As in `hxwrappers.RNDBonus`.
         **settings: Settings of a new model, see `RNDModel`.
 
     Raises:
         AutoresetError: The environment does not say how it resets.
-        InvalidSpaceError: The observations are not a Box, or not those of the given model.
+        InvalidSpaceError: The observations cannot be scored, or are not those of the given model.
         InvalidArgumentError: An argument is out of range.
         CheckpointError: The saved model is unreadable or of another kind.
 

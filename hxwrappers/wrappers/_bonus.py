@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -16,7 +18,7 @@ from hxwrappers.errors import SharedModelWarning
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.wrappers._holds_model import HoldsModel
 
-__all__ = ["NoveltyBonus", "bonus_info", "model_seed"]
+__all__ = ["NoveltyBonus", "bonus_info", "model_seed", "seeded_copy"]
 
 
 class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -50,7 +52,7 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
                 SharedModelWarning,
                 stacklevel=3,
             )
-        self._hold(model, coefficient, env.observation_space, observation_key, settings, 1)
+        self._hold(env, model, coefficient, env.observation_space, observation_key, settings, 1)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -59,22 +61,27 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
         observation, info = self.env.reset(seed=seed, options=options)
         if seed is not None and self._owns_model:
             self.model.reseed(model_seed(seed))
-        self._previous = self._batch(observation)
+        self._previous = self._scored_one(observation)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step, and add the coefficient times the bonus of the observation reached."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        batch = self._batch(observation)
+        batch = self._scored_one(observation)
         bonus = float(self._observe(batch, self._streams, self._previous)[0])
         self._previous = batch
         added = self.coefficient * bonus
         info = {**info, **bonus_info(info, float(reward), bonus, added)}
         return observation, float(reward) + added, terminated, truncated, info
 
-    def _batch(self, observation: Any) -> np.ndarray:
-        part = observation if self._key is None else observation[self._key]
-        return np.array(part)[None]  # the environment may go on writing into its own
+    def _random_steps(self, seed: int | None) -> Iterator[int]:
+        actions = seeded_copy(self.action_space, seed)
+        self.reset(seed=seed)
+        for number in count(1):
+            _, _, terminated, truncated, _ = self.step(actions.sample())
+            yield number
+            if terminated or truncated:
+                self.reset()
 
 
 def bonus_info(
@@ -86,6 +93,13 @@ def bonus_info(
         "intrinsic_reward": info.get("intrinsic_reward", 0.0) + bonus,
         "reward_bonus": info.get("reward_bonus", 0.0) + added,
     }
+
+
+def seeded_copy(space: gym.Space[Any], seed: int | None) -> gym.Space[Any]:
+    """A space that draws from a seed, and leaves the generator of the one it is a copy of alone."""
+    own = copy.deepcopy(space)
+    own.seed(seed)
+    return own
 
 
 def model_seed(seed: int) -> int:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from gymnasium import spaces
 
-from hxwrappers.errors import CheckpointError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.novelty.encoding import batch_of_one, find_part, select
 from hxwrappers.novelty.model import NoveltyModel
-from hxwrappers.novelty.observations import find_box
 from hxwrappers.novelty.resolve import resolve_model
 from hxwrappers.novelty.settings import require_range
+from hxwrappers.wrappers._frame_stack import newest_channels
 
 __all__ = ["HoldsModel"]
 
@@ -27,6 +29,7 @@ class HoldsModel:
 
     def _hold(
         self,
+        env: Any,
         model: NoveltyModel | str | os.PathLike[str] | None,
         coefficient: float,
         space: spaces.Space[Any],
@@ -36,13 +39,17 @@ class HoldsModel:
     ) -> None:
         """Set up coefficient, part of the observation, model and streams, for any kind of env."""
         require_range("coefficient", coefficient, minimum=0.0)
-        part, self._key = find_box(space, observation_key)
+        self._path = find_part(space, observation_key)
+        part: spaces.Space[Any] = select(space, self._path)
+        if model is None and settings.get("newest_channels") is None:
+            newest = newest_channels(env, part, settings.get("channel_axis"))
+            settings = settings if newest is None else {**settings, "newest_channels": newest}
         self.coefficient = coefficient
         self.model = resolve_model(self.model_class, model, part, settings)
         self._owns_model = model is not self.model
         self._training = True
         self._streams = self.model.open_streams(num_envs)
-        self._previous: np.ndarray | None = None
+        self._previous: Any = None
 
     @property
     def training(self) -> bool:
@@ -57,19 +64,55 @@ class HoldsModel:
     def training(self, value: bool) -> None:
         self._training = value
 
-    def _observe(
-        self, observations: np.ndarray, streams: np.ndarray, previous: np.ndarray | None
-    ) -> np.ndarray:
+    def _scored(self, observations: Any) -> Any:
+        """The part of a batch that is scored, as one array or tensor."""
+        return self.model.layout.encode(select(observations, self._path))
+
+    def _scored_one(self, observation: Any) -> Any:
+        """The same of one observation, as a batch of one in memory of its own."""
+        return self.model.layout.encode(batch_of_one(select(observation, self._path)))
+
+    def _observe(self, observations: Any, streams: np.ndarray, previous: Any) -> Any:
         """The bonuses of the observations that steps led to, learned from unless frozen."""
         if not self.training:
-            return self.model.bonus(observations)
+            return self.model.bonus(previous if self.model.scores_previous else observations)
         return self.model.observe(observations, streams, previous)
+
+    def warm_up(self, seed: int | None = None) -> int:
+        """Go through the model's warm-up with random actions, before an agent is trained.
+
+        As published: the moments of observations come from a random agent, and the agent that is
+        trained earns the bonus from its first step on. Without it the first `warmup_steps` of that
+        agent are the warm-up. Does nothing where the warm-up is over, as in a saved model. Reset
+        the environment afterwards.
+
+        Args:
+            seed: Seed of the reset and of the actions.
+
+        Returns:
+            The steps made of each environment.
+
+        Raises:
+            InvalidArgumentError: The model does not learn from these environments.
+        """
+        if self.model.warming_up and not self.training:
+            raise InvalidArgumentError(
+                f"{type(self).__name__} is frozen and sets no moments. Set training = True first."
+            )
+        walk, steps = self._random_steps(seed), 0
+        while self.model.warming_up:
+            steps = next(walk)
+        return steps
+
+    @abstractmethod
+    def _random_steps(self, seed: int | None) -> Iterator[int]:
+        """Reset, and step with random actions for ever; gives the number of steps after each."""
 
     def state_dict(self) -> dict[str, Any]:
         """The model, with everything learned and counted, and what it needs to go on."""
         state: dict[str, Any] = {"model": self.model.state_dict()}
         if self.model.uses_previous and self._previous is not None:
-            state["previous"] = torch.tensor(self._previous)
+            state["previous"] = torch.as_tensor(self._previous).clone()
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -29,14 +29,15 @@ class RNDBonus(NoveltyBonus):
     which share one model and score in batches, or hand one `RNDModel` to all the wrappers.
 
     Args:
-        env: The environment; its observations are a Box, or a Dict with a Box in it.
+        env: The environment; its observations may be of any space with a fixed size.
         model: A model to share, the path of a saved one, or None for a new one.
         coefficient: Scale of the bonus in the reward, 0 or more.
-        observation_key: Which part of a Dict observation is scored.
+        observation_key: Which part of a Dict observation is scored, `"camera"` or `"camera/left"`.
+            None scores the part with two dimensions or more where there is one, else everything.
         **settings: Settings of a new model, see `RNDModel`.
 
     Raises:
-        InvalidSpaceError: The observations are not a Box, or not those of the given model.
+        InvalidSpaceError: The observations cannot be scored, or are not those of the given model.
         InvalidArgumentError: An argument is out of range.
         CheckpointError: The saved model is unreadable or of another kind.
 

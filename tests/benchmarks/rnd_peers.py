@@ -96,7 +96,12 @@ def main() -> None:
     scores, trainings = {"CleanRL": score}, {"CleanRL": train}
     for precision in ("float32", "bfloat16"):
         model = RNDModel(
-            spaces.Box(0, 255, SHAPE, np.uint8), seed=0, device="cpu", precision=precision
+            spaces.Box(0, 255, SHAPE, np.uint8),
+            seed=0,
+            device="cpu",
+            precision=precision,
+            batch_size=options.minibatch,
+            train_fraction=0.25,
         )
         model.update(batch)
         name = f"RNDModel, {precision}"

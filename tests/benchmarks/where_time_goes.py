@@ -97,7 +97,8 @@ def former_replay() -> Iterator[None]:
 def training(kind: type[RNDModel | CNDModel]) -> Work:
     shape = (4, 84, 84)
     frames = np.random.default_rng(0).integers(0, 256, (512, *shape)).astype(np.uint8)
-    model = kind(spaces.Box(0, 255, shape, np.uint8), seed=0, device="cpu")
+    space = spaces.Box(0, 255, shape, np.uint8)
+    model = kind(space, seed=0, device="cpu", batch_size=512, train_fraction=0.25)
     return Work("samples", 512, lambda: model.update(frames), is_torch)
 
 

@@ -35,11 +35,13 @@ def test_half_of_the_frames_are_masked():
     assert float(touched) == pytest.approx(0.5, abs=0.05)
 
 
-def test_noise_is_uniform_and_independent_for_each_input():
-    noise = augment(torch.zeros(4, 1, 64, 64), seeded(2))
-    assert float(noise.abs().max()) <= 0.2
-    assert float(noise.mean()) == pytest.approx(0.0, abs=0.005)
-    assert float(noise.std()) == pytest.approx(0.2 / 3**0.5, abs=0.005)
+def test_noise_is_uniform_and_independent_on_half_of_the_inputs():
+    noise = augment(torch.zeros(400, 1, 16, 16), seeded(2))
+    noisy = noise[(noise != 0).flatten(1).any(dim=1)]
+    assert len(noisy) / len(noise) == pytest.approx(0.5, abs=0.08)
+    assert float(noisy.abs().max()) <= 0.2
+    assert float(noisy.mean()) == pytest.approx(0.0, abs=0.005)
+    assert float(noisy.std()) == pytest.approx(0.2 / 3**0.5, abs=0.005)
 
 
 def test_vectors_lose_single_elements():

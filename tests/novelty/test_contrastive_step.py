@@ -72,9 +72,9 @@ def test_the_loss_of_the_predictor_is_the_mean_over_its_samples():
 
 def test_the_bonus_is_clipped_after_it_is_scaled():
     model = make("rnd", bonus_clip=1.5)
-    errors = np.array([0.25, 1.0, 4.0], np.float32)
+    errors = torch.tensor([0.25, 1.0, 4.0])
     assert model._bonus_of(errors).tolist() == [0, 0, 0]
-    model._filter.advance(np.array([0, 1]), np.array([1.0, 2.0]))  # a deviation of one half
+    model._filter.advance(np.array([0, 1]), torch.tensor([1.0, 2.0]))  # a deviation of one half
     model._filter.commit()
     np.testing.assert_allclose(model._bonus_of(errors), [0.5, 1.5, 1.5], rtol=1e-5)
     np.testing.assert_allclose(make("mse", bonus_clip=0.5)._bonus_of(errors), [0.25, 0.5, 0.5])

@@ -10,7 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
 
 from hxwrappers import vector
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3 import ExplorationLog, VecCNDBonus, VecRNDBonus
 from tests.envs_for_tests import Corridor, Pictures
 
@@ -43,6 +43,7 @@ def test_the_seed_of_make_vec_env_is_the_bonus_s_too():
         (VecRNDBonus, vector.RNDBonus, {}),
         (VecCNDBonus, vector.CNDBonus, {"pairs": 4}),
         (VecCNDBonus, vector.CNDBonus, {"pairs": 4, "contrastive_loss": "vicreg"}),
+        (VecCNDBonus, vector.CNDBonus, {"pairs": 4, "scored": "current"}),
     ],
 )
 def test_it_equals_the_vector_twin(ours, twin, settings, env_class):
@@ -117,5 +118,3 @@ def test_evaluation_with_the_model_that_is_trained(wrapper):
 def test_bad_arguments():
     with pytest.raises(InvalidArgumentError, match="coefficient"):
         VecRNDBonus(DummyVecEnv([Corridor]), coefficient=-1.0)
-    with pytest.raises(InvalidSpaceError, match="Box"):
-        VecRNDBonus(make_vec_env("FrozenLake-v1"))

@@ -3,12 +3,20 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from stable_baselines3 import DQN, PPO
-from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.monitor import Monitor
 
-from hxwrappers.sb3 import ExplorationLog, ImitationLog
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.sb3 import (
+    DualValuePPO,
+    ExplorationLog,
+    ImitationLog,
+    RolloutTraining,
+    VecRNDBonus,
+)
 
 
 class Lines(KVWriter):
@@ -88,3 +96,59 @@ def test_each_line_of_an_imitation_is_of_all_steps_since_the_one_before(algorith
         assert line[key] == pytest.approx(steps.mean())
         assert line["imitation/checkpoint_max"] == 1000 - steps[0]
         assert line.get("imitation/share_max", 0) <= steps[-1] / 1000
+
+
+class Updates(BaseCallback):
+    """How often the novelty model had been trained at each step."""
+
+    def __init__(self, stop_at=None):
+        super().__init__()
+        self.stop_at = stop_at
+        self.seen = []
+
+    def _on_step(self):
+        self.seen.append(self.training_env.model.updates)
+        return len(self.seen) != self.stop_at
+
+
+def bonused(**settings):
+    quick = {"features": 8, "hidden": 8, "warmup_steps": 8, "epochs": 1, "seed": 0}
+    return VecRNDBonus(make_vec_env("CartPole-v1", n_envs=2), **{**quick, **settings})
+
+
+ALGORITHMS = {
+    "PPO": lambda envs, steps: PPO("MlpPolicy", envs, n_steps=steps, batch_size=50, n_epochs=1),
+    "A2C": lambda envs, steps: A2C("MlpPolicy", envs, n_steps=steps),
+    "DualValuePPO": lambda envs, steps: DualValuePPO(
+        "MlpPolicy", envs, n_steps=steps, batch_size=50, n_epochs=1
+    ),
+}
+
+
+@pytest.mark.parametrize("steps", [50, 150])
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_bonus_is_trained_between_rollouts_and_never_within(name, steps):
+    envs, updates = bonused(), Updates()
+    own = [] if name == "DualValuePPO" else [RolloutTraining()]
+    ALGORITHMS[name](envs, steps).learn(3 * steps * 2, callback=[*own, updates])
+    assert updates.seen == [0] * steps + [1] * steps + [2] * steps
+    assert envs.model.updates == 3
+
+
+def test_a_pace_of_the_users_own_is_kept():
+    envs, updates = bonused(update_every=20), Updates()
+    ALGORITHMS["DualValuePPO"](envs, 50).learn(100, callback=updates)
+    assert updates.seen == [0] * 27 + [1] * 20 + [2] * 3
+
+
+def test_a_rollout_that_is_broken_off_leaves_the_model_to_its_own_pace():
+    envs = bonused()
+    ALGORITHMS["PPO"](envs, 50).learn(100, callback=[RolloutTraining(), Updates(stop_at=30)])
+    assert envs.model.updates == 1
+    assert envs.model._schedule.steps == 128
+
+
+def test_rollouts_of_some_steps_are_not_trained_on():
+    model = DQN("MlpPolicy", bonused(), learning_starts=10)
+    with pytest.raises(InvalidArgumentError, match="on-policy"):
+        model.learn(20, callback=RolloutTraining())

@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormali
 
 from hxwrappers import RNDBonus
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
 from hxwrappers.sb3 import DualValuePPO, ExplorationLog, VecCNDBonus, VecRNDBonus
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
 from tests.envs_for_tests import Corridor, Pictures
@@ -421,3 +421,57 @@ def test_the_rollout_is_combined_as_the_model_was_told(monkeypatch):
     monkeypatch.setattr(DualValueRolloutBuffer, "combine", combine)
     model.learn(64)
     assert calls == [{"gamma": 0.7, "episodic": True, "coefficients": (3.0, 5.0)}] * 2
+
+
+def test_the_network_of_rnd():
+    model = DualValuePPO(
+        "RNDPolicy", VecRNDBonus(DummyVecEnv([lambda: Pictures(44)] * 2), **QUICK), **SHORT
+    )
+    policy = model.policy
+    layers = [layer for layer in policy.features_extractor.modules() if hasattr(layer, "stride")]
+    assert [(layer.out_channels, layer.kernel_size[0], layer.stride[0]) for layer in layers] == [
+        (32, 8, 4),
+        (64, 4, 2),
+        (64, 4, 1),
+    ]
+    gains = {
+        name: torch.linalg.matrix_norm(weight.detach().flatten(1), 2).item()
+        for name, weight in policy.named_parameters()
+        if name.endswith("weight")
+    }
+    for name, gain in {
+        "action_net": 0.01,
+        "value_net": 0.01,
+        "mlp_extractor.policy_net.0": 0.1,
+        "mlp_extractor.value_net.0": 0.1,
+        "features_extractor.layers.1": 2**0.5,
+        "features_extractor.layers.3": 2**0.5,
+    }.items():
+        assert gains[f"{name}.weight"] == pytest.approx(gain, rel=1e-3)
+    features = torch.randn(3, 448)
+    for way, layer in (
+        (policy.mlp_extractor.forward_actor, policy.mlp_extractor.policy_net),
+        (policy.mlp_extractor.forward_critic, policy.mlp_extractor.value_net),
+    ):
+        assert torch.equal(way(features), features + layer(features))
+
+
+@pytest.mark.parametrize("policy", ["RNDPolicy", "CNDPolicy"])
+def test_the_published_optimiser(policy):
+    model = DualValuePPO(
+        policy, VecRNDBonus(DummyVecEnv([lambda: Pictures(44)] * 2), **QUICK), **SHORT
+    )
+    assert {group["eps"] for group in model.policy.optimizer.param_groups} == {1e-8}
+
+
+def test_the_network_of_rnd_needs_images_that_fill_its_kernels():
+    with pytest.raises(InvalidSpaceError, match="44 pixels"):
+        DualValuePPO("RNDPolicy", VecRNDBonus(DummyVecEnv([Pictures]), **QUICK), **SHORT)
+
+
+def test_no_bound_of_the_gradient():
+    model = DualValuePPO("MlpPolicy", corridors(), max_grad_norm=float("inf"), **SHORT)
+    before = torch.nn.utils.parameters_to_vector(model.policy.parameters()).clone()
+    after = torch.nn.utils.parameters_to_vector(model.learn(64).policy.parameters())
+    assert torch.isfinite(after).all()
+    assert not torch.equal(before, after)

@@ -33,6 +33,13 @@ VARIANTS = {
         {"contrastive_loss": "vicreg", "pairs": 4},
         Corridor,
     ),
+    "cnd, current": (
+        CNDModel,
+        CNDBonus,
+        vector.CNDBonus,
+        {"scored": "current", "pairs": 4},
+        Corridor,
+    ),
     "pictures": (CNDModel, CNDBonus, vector.CNDBonus, {"pairs": 4}, Pictures),
 }
 

@@ -232,9 +232,11 @@ def test_a_state_of_something_else(wrapper):
         env.load_state_dict({"imitation": {}})
 
 
-def test_spaces_without_a_box():
-    with pytest.raises(InvalidSpaceError, match="Box"):
-        RNDBonus(gym.make("FrozenLake-v1"))
+def test_spaces_that_cannot_be_scored():
+    env = Corridor()
+    env.observation_space = gym.spaces.Text(4)
+    with pytest.raises(InvalidSpaceError, match="is a Text"):
+        RNDBonus(env)
 
 
 def test_minigrid_dict_observations():
