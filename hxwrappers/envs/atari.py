@@ -249,7 +249,7 @@ def _make_restorable(
         )
     if settings.sticky_level == "step" and settings.sticky_actions:
         raise InvalidArgumentError(
-            'The backend restorable tosses the coin of sticky actions for each frame. Use '
+            "The backend restorable tosses the coin of sticky actions for each frame. Use "
             'sticky_level="frame", or another backend.'
         )
     game = str(gym.spec(env_id).kwargs["game"])

@@ -62,7 +62,7 @@ class NoveltyModel(SavedModel):
             observation_space,
             channel_axis=self.settings["channel_axis"],
             newest_channels=self.settings["newest_channels"],
-        )
+        ).halved(self.settings["halvings"])
         self.device = resolve_device(self.settings["device"])
         self._execution = Execution(self.device, self.settings["precision"])
         self.num_streams = 0

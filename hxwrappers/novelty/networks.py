@@ -29,19 +29,11 @@ def _elu() -> nn.Module:
 
 @dataclass(frozen=True)
 class _Architecture:
-    """Convolutions as (channels, kernel, stride, padding), and what comes before and after them.
-
-    Attributes:
-        convolutions: The convolutions.
-        activation: After each of them, and after the hidden layers for vectors.
-        predictor_activation: After the predictor's extra layers.
-        shrinks_by: Frames are averaged over squares of so many pixels first.
-    """
+    """Convolutions as (channels, kernel, stride, padding), and what follows them."""
 
     convolutions: tuple[tuple[int, int, int, int], ...]
     activation: Activation
     predictor_activation: Activation
-    shrinks_by: int = 1
 
 
 # Burda et al. 2018 (arXiv 1810.12894) as released: leaky ReLU of slope 0.2 after the
@@ -51,8 +43,8 @@ _ARCHITECTURES = {
     # CND: "A" as drawn in its diagram, "B" as in the configuration that its best run used.
     "A": _Architecture(((32, 8, 4, 2), (64, 3, 2, 1), (64, 3, 1, 1)), _elu, _elu),
     "B": _Architecture(((16, 3, 2, 1), (32, 3, 2, 1), (64, 3, 2, 1), (64, 3, 1, 1)), _elu, _elu),
-    # For CPUs: a seventh of the products of "rnd" and a tenth of those of "A", on half the frame.
-    "compact": _Architecture(((16, 4, 2, 0), (32, 4, 2, 0), (32, 3, 1, 0)), _elu, _elu, 2),
+    # For CPUs, together with frames that are halved.
+    "compact": _Architecture(((16, 4, 2, 0), (32, 4, 2, 0), (32, 3, 1, 0)), _elu, _elu),
 }
 
 
@@ -144,9 +136,6 @@ def _trunk(
         return nn.Sequential(*layers), hidden, architecture.predictor_activation
     channels, height, width = frame_shape
     layers = []
-    if (shrink := architecture.shrinks_by) > 1:
-        layers.append(nn.AvgPool2d(shrink))
-        height, width = height // shrink, width // shrink
     for out_channels, kernel, stride, padding in architecture.convolutions:
         layers += [nn.Conv2d(channels, out_channels, kernel, stride, padding), activation()]
         channels = out_channels

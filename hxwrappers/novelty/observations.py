@@ -30,6 +30,8 @@ class ObservationLayout:
         frame_shape: `(channels, height, width)` of an image, `(size,)` of a vector.
         channel_axis: Axis of the channels in a frame, None where there is none.
         newest_channels: How many channels, counted from the last, are the newest frame.
+        encoding: How what is no Box becomes one, or None.
+        halvings: How often the sides of an image are halved.
     """
 
     space: spaces.Space[Any]
@@ -38,6 +40,7 @@ class ObservationLayout:
     channel_axis: int | None
     newest_channels: int
     encoding: Encoding | None = None
+    halvings: int = 0
 
     @classmethod
     def of(
@@ -130,6 +133,28 @@ class ObservationLayout:
             return cls(space, space, (1, *shape), None, 1)
         return cls(space, space, (int(np.prod(shape)) if shape else 1,), None, 1)
 
+    def halved(self, times: int) -> ObservationLayout:
+        """The layout whose frames are averaged over squares of two pixels, so often.
+
+        Raises:
+            InvalidArgumentError: The frames are no images, or too small.
+
+        Example:
+            >>> layout = ObservationLayout.of(spaces.Box(0, 255, (4, 84, 84), np.uint8))
+            >>> layout.halved(1).frame_shape
+            (1, 42, 42)
+        """
+        if times == 0:
+            return self
+        if not self.is_image or min(self.frame_shape[1:]) >> times < SMALLEST_IMAGE:
+            raise InvalidArgumentError(
+                f"halvings is {times}, but frames of shape {self.frame_shape} are no images that "
+                f"have {SMALLEST_IMAGE} pixels a side after it. Leave it out."
+            )
+        channels, *sides = self.frame_shape
+        shape = (channels, *(side >> times for side in sides))
+        return replace(self, frame_shape=shape, halvings=times)
+
     @property
     def is_image(self) -> bool:
         """Whether frames are images."""
@@ -180,7 +205,13 @@ class ObservationLayout:
         return batch.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
 
     def newest(self, observations: Tensor) -> Tensor:
-        """Reduce `(batch, *space.shape)` to the newest frames, channels first."""
+        """Reduce `(batch, *space.shape)` to the newest frames, channels first, and halve them."""
+        frames = self._cut(observations)
+        for _ in range(self.halvings):
+            frames = _halved(frames)
+        return frames
+
+    def _cut(self, observations: Tensor) -> Tensor:
         if self.is_image and observations.ndim == 5:
             newest = observations[:, -1]
             return newest if self.channel_axis == 0 else newest.permute(0, 3, 1, 2)
@@ -202,6 +233,19 @@ class ObservationLayout:
                 "their range is not the one that the model was made for. Convert them, or declare "
                 "the right observation_space."
             )
+
+
+def _halved(frames: Tensor) -> Tensor:
+    """Means over squares of two pixels, rounded down for whole numbers; odd edges are cut off."""
+    height, width = (side // 2 * 2 for side in frames.shape[-2:])
+    frames = frames[..., :height, :width]
+    wide = frames if frames.is_floating_point() else frames.to(torch.int32)
+    if frames.dtype == torch.uint8:
+        wide = frames.to(torch.int16)  # the sum of four bytes fits
+    rows = wide[..., ::2, :] + wide[..., 1::2, :]
+    sums = rows[..., ::2] + rows[..., 1::2]
+    means = sums / 4 if frames.is_floating_point() else sums >> 2
+    return means.to(frames.dtype)
 
 
 def _may_stand_for(dtype: np.dtype, declared: np.dtype) -> bool:

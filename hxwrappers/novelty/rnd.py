@@ -63,6 +63,7 @@ class RNDModel(NoveltyModel):
         "bonus_clip": None,
         "channel_axis": None,
         "newest_channels": None,
+        "halvings": 0,
         "precision": "float32",
         "device": "auto",
         "seed": None,

@@ -15,7 +15,7 @@ class NoveltySettings(TypedDict, total=False):
     """Settings that RND and CND share; each model's page of the API names its defaults.
 
     Attributes:
-        net: `"rnd"`, `"A"`, `"B"`, or `"compact"` for CPUs, which looks at frames of half the size.
+        net: `"rnd"`, `"A"`, `"B"`, or `"compact"` for CPUs, with `halvings=1`.
         features: Size of the distilled features.
         hidden: Width of the hidden layers where observations are vectors.
         learning_rate: Adam's learning rate for the predictor.
@@ -39,6 +39,7 @@ class NoveltySettings(TypedDict, total=False):
         bonus_clip: Upper bound of the bonus, or None.
         channel_axis: See `ObservationLayout.of`.
         newest_channels: See `ObservationLayout.of`.
+        halvings: How often the sides of images are halved before anything else.
         precision: `"float32"`; `"bfloat16"` for the products inside the networks, which is about
             twice as fast on GPUs and on some CPUs; or `"auto"`, which times both on a CPU and takes
             the faster one that agrees. Weights, moments and losses stay float32.
@@ -65,6 +66,7 @@ class NoveltySettings(TypedDict, total=False):
     bonus_clip: float | None
     channel_axis: int | None
     newest_channels: int | None
+    halvings: int
     precision: str
     device: str
     seed: int | None
@@ -113,7 +115,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         require_range(name, settings[name], above=0.0)
     if settings["train_fraction"] is not None:
         require_range("train_fraction", settings["train_fraction"], above=0.0, maximum=1.0)
-    for name in ("warmup_steps", "deviation_floor"):
+    for name in ("warmup_steps", "deviation_floor", "halvings"):
         require_range(name, settings[name], minimum=0)
     require_range("reward_discount", settings["reward_discount"], minimum=0, maximum=1)
     check_precision(settings["precision"])

@@ -85,7 +85,7 @@ class VecNoveltyResets(VecEnvWrapper):
         self._begins = self._freezer.snapshot(indices)
         for index in indices:
             self._begin(index, None)
-        self._freeze(indices, observations, np.zeros(self.num_envs))
+        self._freeze(indices, np.zeros(self.num_envs))
         return observations
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -112,13 +112,13 @@ class VecNoveltyResets(VecEnvWrapper):
                 }
             dones = dones | cut
         due = np.flatnonzero((self._steps % self.every == 0) & ~dones)
-        self._freeze(due, observations, bonuses)
+        self._freeze(due, bonuses)
         over = np.flatnonzero(dones)
         if len(over):
             observations = self._restart(over, observations, infos)
         return observations, rewards, dones, infos
 
-    def _freeze(self, indices: np.ndarray, observations: Any, bonuses: np.ndarray) -> None:
+    def _freeze(self, indices: np.ndarray, bonuses: np.ndarray) -> None:
         """Make points of the environments; those before them have been survived by now."""
         if not len(indices):
             return
@@ -152,7 +152,7 @@ class VecNoveltyResets(VecEnvWrapper):
         observations = observations.copy()
         observations[over] = self._freezer.restore(over, snapshots)
         at_game = np.array([index for index in over if self._kinds[index] == 0], np.int64)
-        self._freeze(at_game, observations, np.zeros(self.num_envs))
+        self._freeze(at_game, np.zeros(self.num_envs))
         return observations
 
     def _begin(self, index: int, point: Point | None, kind: int = 0) -> None:

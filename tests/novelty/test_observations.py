@@ -6,6 +6,7 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers.errors import InvalidArgumentError, InvalidObservationError, InvalidSpaceError
+from hxwrappers.novelty import CNDModel
 from hxwrappers.novelty.observations import ObservationLayout
 
 CPU = torch.device("cpu")
@@ -129,3 +130,37 @@ def test_mirrored_and_read_only_arrays_are_taken_as_they_are():
     np.testing.assert_array_equal(layout.frames(mirrored, CPU).numpy(), mirrored[:, 3:])
     batch.flags.writeable = False
     np.testing.assert_array_equal(layout.frames(batch, CPU).numpy(), batch[:, 3:])
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((4, 84, 84), np.uint8), ((85, 73, 3), np.uint8), ((3, 80, 80), np.float32), ((80, 80), int)],
+)
+def test_halved_frames_are_means_of_squares(shape, dtype):
+    high = 1 if dtype == np.float32 else 200
+    space = spaces.Box(0, high, shape, dtype)
+    batch = np.stack([space.sample() for _ in range(3)])
+    whole, cpu = ObservationLayout.of(space), CPU
+    frames = whole.frames(batch, cpu).double()
+    halved = whole.halved(1).frames(batch, cpu)
+    wanted = torch.nn.functional.avg_pool2d(frames, 2)
+    if dtype != np.float32:
+        wanted = wanted.floor()
+    torch.testing.assert_close(halved.double(), wanted, atol=1e-6, rtol=0)
+    assert halved.shape[1:] == whole.halved(1).frame_shape
+
+
+@pytest.mark.parametrize("shape", [(17,), (1, 70, 70)])
+def test_what_cannot_be_halved(shape):
+    with pytest.raises(InvalidArgumentError, match="halvings is 1"):
+        ObservationLayout.of(spaces.Box(0, 1, shape)).halved(1)
+
+
+def test_a_model_of_halved_frames_scores_and_learns():
+    space = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+    model = CNDModel(space, net="compact", halvings=1, features=16, seed=0)
+    batch = np.stack([space.sample() for _ in range(8)])
+    before = model.score(batch)
+    model.update(batch)
+    assert before.shape == (8,)
+    assert (model.score(batch) != before).all()
