@@ -8,6 +8,7 @@ FOLDER = Path(__file__).parent.parent / "docs" / "notebooks"
 
 
 # A kernel of its own warns in its own ways, and closes its sockets late.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)

@@ -74,7 +74,7 @@ def tap(key):
     post(pygame.KEYUP, key)
 
 
-@pytest.mark.parametrize("driver", [None, "windows"])
+@pytest.mark.parametrize("driver", [None, pytest.param("windows", marks=pytest.mark.slow)])
 def test_without_a_display_it_names_the_studio(tmp_path, driver):
     hidden = {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"}
     env = {name: value for name, value in os.environ.items() if name not in hidden}

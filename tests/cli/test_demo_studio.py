@@ -64,6 +64,7 @@ def play(client, key, steps):
     client.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_killed_started_again_and_ended(tmp_path):
     journal, out = tmp_path / "m.journal", tmp_path / "m.npz"

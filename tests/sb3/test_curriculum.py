@@ -100,6 +100,7 @@ def _train_for_ever(demo, folder: Path):
     TrainingRun(build(demo, tracker), folder, 0, 128, progress=False, history=history).train(10**9)
 
 
+@pytest.mark.slow
 def test_a_killed_trainer_goes_on_with_its_frontier_and_its_model(demo, tmp_path):
     context = torch.multiprocessing.get_context("spawn")
     trainer = context.Process(target=_train_for_ever, args=(demo, tmp_path))

@@ -6,11 +6,11 @@ from tests.demos import fuzz
 
 
 def test_some_mutations():
-    outcomes = fuzz.run(1_000_000, 300, "tests.video.fuzz")
-    assert sum(outcomes.values()) == 300
-    assert outcomes["VideoFileError"] > 20
-    assert outcomes["DecodedClipError"] > 20
-    assert outcomes["accepted"] > 20
+    outcomes = fuzz.run(1_000_000, 90, "tests.video.fuzz")
+    assert sum(outcomes.values()) == 90
+    assert outcomes["VideoFileError"] > 5
+    assert outcomes["DecodedClipError"] > 5
+    assert outcomes["accepted"] > 5
 
 
 @pytest.mark.slow
