@@ -27,6 +27,17 @@ def run(name, folder, *arguments):
         sys.argv = before
 
 
+EXAMPLES = {path.stem for path in (ROOT / "examples").glob("*.py")} - {"rllib_demo"}  # needs Ray
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_each_says_what_it_does(name, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(name, tmp_path, "--help")
+    assert end.value.code == 0
+    assert "--total-timesteps" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "name", ["montezuma_rnd", pytest.param("montezuma_cnd", marks=pytest.mark.slow)]
 )
