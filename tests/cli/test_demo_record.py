@@ -277,6 +277,7 @@ def _pressed(press, key, journal, before=0):
     return recorded(journal) > before
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_real_keys_on_a_virtual_display(screen, tmp_path):
     display, press = screen
