@@ -74,7 +74,8 @@ def tap(key):
     post(pygame.KEYUP, key)
 
 
-@pytest.mark.parametrize("driver", [None, pytest.param("windows", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("driver", [None, "windows"])
 def test_without_a_display_it_names_the_studio(tmp_path, driver):
     hidden = {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"}
     env = {name: value for name, value in os.environ.items() if name not in hidden}
@@ -94,6 +95,7 @@ def test_without_a_display_it_names_the_studio(tmp_path, driver):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_playing_saving_and_going_on(no_screen, capsys, tmp_path):
     out, journal = tmp_path / "m.npz", tmp_path / "m.journal"
 

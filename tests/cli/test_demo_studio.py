@@ -117,6 +117,7 @@ def test_killed_started_again_and_ended(tmp_path):
     assert demo.verify(make_environment(demo)).ok
 
 
+@pytest.mark.slow
 def test_going_on_from_a_demonstration_and_throwing_it_away(tmp_path):
     shipped("montezuma-first-key").slice(stop=100).save(tmp_path / "first.npz")
     words = ("more.npz", "--continue", "first.npz", "--at", "90")

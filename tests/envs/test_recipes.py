@@ -106,7 +106,11 @@ def test_idle_steps_are_drawn_from_the_seed():
 
 
 @pytest.mark.parametrize(
-    "kwargs", [{"frameskip": [2, 5]}, pytest.param({"frameskip": 8}, marks=pytest.mark.slow), {}]
+    "kwargs",
+    [
+        {"frameskip": [2, 5]},
+        *(pytest.param(kwargs, marks=pytest.mark.slow) for kwargs in ({}, {"frameskip": 8})),
+    ],
 )
 def test_idle_frames_are_the_emulators(kwargs):
     def frames(env):

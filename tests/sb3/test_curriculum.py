@@ -40,6 +40,7 @@ def build(demo, tracker, vector=DummyVecEnv, seed=0, num_envs=4):
     return PPO("MlpPolicy", envs, seed=seed, device="cpu", **settings)
 
 
+@pytest.mark.slow
 def test_ppo_learns_the_lake_from_its_end_to_its_start(demo, tmp_path):
     tracker = SuccessTracker(demo, RULES)
     log = CurriculumLog(tracker, tmp_path / "frontier.png")
