@@ -1,7 +1,7 @@
 # One set of commands for people, pre-commit, .ci/run and GitHub Actions.
 PYTHON ?= python
 
-.PHONY: check lint types test test-slow docs links benchmarks
+.PHONY: check lint types test test-slow test-long docs links benchmarks
 check: lint types test
 
 lint:
@@ -16,7 +16,10 @@ test:
 	$(PYTHON) -m pytest -n 2
 
 test-slow:
-	$(PYTHON) -m pytest -m slow --timeout=0
+	$(PYTHON) -m pytest -n 2 -m slow
+
+test-long:
+	$(PYTHON) -m pytest -n 2 -m long --timeout=0
 
 # Warnings are errors: links between pages, headings, names in the API.
 docs:

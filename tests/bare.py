@@ -12,6 +12,7 @@ import pkgutil
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,30 @@ def names_an_extra(module: str) -> bool:
     return False
 
 
+def refusal_of(ask: Callable[[], Any]) -> str:
+    """What is said to somebody who asks for what an extra brings."""
+    from gymnasium.error import DependencyNotInstalled  # noqa: PLC0415
+
+    try:
+        ask()
+    except DependencyNotInstalled as error:
+        return str(error)
+    raise AssertionError("an extra is there")
+
+
+def ask_for_what_is_missing() -> None:
+    """Whoever asks for what an extra brings is told how to install it."""
+    from hxwrappers.envs import make_atari, make_minigrid, make_procgen  # noqa: PLC0415
+
+    for ask, advice in (
+        (lambda: importlib.import_module("hxwrappers.sb3"), 'pip install "hxwrappers[sb3]"'),
+        (lambda: make_atari("pong"), 'pip install "hxwrappers[atari]"'),
+        (lambda: make_minigrid("DoorKey-8x8"), 'pip install "hxwrappers[minigrid]"'),
+        (lambda: make_procgen("maze"), "pip install --no-deps procgen-mirror"),
+    ):
+        assert advice in refusal_of(ask), advice
+
+
 def run_the_pure_parts() -> None:
     """Bonuses and sticky actions on both shelves, a demonstration, a model, the command."""
     import gymnasium as gym  # noqa: PLC0415
@@ -124,5 +149,6 @@ if __name__ == "__main__":
     if "--hide" in sys.argv:
         hide_all_else()
     wanting = import_everything()
+    ask_for_what_is_missing()
     run_the_pure_parts()
     sys.stdout.write(f"without extras: {' '.join(wanting)}\n")

@@ -1,13 +1,18 @@
 """Settings for all tests."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+# Two test processes on two cores: more threads than that only get in each other's way. Said before
+# torch is imported, since it counts for the processes that tests start, too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 from hypothesis import settings
 
-# Two test processes on two cores: more threads than that only get in each other's way.
 torch.set_num_threads(1)
 
 # Run by a Python that has atheris; see tests/fuzz/__main__.py.

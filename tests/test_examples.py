@@ -27,6 +27,18 @@ def run(name, folder, *arguments):
         sys.argv = before
 
 
+EXAMPLES = {path.stem for path in (ROOT / "examples").glob("*.py")} - {"rllib_demo"}  # needs Ray
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_each_says_what_it_does(name, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(name, tmp_path, "--help")
+    assert end.value.code == 0
+    assert "--total-timesteps" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["montezuma_cnd", "montezuma_rnd"])
 def test_atari_examples_run_and_resume(name, tmp_path, capsys):
     for package in ("ale_py", "stable_baselines3", "matplotlib", "cv2"):
@@ -42,6 +54,7 @@ def test_atari_examples_run_and_resume(name, tmp_path, capsys):
     assert [row["steps"] for row in rows] == [256.0, 512.0]
 
 
+@pytest.mark.slow
 def test_features_are_drawn_and_rooms_found_without_a_tracker(tmp_path, capsys, monkeypatch):
     for package in ("ale_py", "stable_baselines3", "matplotlib", "sklearn", "cv2"):
         pytest.importorskip(package)
@@ -52,6 +65,7 @@ def test_features_are_drawn_and_rooms_found_without_a_tracker(tmp_path, capsys, 
     assert (tmp_path / "features.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_procgen_example_runs(tmp_path, capsys):
     for package in ("procgen", "stable_baselines3", "matplotlib"):
         pytest.importorskip(package)
@@ -59,7 +73,14 @@ def test_procgen_example_runs(tmp_path, capsys):
     assert "steps a second" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("more", [[], ["--recurrent"], ["--no-curriculum"]])
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--recurrent"],
+        pytest.param([], marks=pytest.mark.slow),
+        pytest.param(["--no-curriculum"], marks=pytest.mark.slow),
+    ],
+)
 def test_the_demo_example_runs_and_resumes(more, tmp_path, capsys):
     for package in ("ale_py", "stable_baselines3", "matplotlib", "cv2"):
         pytest.importorskip(package)
@@ -86,6 +107,7 @@ def test_wrong_options_are_named(tmp_path):
         run("montezuma_cnd", tmp_path, "--total-timesteps", "0")
 
 
+@pytest.mark.slow
 def test_the_way_from_videos_to_an_agent(tmp_path, capsys):
     for package in ("ale_py", "av", "matplotlib", "tensorboard", "cv2"):
         pytest.importorskip(package)

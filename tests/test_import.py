@@ -13,19 +13,3 @@ def test_no_optional_package_is_imported_with_the_package():
         [sys.executable, "-c", command], capture_output=True, text=True, check=True
     )
     assert not HEAVY & set(done.stdout.split())
-
-
-def test_the_shelf_of_stable_baselines3_names_its_extra():
-    command = """
-import sys
-sys.modules["stable_baselines3"] = None
-try:
-    import hxwrappers.sb3
-except Exception as error:
-    print(type(error).__name__, error)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", command], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.startswith("DependencyNotInstalled")
-    assert "hxwrappers[sb3]" in done.stdout

@@ -74,7 +74,7 @@ def test_without_extras_nothing_breaks():
     assert wanting == "without extras: hxwrappers._event_log hxwrappers.sb3"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_wheel_in_an_environment_of_its_own(built, tmp_path):
     venv.create(tmp_path / "venv", with_pip=True)
     python = str(tmp_path / "venv" / "bin" / "python")

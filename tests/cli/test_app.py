@@ -122,7 +122,11 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["demo.npz"]
 
 
-@pytest.mark.parametrize("words", [["--help"], ["completion", "bash"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], pytest.param(["completion", "bash"], marks=pytest.mark.slow)],
+    ids=" ".join,
+)
 def test_a_closed_pipe_is_no_error(words):
     reader, writer = os.pipe()
     os.close(reader)

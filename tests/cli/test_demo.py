@@ -102,6 +102,7 @@ def test_a_demonstration_under_a_random_frame_skip_is_made_again(capsys, tmp_pat
     assert run(capsys, "demo", "verify", tmp_path / "pong.npz")[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_minari(capsys, file, tmp_path, monkeypatch):
     pytest.importorskip("h5py", reason="h5py is not installed")
@@ -166,6 +167,7 @@ def test_usage(capsys):
     assert "verify" in out
 
 
+@pytest.mark.slow
 def test_as_a_process(file):
     command = [
         sys.executable,

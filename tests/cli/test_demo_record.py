@@ -74,6 +74,7 @@ def tap(key):
     post(pygame.KEYUP, key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", [None, "windows"])
 def test_without_a_display_it_names_the_studio(tmp_path, driver):
     hidden = {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"}
@@ -94,6 +95,7 @@ def test_without_a_display_it_names_the_studio(tmp_path, driver):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_playing_saving_and_going_on(no_screen, capsys, tmp_path):
     out, journal = tmp_path / "m.npz", tmp_path / "m.journal"
 
@@ -277,6 +279,7 @@ def _pressed(press, key, journal, before=0):
     return recorded(journal) > before
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_real_keys_on_a_virtual_display(screen, tmp_path):
     display, press = screen

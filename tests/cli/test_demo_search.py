@@ -87,6 +87,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
         assert not out.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_an_interrupt_ends_it_in_good_order(tmp_path):
     out, kept = tmp_path / "row.npz", tmp_path / "search.pt"

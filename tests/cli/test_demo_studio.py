@@ -64,6 +64,7 @@ def play(client, key, steps):
     client.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_killed_started_again_and_ended(tmp_path):
     journal, out = tmp_path / "m.journal", tmp_path / "m.npz"
@@ -116,6 +117,7 @@ def test_killed_started_again_and_ended(tmp_path):
     assert demo.verify(make_environment(demo)).ok
 
 
+@pytest.mark.slow
 def test_going_on_from_a_demonstration_and_throwing_it_away(tmp_path):
     shipped("montezuma-first-key").slice(stop=100).save(tmp_path / "first.npz")
     words = ("more.npz", "--continue", "first.npz", "--at", "90")

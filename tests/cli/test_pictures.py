@@ -61,7 +61,7 @@ def test_relative_and_absolute_folders_and_one_given_twice(capsys, tmp_path, mon
         assert said in out
 
 
-@pytest.mark.parametrize("game", ["montezuma", "invaders"])
+@pytest.mark.parametrize("game", ["montezuma", pytest.param("invaders", marks=pytest.mark.slow)])
 def test_a_demonstration(game, tmp_path, capsys):
     if game == "montezuma":
         demo = shipped("montezuma-first-room")
@@ -78,7 +78,7 @@ def test_a_demonstration(game, tmp_path, capsys):
     assert len(np.unique(pixels[pixels.shape[0] // 2 :].reshape(-1, 4), axis=0)) > 50
 
 
-@pytest.mark.parametrize("source", ["", "novelty.pt"])
+@pytest.mark.parametrize("source", ["", pytest.param("novelty.pt", marks=pytest.mark.slow)])
 def test_the_bonus_along_a_demonstration(source, capsys, trained, tmp_path):
     recording = DemoRecording(gym.make("CartPole-v1"))
     recording.reset(seed=0)

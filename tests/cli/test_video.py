@@ -43,6 +43,7 @@ def test_make(capsys, tmp_path):
     assert "160 x 210, 60 frames a second, 60 of 60 frames show the game" in said
 
 
+@pytest.mark.slow
 def test_a_plain_video_is_as_large_as_the_game(capsys, tmp_path):
     record(gym.make("CartPole-v1"), 10).save(tmp_path / "demo.npz")
     words = ("make", tmp_path / "clip.mp4", "--demo", tmp_path / "demo.npz", "--style", "plain")

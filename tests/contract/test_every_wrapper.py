@@ -47,9 +47,10 @@ def test_each_by_itself(layer):
     check_stack(WALK, [layer])
 
 
+@pytest.mark.parametrize("skip", [("workers",), pytest.param((), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("wrapper", [RNDBonus, CNDBonus])
-def test_the_bonuses_from_a_spec_and_in_workers(wrapper):
-    check_wrapper(partial(wrapper, **NOVELTY), make_env=CARTPOLE.make, steps=60)
+def test_the_bonuses_from_a_spec_and_in_workers(wrapper, skip):
+    check_wrapper(partial(wrapper, **NOVELTY), make_env=CARTPOLE.make, steps=60, skip=skip)
 
 
 IMITATION = [

@@ -109,7 +109,7 @@ def test_a_learning_stack():
     check(WALK, ORDERS[1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("ground", GROUNDS, ids=str)
 def test_learning_stacks_everywhere(ground):
     for layers in ORDERS:

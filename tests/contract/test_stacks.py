@@ -94,7 +94,7 @@ def test_all_five(layers):
     check_stack(WALK, layers)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("ground", GROUNDS, ids=str)
 def test_any_two_everywhere(ground):
     for layers in PAIRS:
@@ -102,7 +102,7 @@ def test_any_two_everywhere(ground):
             check_stack(ground, layers)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("ground", GROUNDS, ids=str)
 def test_all_five_everywhere(ground):
     for layers in random_stacks(60, seed=1):

@@ -102,7 +102,7 @@ def possible(ground, layers):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("ground", GROUNDS, ids=str)
 def test_all_orders_everywhere(ground):
     for order in orders(4):
@@ -112,7 +112,7 @@ def test_all_orders_everywhere(ground):
         check_sb3(ground, layers, make_env)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("ground", GROUNDS, ids=str)
 def test_around_single_wrappers_everywhere(ground):
     for inner in LAYERS:

@@ -94,7 +94,7 @@ def test_around_procgens_vector(layers):
     check_vector_stack(wrap, partial(make_procgen, "coinrun", num_envs=2), 24)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @MODES
 @pytest.mark.parametrize("ground", GROUNDS, ids=str)
 def test_learning_stacks_everywhere(ground, mode):
@@ -135,7 +135,7 @@ def test_vectors_of_stacks(mode):
     check_vector_of_stacks(layers, SyncVectorEnv, mode, 20)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @MODES
 @pytest.mark.parametrize("vectors", [SyncVectorEnv, AsyncVectorEnv])
 def test_vectors_of_random_stacks(vectors, mode):

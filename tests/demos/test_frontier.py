@@ -175,7 +175,9 @@ def test_settings_out_of_range(wrong):
         FrontierSettings(**wrong)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 5))]
+)
 def test_it_reaches_the_start_with_learners_that_learn(seed):
     for learner in (
         Learner(1000, speed=0.5, reach=40),

@@ -33,6 +33,7 @@ for step in range(1, 1_000_000):
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing_it_had_finished(tmp_path):
     path = tmp_path / "run.journal"
     with subprocess.Popen(

@@ -59,6 +59,9 @@ class SelfFreezing(Secretive):
         self.total, self.np_random.bit_generator.state = state
 
 
+ALIKE = {"ale random skip", "ale ram", "ale v5 defaults"}
+"""As "ale frames" to a snapshot."""
+
 STACKS = {
     "ale frames": (lambda: frame_env("MontezumaRevenge"), AleSnapshotter),
     "ale deep": (deep_stack, AleSnapshotter),
@@ -73,7 +76,10 @@ STACKS = {
 }
 
 
-@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in STACKS],
+)
 @settings(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

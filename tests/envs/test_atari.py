@@ -1,6 +1,4 @@
 import io
-import subprocess
-import sys
 
 import gymnasium as gym
 import numpy as np
@@ -22,7 +20,13 @@ pytestmark = pytest.mark.filterwarnings(
 SHAPES = {"plain": 84, "cnd": 96, "rnd": 84, "impala": 84}
 
 
-@pytest.mark.parametrize("preset", ATARI_PRESETS)
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in ("plain", "rnd") else name
+        for name in ATARI_PRESETS
+    ],
+)
 def test_presets(preset):
     size = SHAPES[preset]
     env = make_atari("montezuma_revenge", preset=preset)
@@ -39,7 +43,7 @@ def test_presets(preset):
         envs.close()
 
 
-@pytest.mark.parametrize("preset", ["cnd", "impala"])
+@pytest.mark.parametrize("preset", ["cnd", pytest.param("impala", marks=pytest.mark.slow)])
 def test_the_backends_play_the_same_game(preset):
     # Without coins and idle frames, of which each backend draws its own.
     plain = {"sticky_actions": 0.0, "noop_max": 0, "max_frames": 400}
@@ -97,12 +101,12 @@ def test_sticky_steps_come_from_our_wrapper_alone():
 
 def test_async_backend():
     envs = make_atari(
-        "montezuma_revenge", preset="plain", num_envs=2, backend="async", track_rooms=True
+        "montezuma_revenge", preset="plain", num_envs=1, backend="async", track_rooms=True
     )
     try:
         observations, infos = envs.reset(seed=1)
-        assert observations.shape == (2, 4, 84, 84)
-        assert infos["room"].tolist() == [1, 1]
+        assert observations.shape == (1, 4, 84, 84)
+        assert infos["room"].tolist() == [1]
     finally:
         envs.close()
 
@@ -141,21 +145,6 @@ def test_the_spec_goes_through_json():
 def test_refuses(arguments, message):
     with pytest.raises(InvalidArgumentError, match=message):
         make_atari(**arguments)
-
-
-def test_a_missing_ale_names_the_extra():
-    code = """
-import sys
-sys.modules["ale_py"] = None
-from gymnasium.error import DependencyNotInstalled
-from hxwrappers.envs import make_atari
-try:
-    make_atari("pong")
-except DependencyNotInstalled as error:
-    print(error)
-"""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 'pip install "hxwrappers[atari]"' in run.stdout
 
 
 def test_room_tracker_sees_the_ram():

@@ -105,7 +105,13 @@ def test_idle_steps_are_drawn_from_the_seed():
     assert env.unwrapped.step_count == drawn[-1]
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"frameskip": 8}, {"frameskip": [2, 5]}])
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"frameskip": [2, 5]},
+        *(pytest.param(kwargs, marks=pytest.mark.slow) for kwargs in ({}, {"frameskip": 8})),
+    ],
+)
 def test_idle_frames_are_the_emulators(kwargs):
     def frames(env):
         return env.unwrapped.ale.getEpisodeFrameNumber()

@@ -17,7 +17,7 @@ def tensors():
     return sum(type(thing) is torch.Tensor for thing in gc.get_objects())
 
 
-@pytest.mark.parametrize("lstm", [0, 5])
+@pytest.mark.parametrize("lstm", [5, pytest.param(0, marks=pytest.mark.slow)])
 def test_nothing_is_kept_of_earlier_steps(lstm):
     net = ImpalaNet(Layout.of(spaces.Box(-1, 1, (3,))), 2, net="mlp", lstm=lstm)
     policy = NetPolicy(net)

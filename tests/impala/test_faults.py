@@ -168,24 +168,29 @@ def test_environments_in_processes_of_their_own_end_with_their_actor():
 
 
 def test_a_silent_actor_is_killed_and_reported():
-    options = {"unroll_length": 100, "actor_timeout": 4.0, "max_failures": 1}
+    options = {"unroll_length": 100, "actor_timeout": 1.0, "max_failures": 1}
     run = Impala(runs.get_stuck, runs.settings(**options))
-    with pytest.raises(ActorError, match="4 s while waiting for"):
+    with pytest.raises(ActorError, match="1 s while waiting for"):
         run.train(ENDLESS, progress=False)
 
 
 def test_actors_are_not_blamed_for_a_slow_learner(monkeypatch):
-    run = Impala(runs.make_corridors, runs.settings(actor_timeout=15.0))
+    run = Impala(runs.make_corridors, runs.settings(actor_timeout=300.0))
     learn = Learner.learn
-    pauses = iter([16.0])
+    pauses, paused = iter([1.0]), 0.0
 
     def learn_slowly(self, batch, progress):
-        time.sleep(next(pauses, 0.0))
+        nonlocal paused
+        for pause in pauses:
+            time.sleep(pause)  # in which the actor fills what it may fill
+            paused += 301.0
         return learn(self, batch, progress)
 
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + paused)
+    monkeypatch.setattr("hxwrappers.impala.processes.time", clock)
     monkeypatch.setattr(Learner, "learn", learn_slowly)
     log = run.train(60, progress=False)
-    assert next(pauses, None) is None
+    assert paused
     assert log.rows[-1]["actors/restarts"] == 0
 
 
@@ -205,6 +210,7 @@ def start_run(folder: Path) -> tuple[multiprocessing.Process, dict]:
     return process, json.loads(told.read_text())
 
 
+@pytest.mark.slow
 def test_killed_resumed_and_ended_by_a_signal(tmp_path, capfd):
     process, told = start_run(tmp_path)
     for resumes in (False, True):

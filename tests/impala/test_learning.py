@@ -20,13 +20,13 @@ def test_memory_is_not_learned_without():
     assert score("recall", 4_000, features=32) < 0.65
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_cartpole(seed):
     assert learned("cartpole", seed) > 400
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_catch(seed):
     assert learned("catch", seed) > 0.9

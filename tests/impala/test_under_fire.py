@@ -98,7 +98,7 @@ def test_nothing_half_written_is_received_under_fire():
     assert 1 <= restarts <= 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(0)
 def test_nothing_half_written_is_received_under_heavy_fire():
     fired, received, restarts = under_fire(kills=300)

@@ -7,13 +7,19 @@ from tests.kills.targets import TARGETS
 
 
 @pytest.mark.timeout(900)  # seconds on an idle machine
-@pytest.mark.parametrize("name", ["recording", "search"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("recording", "search") else pytest.param(name, marks=pytest.mark.slow)
+        for name in TARGETS
+    ],
+)
 def test_two_kills(name, tmp_path):
     pytest.importorskip(TARGETS[name].package)
     assert kill_again_and_again(name, tmp_path, kills=2).kills == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", TARGETS)
 def test_many_kills(name, tmp_path):
     pytest.importorskip(TARGETS[name].package)

@@ -40,6 +40,7 @@ def build(demo, tracker, vector=DummyVecEnv, seed=0, num_envs=4):
     return PPO("MlpPolicy", envs, seed=seed, device="cpu", **settings)
 
 
+@pytest.mark.slow
 def test_ppo_learns_the_lake_from_its_end_to_its_start(demo, tmp_path):
     tracker = SuccessTracker(demo, RULES)
     log = CurriculumLog(tracker, tmp_path / "frontier.png")
@@ -100,6 +101,7 @@ def _train_for_ever(demo, folder: Path):
     TrainingRun(build(demo, tracker), folder, 0, 128, progress=False, history=history).train(10**9)
 
 
+@pytest.mark.slow
 def test_a_killed_trainer_goes_on_with_its_frontier_and_its_model(demo, tmp_path):
     context = torch.multiprocessing.get_context("spawn")
     trainer = context.Process(target=_train_for_ever, args=(demo, tmp_path))

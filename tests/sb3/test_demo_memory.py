@@ -4,6 +4,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pytest
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -97,6 +98,7 @@ def test_the_memory_task_is_learned_from_replayed_cues():
     assert plays_from_the_start(model) == 1.0
 
 
+@pytest.mark.slow
 def test_the_memory_task_needs_the_replay():
     _, tracker = learn_from_the_junction(replay_steps=0, steps=4_000)
     assert 0.3 < tracker.success_rates.mean() < 0.7

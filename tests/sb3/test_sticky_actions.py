@@ -1,6 +1,4 @@
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -87,27 +85,6 @@ def test_ppo_learns_through_it():
 def test_warns_when_the_env_is_sticky_already(make):
     with pytest.warns(StackedStickinessWarning, match="stacked twice"):
         VecStickyActions(make())
-
-
-def test_a_missing_sb3_names_the_extra_and_the_package_does_without_it():
-    code = """
-import sys
-sys.modules["stable_baselines3"] = None
-import hxwrappers
-from gymnasium.error import DependencyNotInstalled
-try:
-    import hxwrappers.sb3
-except DependencyNotInstalled as error:
-    print(error)
-"""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 'pip install "hxwrappers[sb3]"' in run.stdout
-
-
-def test_importing_the_package_imports_no_sb3():
-    code = "import sys, hxwrappers; print('stable_baselines3' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("pending", [False, True])

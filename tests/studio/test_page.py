@@ -1,4 +1,7 @@
-"""The page in a real headless Chromium: keys, fingers, mouse; what is saved verifies."""
+"""The page in a real headless Chromium: keys, fingers, mouse; what is saved verifies.
+
+One test is quick; the others are slow, as each plays for seconds.
+"""
 
 import json
 from contextlib import contextmanager
@@ -54,6 +57,7 @@ def game(tmp_path):
     env.close()
 
 
+@pytest.mark.slow
 def test_play_rewind_branch_and_save(browser, game, tmp_path):
     with studio(browser, game) as (page,):
         page.down("right")
@@ -96,6 +100,7 @@ def test_play_rewind_branch_and_save(browser, game, tmp_path):
     assert demo.verify(frame_env("MontezumaRevenge")).ok
 
 
+@pytest.mark.slow
 def test_sound_after_the_first_key_and_none_when_it_is_off(browser, tmp_path):
     env = frame_env("MontezumaRevenge", render_mode="rgb_array")
     desk = desk_of(env, tmp_path / "m.npz")
@@ -112,6 +117,7 @@ def test_sound_after_the_first_key_and_none_when_it_is_off(browser, tmp_path):
     env.close()
 
 
+@pytest.mark.slow
 def test_the_scrubber_and_the_takes(browser, game, tmp_path):
     with studio(browser, game) as (page,):
         page.down("right")
@@ -147,6 +153,7 @@ def test_the_scrubber_and_the_takes(browser, game, tmp_path):
     assert len(Demo.load(tmp_path / "m.npz")) == length
 
 
+@pytest.mark.slow
 def test_slow_motion_and_pause_by_mouse_leave_the_keys_to_the_game(browser, game):
     with studio(browser, game) as (page,):
         page.click("#speeds label:nth-of-type(3)")
@@ -167,6 +174,7 @@ def test_slow_motion_and_pause_by_mouse_leave_the_keys_to_the_game(browser, game
         until(page, "s.mode === 'waiting'")
 
 
+@pytest.mark.slow
 def test_everything_by_keyboard(browser, game):
     """Tab reaches every control, in order, and each has a name."""
     with studio(browser, game) as (page,):
@@ -197,6 +205,7 @@ def test_everything_by_keyboard(browser, game):
         assert not page.ask("document.querySelector('#end-dialog').open")
 
 
+@pytest.mark.slow
 def test_fingers_on_a_phone(browser, game):
     with serving(game) as (port, _, _):
         page = browser.open()
@@ -219,6 +228,7 @@ def test_fingers_on_a_phone(browser, game):
         assert page.complaints == []
 
 
+@pytest.mark.slow
 def test_one_page_controls_and_another_takes_over(browser, game):
     with studio(browser, game, pages=2) as (first, second):
         assert second.ask("document.querySelector('#save').disabled")
@@ -249,6 +259,7 @@ def test_a_reloaded_page_goes_on_controlling(browser, game):
         until(page, "s.mode === 'waiting' && s.step > 3")
 
 
+@pytest.mark.slow
 def test_dark_and_light(browser, game):
     with studio(browser, game) as (page,):
         ground = "getComputedStyle(document.body).backgroundColor"
@@ -263,6 +274,7 @@ def test_dark_and_light(browser, game):
         assert page.ask(ground) == "rgb(244, 242, 238)"
 
 
+@pytest.mark.slow
 def test_a_game_that_waits_for_its_player(browser, tmp_path):
     env = gym.make("FrozenLake-v1", is_slippery=False, render_mode="rgb_array")
     with studio(browser, desk_of(env, tmp_path / "l.npz", steps_per_second=8)) as (page,):

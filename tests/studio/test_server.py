@@ -190,7 +190,8 @@ def test_pings_are_answered(port):
         client.until(lambda latest: latest.get("pong") == {"type": "pong", "at": 12.25})
 
 
-def test_full_speed_with_sound_whatever_a_slow_watcher_does(tmp_path):
+@pytest.mark.parametrize("steps", [40, pytest.param(120, marks=pytest.mark.slow)])
+def test_full_speed_with_sound_whatever_a_slow_watcher_does(tmp_path, steps):
     env = frame_env("MontezumaRevenge", render_mode="rgb_array")
     with (
         serving(desk_of(env, tmp_path / "m.npz")) as (port, _, _),
@@ -198,23 +199,23 @@ def test_full_speed_with_sound_whatever_a_slow_watcher_does(tmp_path):
     ):
         del bob  # it never listens again
         ann.keys("right", tapped=("right",))
-        ann.until(lambda latest: latest["frame"]["step"] >= 60)
+        ann.until(lambda latest: latest["frame"]["step"] >= steps // 2)
         begun, step, sound = time.monotonic(), ann.status["step"], ann.sound
-        ann.until(lambda latest: latest["frame"]["step"] >= step + 120)
+        ann.until(lambda latest: latest["frame"]["step"] >= step + steps)
         # A shared machine may be slower; it is never faster than the game.
-        assert time.monotonic() - begun > 1.8
+        assert time.monotonic() - begun > 0.9 * steps / 60
         assert (ann.sound - sound) / (ann.status["step"] - step) == 512
-        assert ann.pictures > 30
+        assert ann.pictures > steps / 4
         ann.keys()
-        ann.say(type="seek", step=50)
+        ann.say(type="seek", step=30)
         ann.until(lambda latest: latest["frame"]["mode"] == "waiting")
         ann.keys("left", tapped=("left",))
         ann.until(lambda latest: latest["run"]["number"] == 2)
-        assert ann.latest["run"]["takes"][0]["left_at"] == 50
+        assert ann.latest["run"]["takes"][0]["left_at"] == 30
     env.close()
     demo = Demo.load(tmp_path / "m.npz")
     assert demo.verify(frame_env("MontezumaRevenge")).ok
-    assert demo.actions[:50].tolist() == [3] * 50
+    assert demo.actions[:30].tolist() == [3] * 30
 
 
 class Breaking(gym.Wrapper):

@@ -58,9 +58,13 @@ def test_an_unrecorded_argument_is_seen_through_the_spec():
 @pytest.mark.parametrize(
     ("wrapper", "options"),
     [
-        (broken.CountBonus, {}),
         (broken.StepBonus, {"wrap_vector": broken.VectorStepBonus}),
-        (StickyActions, {"wrap_vector": VectorStickyActions, "preserves_actions": False}),
+        pytest.param(broken.CountBonus, {}, marks=pytest.mark.slow),
+        pytest.param(
+            StickyActions,
+            {"wrap_vector": VectorStickyActions, "preserves_actions": False},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_kept_promises_pass(wrapper, options):

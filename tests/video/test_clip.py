@@ -139,7 +139,10 @@ def test_crop_windows_may_exceed_the_frame(tmp_path):
             next(Clip(path, crop=crop).frames())
 
 
-@pytest.mark.parametrize("name", ["clicks.mp4", "clicks.mkv", "clicks.webm", "exact.mkv"])
+SLOW_CLIPS = [pytest.param(f"clicks.{kind}", marks=pytest.mark.slow) for kind in ("mkv", "webm")]
+
+
+@pytest.mark.parametrize("name", ["clicks.mp4", "exact.mkv", *SLOW_CLIPS])
 def test_sound_and_frames_share_their_time(tmp_path, name):
     at = (20, 77, 140)
     path = samples.clicks(tmp_path / name, at, lossless=name == "exact.mkv")

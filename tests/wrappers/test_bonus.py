@@ -182,7 +182,12 @@ def test_state_dict_continues_bit_for_bit(wrapper):
 
 
 @pytest.mark.parametrize(
-    ("wrapper", "context"), [(RNDBonus, "fork"), (RNDBonus, "spawn"), (CNDBonus, "forkserver")]
+    ("wrapper", "context"),
+    [
+        (RNDBonus, "fork"),
+        pytest.param(RNDBonus, "spawn", marks=pytest.mark.slow),
+        (CNDBonus, "forkserver"),
+    ],
 )
 def test_works_in_worker_processes_and_says_what_that_means(wrapper, context):
     def make():

@@ -345,6 +345,7 @@ def _shared(demo, tracker):
     return DemoResetCurriculum(lake_env(), demo, tracker, extra_steps=None)
 
 
+@pytest.mark.slow
 def test_workers_report_to_one_tracker(demo):
     tracker = SuccessTracker(demo, FrontierSettings(window=2, update_every=4))
     envs = AsyncVectorEnv([partial(_shared, demo, tracker)] * 2, context="spawn")

@@ -75,7 +75,11 @@ def test_rewards_that_are_no_whole_numbers(hold):
     assert search.demo().score == pytest.approx(6.0)
 
 
-@pytest.mark.parametrize("settings", [toys.settings(), MONTEZUMA], ids=["row", "montezuma"])
+@pytest.mark.parametrize(
+    "settings",
+    [toys.settings(), pytest.param(MONTEZUMA, marks=pytest.mark.slow)],
+    ids=["row", "montezuma"],
+)
 def test_resumed_is_straight_through(settings, tmp_path):
     steps = 400 if settings.env_id == toys.ENV_ID else 8000
     straight = Search(settings)

@@ -51,6 +51,7 @@ def test_a_stopped_worker_is_ended_all_the_same(monkeypatch):
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_a_search_survives_the_death_of_a_worker():
     search = Search(toys.settings(), workers=2)
     killed = []
