@@ -125,6 +125,11 @@ class NoveltyModel(ABC):
         """
         return self._bonus_of(self.score(observations))
 
+    @property
+    def warming_up(self) -> bool:
+        """Whether the first steps go on, which earn no bonus."""
+        return bool(self._warming_up)
+
     def open_streams(self, number: int) -> np.ndarray:
         """Register environments, and get their stream numbers."""
         streams = np.arange(self.num_streams, self.num_streams + number)

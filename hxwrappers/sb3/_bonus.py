@@ -7,19 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+import numpy.typing as npt
+from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from hxwrappers.novelty.model import NoveltyModel
-from hxwrappers.sb3._venv import require_vec_env
+from hxwrappers.sb3._passing import AddsReward
 from hxwrappers.wrappers._bonus import bonus_info, model_seed
 from hxwrappers.wrappers._holds_model import HoldsModel
 
 __all__ = ["VecNoveltyBonus"]
 
 
-class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
-    """Adds a novelty bonus to the rewards of a vector environment; see `VecRNDBonus`."""
+class VecNoveltyBonus(HoldsModel, AddsReward):
+    """Adds a novelty bonus to the rewards of a vector environment; see `VecRNDBonus`.
+
+    Attributes:
+        added: What the last step's bonuses added to the rewards, `(num_envs,)`.
+    """
 
     def __init__(
         self,
@@ -29,8 +34,8 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
         observation_key: str | None,
         settings: Mapping[str, Any],
     ) -> None:
-        require_vec_env(venv, self)
         super().__init__(venv)
+        self.added: npt.NDArray[np.float64] = np.zeros(venv.num_envs)
         self._hold(
             model, coefficient, venv.observation_space, observation_key, settings, venv.num_envs
         )
@@ -47,6 +52,7 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
 
     def reset(self) -> VecEnvObs:
         """Reset the environments."""
+        self._watch()
         observations = self.venv.reset()
         self._remember(observations)
         return observations
@@ -61,14 +67,28 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
                 reached[index] = self._part(infos[index]["terminal_observation"])
         bonuses = self._observe(reached, self._streams, self._previous).astype(np.float64)
         self._remember(observations)
-        added = self.coefficient * bonuses
+        self.added = added = self.coefficient * bonuses
         infos = [
             {**info, **bonus_info(info, *values)}
             for info, *values in zip(
                 infos, rewards.tolist(), bonuses.tolist(), added.tolist(), strict=True
             )
         ]
-        return observations, (rewards + added).astype(np.float32), dones, infos
+        return observations, self._summed(rewards, added), dones, infos
+
+    def present(self, observations: Any) -> npt.NDArray[np.float64]:
+        """What reaching observations would add to rewards by now; nothing is learned.
+
+        Args:
+            observations: A batch, as this wrapper observes it.
+
+        Returns:
+            The coefficient times the bonuses, `(batch,)`; zeros during the warm-up.
+        """
+        part = np.asarray(self._part(observations), self.model.layout.space.dtype)
+        if self.model.warming_up:
+            return np.zeros(len(part))
+        return self.coefficient * self.model.bonus(part).astype(np.float64)
 
     def _part(self, observations: Any) -> Any:
         return observations if self._key is None else observations[self._key]

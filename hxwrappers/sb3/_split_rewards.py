@@ -17,6 +17,8 @@ __all__ = ["ClipRewards", "ExtrinsicRewards", "SplitRewards"]
 class ExtrinsicRewards(VecEnvWrapper):
     """Returns the extrinsic rewards, without what the bonuses added."""
 
+    hands_on_extrinsic_rewards = True
+
     def reset(self) -> VecEnvObs:
         """Reset the environments."""
         return self.venv.reset()

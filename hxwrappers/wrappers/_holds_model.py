@@ -15,11 +15,12 @@ from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import find_box
 from hxwrappers.novelty.resolve import resolve_model
 from hxwrappers.novelty.settings import require_range
+from hxwrappers.wrappers._callers import WatchesCallers, evaluates, warn_of_evaluation
 
 __all__ = ["HoldsModel"]
 
 
-class HoldsModel:
+class HoldsModel(WatchesCallers):
     """Set-up, freezing and persistence of a wrapper's model."""
 
     model: NoveltyModel
@@ -56,6 +57,15 @@ class HoldsModel:
     @training.setter
     def training(self, value: bool) -> None:
         self._training = value
+
+    def _watch(self) -> None:
+        """Also warn where an evaluation teaches the model."""
+        super()._watch()
+        if self.training and evaluates():
+            warn_of_evaluation(
+                f"evaluate_policy plays in a {type(self).__name__} that goes on learning, so its "
+                "episodes change the bonus of the training."
+            )
 
     def _observe(
         self, observations: np.ndarray, streams: np.ndarray, previous: np.ndarray | None
