@@ -15,6 +15,7 @@ from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog, ImitationLog
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
+from hxwrappers.sb3.evaluation_env import evaluation_env
 from hxwrappers.sb3.extractors import CompactCNN
 from hxwrappers.sb3.policy_file import load_policy, save_policy
 from hxwrappers.sb3.replay_buffers import (
@@ -42,6 +43,7 @@ __all__ = [
     "VecStickyActions",
     "VecYouTubeImitationReward",
     "evaluate",
+    "evaluation_env",
     "from_vector_env",
     "load_policy",
     "save_policy",

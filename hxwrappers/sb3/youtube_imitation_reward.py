@@ -76,6 +76,7 @@ class VecYouTubeImitationReward(Imitates, AddsReward):
     ) -> None:
         super().__init__(venv)
         hide_training(self)
+        self._made_with = demonstration, embedder, settings
         self._imitate(
             demonstration,
             embedder,
@@ -118,6 +119,13 @@ class VecYouTubeImitationReward(Imitates, AddsReward):
         self._begin(observations, np.asarray(dones, np.bool_))
         seen: VecEnvObs = self._observed(observations, self.imitation.progress)
         return seen, self._summed(rewards, added), dones, infos
+
+    def unpaid(self, venv: VecEnv) -> VecYouTubeImitationReward:
+        """A second one like this around another environment, which leaves rewards as they are."""
+        demonstration, embedder, settings = self._made_with
+        free = ImitationSettings(**settings)
+        free["coefficient"], free["extrinsic_coefficient"] = 0.0, 1.0
+        return VecYouTubeImitationReward(venv, demonstration, embedder, **free)
 
     def _reached(
         self, observations: VecEnvObs, dones: np.ndarray, infos: Sequence[Mapping[str, Any]]

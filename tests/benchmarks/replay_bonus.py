@@ -88,7 +88,13 @@ def run(options: Options, bonus: Bonus, seed: int) -> dict[str, Any]:
     plain = make_vec_env(name, 1, seed=seed)
     envs = plain
     if bonus != "none":
-        nets: dict[str, Any] = {"features": 64, "hidden": 64, "warmup_steps": 500, "device": "cpu", "seed": seed}
+        nets: dict[str, Any] = {
+            "features": 64,
+            "hidden": 64,
+            "warmup_steps": 500,
+            "device": "cpu",
+            "seed": seed,
+        }
         envs = VecRNDBonus(plain, coefficient=options.coefficient, **nets)
     buffer = {"replay_buffer_class": BonusReplayBuffer} if bonus == "sampled" else {}
     model = algorithm("MlpPolicy", envs, seed=seed, **SMALL, **settings, **buffer)
