@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import (
+    VecEnvIndices,
+    VecEnvObs,
+    VecEnvStepReturn,
+)
 
+from hxwrappers.errors import StatisticsWarning
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.sb3._passing import AddsReward
 from hxwrappers.wrappers._bonus import bonus_info, model_seed
@@ -35,6 +41,7 @@ class VecNoveltyBonus(HoldsModel, AddsReward):
         settings: Mapping[str, Any],
     ) -> None:
         super().__init__(venv)
+        self._warned_of_goals = False
         self.added: npt.NDArray[np.float64] = np.zeros(venv.num_envs)
         self._hold(
             model, coefficient, venv.observation_space, observation_key, settings, venv.num_envs
@@ -75,6 +82,20 @@ class VecNoveltyBonus(HoldsModel, AddsReward):
             )
         ]
         return observations, self._summed(rewards, added), dones, infos
+
+    def env_method(
+        self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
+    ) -> list[Any]:
+        """Call a method of the environments; hindsight that asks for rewards gets no bonus."""
+        if method_name == "compute_reward" and not self._warned_of_goals:
+            self._warned_of_goals = True
+            warnings.warn(
+                "Transitions whose goals HerReplayBuffer replaces get no bonus, and the others "
+                "keep the one of the day they were made. Use hxwrappers.sb3.BonusHerReplayBuffer.",
+                StatisticsWarning,
+                stacklevel=3,
+            )
+        return super().env_method(method_name, *args, indices=indices, **kwargs)
 
     def present(self, observations: Any) -> npt.NDArray[np.float64]:
         """What reaching observations would add to rewards by now; nothing is learned.

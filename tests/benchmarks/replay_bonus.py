@@ -33,7 +33,7 @@ TASKS: dict[Task, tuple[str, Any, int, dict[str, Any]]] = {
     "mountain-car": (
         "MountainCar-v0",
         DQN,
-        60_000,
+        30_000,
         {
             "learning_rate": 4e-3,
             "gamma": 0.98,
@@ -41,7 +41,7 @@ TASKS: dict[Task, tuple[str, Any, int, dict[str, Any]]] = {
             "learning_starts": 1000,
             "target_update_interval": 600,
             "train_freq": 16,
-            "gradient_steps": 8,
+            "gradient_steps": 4,
             "exploration_fraction": 0.2,
             "exploration_final_eps": 0.07,
         },
@@ -49,8 +49,8 @@ TASKS: dict[Task, tuple[str, Any, int, dict[str, Any]]] = {
     "mountain-car-continuous": (
         "MountainCarContinuous-v0",
         SAC,
-        40_000,
-        {"buffer_size": 50_000, "learning_starts": 1000, "train_freq": 32, "gradient_steps": 16},
+        20_000,
+        {"buffer_size": 50_000, "learning_starts": 1000, "train_freq": 32, "gradient_steps": 8},
     ),
 }
 
