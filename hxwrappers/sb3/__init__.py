@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
 
 from hxwrappers.evaluation import evaluate
 from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog, ImitationLog
+from hxwrappers.sb3.checkpoint_callback import BonusCheckpointCallback, load_bonus
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
@@ -29,6 +30,7 @@ from hxwrappers.sb3.vector_env import from_vector_env
 from hxwrappers.sb3.youtube_imitation_reward import VecYouTubeImitationReward
 
 __all__ = [
+    "BonusCheckpointCallback",
     "BonusDictReplayBuffer",
     "BonusHerReplayBuffer",
     "BonusReplayBuffer",
@@ -45,6 +47,7 @@ __all__ = [
     "evaluate",
     "evaluation_env",
     "from_vector_env",
+    "load_bonus",
     "load_policy",
     "save_policy",
 ]
