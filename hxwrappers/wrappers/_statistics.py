@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +13,19 @@ __all__ = ["STATISTICS", "InnerStatistics", "is_a"]
 
 STATISTICS = frozenset({"Monitor", "RecordEpisodeStatistics", "VecMonitor"})
 """Names of the classes that keep them: of Stable-Baselines3, which need not be installed, too."""
+
+
+_FINISHED = {
+    "episode_count",
+    "episode_lengths",
+    "episode_returns",
+    "episode_times",
+    "length_queue",
+    "results_writer",
+    "return_queue",
+    "time_queue",
+    "total_steps",
+}
 
 
 def is_a(layer: object, names: frozenset[str]) -> bool:
@@ -31,6 +47,26 @@ class InnerStatistics:
             if is_a(layer, STATISTICS):
                 self._layers.insert(0, layer)
             layer = layer.env
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Keep what is done meanwhile out of the counts and files of finished episodes."""
+        kept = [
+            {
+                name: value if name == "results_writer" else copy(value)
+                for name, value in vars(layer).items()
+                if name in _FINISHED
+            }
+            for layer in self._layers
+        ]
+        for layer in self._layers:
+            if hasattr(layer, "results_writer"):
+                layer.results_writer = None
+        try:
+            yield
+        finally:
+            for layer, values in zip(self._layers, kept, strict=True):
+                vars(layer).update(values)
 
     def forget(self, reward: float) -> None:
         """Take the reward of the last step out, which the wrapper did not hand on."""

@@ -230,7 +230,8 @@ class DemoResetCurriculum(
             self._start = checked
         demo, step = self._start
         if demo not in self._replaying_well:
-            self._players[demo].require_replay()
+            with self._statistics.unseen():
+                self._players[demo].require_replay()
             self._replaying_well.add(demo)
         if seed is not None or self._has_counters:
             self.env.reset(seed=seed, options=options or None)
