@@ -14,10 +14,15 @@ from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3._bonus import VecNoveltyBonus
 from hxwrappers.sb3._inside import Inwards, ways_to
 
-__all__ = ["BonusDictReplayBuffer", "BonusHerReplayBuffer", "BonusReplayBuffer"]
+__all__ = [
+    "BonusDictReplayBuffer",
+    "BonusHerReplayBuffer",
+    "BonusReplayBuffer",
+    "ScoresWhenSampled",
+]
 
 
-class _ScoresWhenSampled(ReplayBuffer):
+class ScoresWhenSampled(ReplayBuffer):
     """Keeps rewards without novelty bonuses, and adds those of today to each batch."""
 
     _scored: Sequence[tuple[VecNoveltyBonus, Inwards]] = ()
@@ -42,6 +47,11 @@ class _ScoresWhenSampled(ReplayBuffer):
                 "hxwrappers.sb3.VecRNDBonus or VecCNDBonus, rather than single environments, or "
                 "leave the buffer to Stable-Baselines3."
             )
+
+    @property
+    def knows_bonus(self) -> bool:
+        """Whether `set_env` was called."""
+        return bool(self._scored)
 
     def add(
         self,
@@ -108,7 +118,7 @@ def _arrays(observations: Any) -> Any:
     return observations.cpu().numpy()
 
 
-class BonusReplayBuffer(_ScoresWhenSampled):
+class BonusReplayBuffer(ScoresWhenSampled):
     """Replay buffer for DQN, SAC, TD3 and the like, with novelty bonuses that do not go stale.
 
     Stable-Baselines3's own keeps the bonus of the day on which a step was made, long after its
@@ -116,9 +126,10 @@ class BonusReplayBuffer(_ScoresWhenSampled):
     batch what its next observations earn by now, as the model learns on. Several bonuses add up;
     what else is added to rewards, as by `VecYouTubeImitationReward`, is kept as it was.
 
-    Give it as `replay_buffer_class`, and call `set_env` once the model is made. For Dict
-    observations there is `BonusDictReplayBuffer`, for goals `BonusHerReplayBuffer`. Returns over
-    several steps (`n_steps`) are not computed.
+    Give it as `replay_buffer_class`, and call `set_env` once the model is made; `ExplorationLog`
+    does so as well, for scripts that cannot, such as RL Baselines3 Zoo. For Dict observations
+    there is `BonusDictReplayBuffer`, for goals `BonusHerReplayBuffer`. Returns over several steps
+    (`n_steps`) are not computed.
 
     Raises:
         InvalidArgumentError: `set_env` was not called, or found no bonus.
@@ -134,7 +145,7 @@ class BonusReplayBuffer(_ScoresWhenSampled):
     """
 
 
-class BonusDictReplayBuffer(_ScoresWhenSampled, DictReplayBuffer):
+class BonusDictReplayBuffer(ScoresWhenSampled, DictReplayBuffer):
     """`BonusReplayBuffer` for Dict observations.
 
     Example:
@@ -142,7 +153,7 @@ class BonusDictReplayBuffer(_ScoresWhenSampled, DictReplayBuffer):
     """
 
 
-class BonusHerReplayBuffer(_ScoresWhenSampled, HerReplayBuffer):
+class BonusHerReplayBuffer(ScoresWhenSampled, HerReplayBuffer):
     """`BonusReplayBuffer` with hindsight experience replay (Andrychowicz et al. 2017).
 
     Transitions whose goal is replaced get the reward of the new goal and the bonus as well, which

@@ -3,8 +3,10 @@
 The table of `docs/how-to/order-of-wrappers.md`; each of its cells is run here.
 """
 
+import re
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -37,6 +39,7 @@ from hxwrappers.sb3 import (
     BonusHerReplayBuffer,
     BonusReplayBuffer,
     DualValuePPO,
+    ExplorationLog,
     VecCNDBonus,
     VecRNDBonus,
     VecStickyActions,
@@ -166,6 +169,11 @@ ORDERS = [
     "Imitation | Normalize | CND",
 ]
 """The layers around the vector environment, the innermost first."""
+FEW = ["RND", "Normalize | RND", "RND | Normalize, rewards"]
+FEW_OR_ALL = [
+    pytest.param(order, marks=() if order in FEW else pytest.mark.slow) for order in ORDERS
+]
+"""For algorithms that get their rewards in the same way as another one does."""
 
 
 class Witness(VecEnvWrapper):
@@ -255,7 +263,7 @@ def test_two_value_heads(order):
     close(model.rollout_buffer.intrinsic.rewards, expected.added)
 
 
-@pytest.mark.parametrize("order", ["RND", "Normalize | RND", "RND | Normalize, rewards"])
+@pytest.mark.parametrize("order", FEW_OR_ALL)
 @pytest.mark.parametrize("algorithm", ["MaskablePPO", "RecurrentPPO"])
 def test_masks_and_memory(algorithm, order):
     kind = ON_POLICY[algorithm]
@@ -279,7 +287,7 @@ def test_replay_buffer(order):
     assert all(np.abs(known - reward).min() < 1e-3 for reward in sampled)
 
 
-@pytest.mark.parametrize("order", ["RND", "Normalize | RND", "RND | Normalize, rewards"])
+@pytest.mark.parametrize("order", FEW_OR_ALL)
 @pytest.mark.parametrize("algorithm", ["SAC", "TD3"])
 def test_continuous_actions(algorithm, order):
     model = OFF_POLICY[algorithm]("MlpPolicy", build(order, continuous=True), **replaying())
@@ -326,7 +334,8 @@ def test_replay_buffer_that_scores_when_sampled(order):
     np.testing.assert_allclose(batch.next_observations.numpy(), reached, rtol=1e-5, atol=1e-6)
 
 
-GOALS = ["RND", "Normalize | RND", "RND | Normalize", "RND | Normalize, rewards", "RND | CND"]
+GOALS = [order for order in ORDERS if "Stack" not in order and "ND" in order]
+"""Frames are not stacked here: goals would be stacked as well."""
 
 
 @pytest.mark.parametrize("order", GOALS)
@@ -445,3 +454,37 @@ def test_an_environment_for_evaluation_is_a_plain_one():
         evaluation_env(build("RND"), Witness(DummyVecEnv([lambda: Monitor(Walk(goal=True))])))
     with pytest.raises(InvalidArgumentError, match="Witness"):
         evaluation_env(build("RND"), "CartPole-v1")
+
+
+def test_a_buffer_without_a_bonus_to_compute():
+    envs = build("Imitation")
+    model = DQN("MlpPolicy", envs, replay_buffer_class=BonusReplayBuffer, **replaying())
+    with pytest.raises(InvalidArgumentError, match="finds no novelty bonus"):
+        model.replay_buffer.set_env(envs)
+    envs = build("RND")
+    model = DQN("MlpPolicy", envs, replay_buffer_class=BonusReplayBuffer, **replaying())
+    model.learn(24, callback=ExplorationLog())  # which tells it
+    assert model.replay_buffer.knows_bonus
+
+
+def rows_of_the_page():
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "order-of-wrappers.md"
+    table = re.search(r"\| order .*?\n\n", page.read_text(), re.S)
+    for line in table[0].strip().splitlines()[2:]:
+        order, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        yield order.strip("`").replace(" > ", " | "), cells
+
+
+def test_the_page_says_what_is_tested_here():
+    rows = dict(rows_of_the_page())
+    refused = {f"Normalize, rewards | {layer}" for layer in ("RND", "CND", "Imitation")}
+    assert {*rows} == {*ORDERS} | refused
+    for order, (summed, heads, stored, sampled, goals, evaluated) in rows.items():
+        if order in refused:
+            assert {summed, heads, stored, sampled, goals, evaluated} == {"refused"}
+            continue
+        scaled = "(game + bonus) / s" if order.endswith("rewards") else "game + bonus"
+        assert (summed, stored, evaluated) == (scaled, scaled, "game")
+        assert heads == "game, bonus"
+        assert sampled == ("refused" if order == "Imitation" else scaled)
+        assert goals == (scaled if order in GOALS else "refused" if sampled == "refused" else "-")
