@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeGuard, cast
+from typing import IO, Any, TypeGuard, cast
 
 import torch
 
@@ -82,7 +82,7 @@ def refusing_malformed(what: str, advice: str = "") -> Iterator[None]:
 
 
 def save_checkpoint(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | IO[bytes],
     kind: str,
     state: Mapping[str, Any],
     *,
@@ -91,7 +91,8 @@ def save_checkpoint(
     """Save a state atomically.
 
     Args:
-        path: The file to write; an existing one is replaced only once the new one is complete.
+        path: The file to write; an existing one is replaced only once the new one is complete. Or
+            an open binary file, which is written to where it stands.
         kind: What the state belongs to, checked on loading, for example `"RNDModel"`.
         state: Tensors, numbers, strings, None, and lists and dicts of these.
         previous: The name in the same folder under which the replaced file is kept; it is not kept
@@ -111,6 +112,10 @@ def save_checkpoint(
     require_plain(state, "state")
     document = {"format": FORMAT, "kind": kind, "state": stored_once(dict(state))}
 
+    if not isinstance(path, str | os.PathLike):
+        torch.save(document, path)
+        return
+
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:  # an error of this file says what is wrong, torch's not
             torch.save(document, file)
@@ -118,21 +123,24 @@ def save_checkpoint(
     atomic_write(path, write, previous=previous)
 
 
-def load_checkpoint(path: str | os.PathLike[str], kind: str | tuple[str, ...]) -> dict[str, Any]:
+def load_checkpoint(
+    path: str | os.PathLike[str] | IO[bytes], kind: str | tuple[str, ...]
+) -> dict[str, Any]:
     """Load the state that `save_checkpoint` saved, on the CPU, without executing code from it.
 
     Args:
-        path: The file to read.
+        path: The file to read, or an open binary file.
         kind: What the state must belong to; one of several.
 
     Raises:
         CheckpointError: The file is missing, truncated, not a checkpoint of this library, holds
             objects other than tensors and plain values, or belongs to something of another kind.
     """
-    if not Path(path).is_file():
+    file = Path(path) if isinstance(path, str | os.PathLike) else path
+    if isinstance(file, Path) and not file.is_file():
         raise CheckpointError(f"There is no checkpoint file at {path}.")
     try:
-        document = read_torch_file(Path(path))
+        document = read_torch_file(file)
     except CheckpointError as error:
         raise CheckpointError(
             f"{path} could not be read as a checkpoint. {error} Nothing from it was executed. Use "

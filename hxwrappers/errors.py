@@ -140,6 +140,10 @@ class SharedModelWarning(UserWarning):
     """A model that should be shared by all environments is trained in one worker process alone."""
 
 
+class StatisticsWarning(UserWarning):
+    """Episode statistics or an evaluation that do not tell what they seem to tell."""
+
+
 class StackedStickinessWarning(UserWarning):
     """Actions are sticky twice over: by a wrapper and by another one or the emulator below it."""
 

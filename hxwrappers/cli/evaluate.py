@@ -79,8 +79,9 @@ def evaluate(
 
     Args:
         model: A policy file of this library; a checkpoint of `hxw train impala`, or the folder of
-            its run, whose newest is taken; or a zip of Stable-Baselines3 (then give --env, --algo
-            and --policy as well; nothing in the zip but the weights is read).
+            its run, whose newest is taken; what DualValuePPO or DemoRecurrentPPO saved (then give
+            --env); or a zip of Stable-Baselines3 (then give --env, --algo and --policy as well;
+            nothing in the zip but the weights is read).
         starts: The conditions: plain, noop (up to 30 idle frames at the start), sticky (actions
             repeated with probability 0.25), epsilon (one random action in 100). All that the
             environment allows unless given.
@@ -263,8 +264,18 @@ def _sb3(
     device: str,
 ) -> Any:
     from hxwrappers.sb3.policy_file import load_policy  # noqa: PLC0415 - needs an extra
+    from hxwrappers.sb3.trainer_file import (  # noqa: PLC0415
+        is_trainer_file,
+        load_trainer_policy,
+    )
     from hxwrappers.sb3.zip_file import is_sb3_zip, load_sb3_zip  # noqa: PLC0415
 
+    if is_trainer_file(model):
+        if recipe is None:
+            raise EvaluationError(f"{model} does not say what it was trained in. Give --env.")
+        return load_trainer_policy(
+            model, recipe, policy=policy, policy_kwargs=policy_kwargs, device=device
+        )
     if not is_sb3_zip(model):
         return load_policy(model, device)
     if recipe is None:

@@ -17,17 +17,28 @@ from hxwrappers.sb3.callbacks import (
     ImitationLog,
     RolloutTraining,
 )
+from hxwrappers.sb3.checkpoint_callback import BonusCheckpointCallback, load_bonus
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
+from hxwrappers.sb3.evaluation_env import evaluation_env
 from hxwrappers.sb3.extractors import CompactCNN
 from hxwrappers.sb3.policy_file import load_policy, save_policy
+from hxwrappers.sb3.replay_buffers import (
+    BonusDictReplayBuffer,
+    BonusHerReplayBuffer,
+    BonusReplayBuffer,
+)
 from hxwrappers.sb3.rnd_bonus import VecRNDBonus
 from hxwrappers.sb3.sticky_actions import VecStickyActions
 from hxwrappers.sb3.vector_env import from_vector_env
 from hxwrappers.sb3.youtube_imitation_reward import VecYouTubeImitationReward
 
 __all__ = [
+    "BonusCheckpointCallback",
+    "BonusDictReplayBuffer",
+    "BonusHerReplayBuffer",
+    "BonusReplayBuffer",
     "CompactCNN",
     "CurriculumLog",
     "DemoRecurrentPPO",
@@ -40,7 +51,9 @@ __all__ = [
     "VecStickyActions",
     "VecYouTubeImitationReward",
     "evaluate",
+    "evaluation_env",
     "from_vector_env",
+    "load_bonus",
     "load_policy",
     "save_policy",
 ]

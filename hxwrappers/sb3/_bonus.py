@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+import numpy.typing as npt
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import (
+    VecEnvIndices,
+    VecEnvObs,
+    VecEnvStepReturn,
+)
 
+from hxwrappers.errors import StatisticsWarning
 from hxwrappers.novelty.model import NoveltyModel
-from hxwrappers.sb3._venv import require_vec_env
+from hxwrappers.sb3._passing import AddsReward
 from hxwrappers.wrappers._bonus import bonus_info, model_seed, seeded_copy
 from hxwrappers.wrappers._holds_model import HoldsModel
 
 __all__ = ["VecNoveltyBonus"]
 
 
-class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
-    """Adds a novelty bonus to the rewards of a vector environment; see `VecRNDBonus`."""
+class VecNoveltyBonus(HoldsModel, AddsReward):
+    """Adds a novelty bonus to the rewards of a vector environment; see `VecRNDBonus`.
+
+    Attributes:
+        added: What the last step's bonuses added to the rewards, `(num_envs,)`.
+    """
 
     def __init__(
         self,
@@ -30,8 +41,9 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
         observation_key: str | None,
         settings: Mapping[str, Any],
     ) -> None:
-        require_vec_env(venv, self)
         super().__init__(venv)
+        self._warned_of_goals = False
+        self.added: npt.NDArray[np.float64] = np.zeros(venv.num_envs)
         self._hold(
             venv,
             model,
@@ -54,6 +66,7 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
 
     def reset(self) -> VecEnvObs:
         """Reset the environments."""
+        self._watch()
         observations = self.venv.reset()
         self._remember(observations)
         return observations
@@ -68,14 +81,42 @@ class VecNoveltyBonus(HoldsModel, VecEnvWrapper):
                 reached[index] = self._scored_one(infos[index]["terminal_observation"])[0]
         bonuses = self._observe(reached, self._streams, self._previous).astype(np.float64)
         self._remember(observations)
-        added = self.coefficient * bonuses
+        self.added = added = self.coefficient * bonuses
         infos = [
             {**info, **bonus_info(info, *values)}
             for info, *values in zip(
                 infos, rewards.tolist(), bonuses.tolist(), added.tolist(), strict=True
             )
         ]
-        return observations, (rewards + added).astype(np.float32), dones, infos
+        return observations, self._summed(rewards, added), dones, infos
+
+    def env_method(
+        self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
+    ) -> list[Any]:
+        """Call a method of the environments; hindsight that asks for rewards gets no bonus."""
+        if method_name == "compute_reward" and not self._warned_of_goals:
+            self._warned_of_goals = True
+            warnings.warn(
+                "Transitions whose goals HerReplayBuffer replaces get no bonus, and the others "
+                "keep the one of the day they were made. Use hxwrappers.sb3.BonusHerReplayBuffer.",
+                StatisticsWarning,
+                stacklevel=3,
+            )
+        return super().env_method(method_name, *args, indices=indices, **kwargs)
+
+    def present(self, observations: Any) -> npt.NDArray[np.float64]:
+        """What reaching observations would add to rewards by now; nothing is learned.
+
+        Args:
+            observations: A batch, as this wrapper observes it.
+
+        Returns:
+            The coefficient times the bonuses, `(batch,)`; zeros during the warm-up.
+        """
+        part = self._scored(observations)
+        if self.model.warming_up:
+            return np.zeros(len(part))
+        return self.coefficient * self.model.bonus(part).astype(np.float64)
 
     def _random_steps(self, seed: int | None) -> Iterator[int]:
         actions = seeded_copy(self.action_space, seed)

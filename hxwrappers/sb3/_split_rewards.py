@@ -6,20 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.sb3._passing import Passing
 
 __all__ = ["ClipRewards", "ExtrinsicRewards", "SplitRewards"]
 
 
-class ExtrinsicRewards(VecEnvWrapper):
+class ExtrinsicRewards(Passing):
     """Returns the extrinsic rewards, without what the bonuses added."""
 
-    def reset(self) -> VecEnvObs:
-        """Reset the environments."""
-        return self.venv.reset()
+    hands_on_extrinsic_rewards = True
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step; the rewards are those of the environments alone."""
@@ -51,16 +50,12 @@ def _each(infos: Sequence[Mapping[str, Any]], key: str) -> list[float]:
         ) from error
 
 
-class ClipRewards(VecEnvWrapper):
+class ClipRewards(Passing):
     """Clips rewards to an interval around zero."""
 
     def __init__(self, venv: VecEnv, bound: float) -> None:
         super().__init__(venv)
         self.bound = bound
-
-    def reset(self) -> VecEnvObs:
-        """Reset the environments."""
-        return self.venv.reset()
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step, and clip the rewards."""

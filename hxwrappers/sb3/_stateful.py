@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,14 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from hxwrappers.errors import CheckpointError
 from hxwrappers.novelty.model import NoveltyModel
 
-__all__ = ["load_wrapper_states", "novelty_models", "wrapper_states", "wrappers"]
+__all__ = [
+    "load_wrapper_states",
+    "needed_to_play",
+    "normalizes_observations",
+    "novelty_models",
+    "wrapper_states",
+    "wrappers",
+]
 
 
 def wrappers(env: Any) -> Iterator[Any]:
@@ -42,7 +49,7 @@ def wrapper_states(env: Any) -> list[dict[str, Any]]:
     ]
 
 
-def load_wrapper_states(env: Any, states: list[Mapping[str, Any]]) -> None:
+def load_wrapper_states(env: Any, states: Sequence[Mapping[str, Any]]) -> None:
     """Restore what `wrapper_states` gave.
 
     Raises:
@@ -61,6 +68,38 @@ def load_wrapper_states(env: Any, states: list[Mapping[str, Any]]) -> None:
             _load_moments(wrapper, state["state"])
         else:
             wrapper.load_state_dict(state["state"])
+
+
+def needed_to_play(env: Any, states: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """What of `wrapper_states` an environment for playing needs: moments of observations alone.
+
+    Args:
+        env: An environment without bonuses, as a rule; one with all that there was gets all.
+        states: What `wrapper_states` gave.
+
+    Raises:
+        CheckpointError: The policy observed normalised observations, and would not here.
+    """
+    found = [wrapper for wrapper in wrappers(env) if _has_state(wrapper)]
+    if any(not isinstance(wrapper, VecNormalize) for wrapper in found):
+        return states
+    moments = [state for state in states if normalizes_observations([state])]
+    if moments and not found:
+        raise CheckpointError(
+            "The policy was trained on observations that a VecNormalize had normalised. Put one "
+            "around this environment: stable_baselines3.common.vec_env.VecNormalize(venv, "
+            "training=False, norm_reward=False). It gets the moments of the training."
+        )
+    return moments if found else []
+
+
+def normalizes_observations(states: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether one of the wrappers that left these states normalised observations."""
+    return any(
+        state["wrapper"] == VecNormalize.__name__
+        and any(name.startswith("observations") for name in state["state"])
+        for state in states
+    )
 
 
 def novelty_models(env: Any) -> list[NoveltyModel]:

@@ -19,17 +19,17 @@ def require_vec_env(venv: Any, wrapper: object) -> None:
 
     Args:
         venv: What was handed to the wrapper.
-        wrapper: The wrapper, which is named.
+        wrapper: The wrapper, which is named, or the name of what takes it.
 
     Raises:
         InvalidArgumentError: It is another kind of environment, or none.
     """
     if isinstance(venv, VecEnv):
         return
-    name = type(wrapper).__name__
+    name = wrapper if isinstance(wrapper, str) else type(wrapper).__name__
     if isinstance(venv, VectorEnv):
         advice = "Put it through hxwrappers.sb3.from_vector_env first."
-    elif isinstance(venv, gym.Env):
+    elif isinstance(venv, gym.Env) and name.startswith("Vec"):
         advice = (
             f"Around one environment put hxwrappers.{name.removeprefix('Vec')}, or make a vector "
             "of it with stable_baselines3.common.env_util.make_vec_env."
@@ -37,7 +37,7 @@ def require_vec_env(venv: Any, wrapper: object) -> None:
     else:
         advice = "Make one with stable_baselines3.common.env_util.make_vec_env."
     raise InvalidArgumentError(
-        f"{name} wraps a vector environment of Stable-Baselines3 (a VecEnv), not "
+        f"{name} takes a vector environment of Stable-Baselines3 (a VecEnv), not "
         f"{_described(venv)}. {advice}"
     )
 

@@ -18,6 +18,7 @@ from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.moments import RunningMoments
 from hxwrappers.plots import plot_history
 from hxwrappers.sb3._stateful import novelty_models
+from hxwrappers.sb3.replay_buffers import ScoresWhenSampled
 
 __all__ = [
     "CurriculumLog",
@@ -38,7 +39,8 @@ class ExplorationLog(BaseCallback):
     `exploration/intrinsic_reward_mean`, `_std` and `_max` are of the bonus before its coefficient,
     `exploration/reward_bonus_mean` of what was added to the reward, and further keys are the
     losses of the novelty models' last training, where the models are in this process.
-    `DualValuePPO` logs these by itself; a second such log says the same once more.
+    `DualValuePPO` logs these by itself; a second such log says the same once more. A
+    `BonusReplayBuffer` that does not know its environment yet gets it at the start of training.
 
     Example:
         >>> from stable_baselines3 import PPO
@@ -54,6 +56,11 @@ class ExplorationLog(BaseCallback):
         self._watch = _LineWatch()
         self._bonuses = _Figures()
         self._added = _Figures()
+
+    def _on_training_start(self) -> None:
+        buffer = getattr(self.model, "replay_buffer", None)
+        if isinstance(buffer, ScoresWhenSampled) and not buffer.knows_bonus:
+            buffer.set_env(self.training_env)
 
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
+import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
+from stable_baselines3.common.utils import get_system_info
+from stable_baselines3.common.vec_env import VecEnv
 
 from hxwrappers._net_sizes import no_larger_than
 from hxwrappers._text import brief
@@ -20,14 +23,16 @@ from hxwrappers.checkpoints import (
     refusing_malformed,
     save_checkpoint,
 )
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
 from hxwrappers.sb3._generators import generator_states, restore_generators
-from hxwrappers.sb3._stateful import load_wrapper_states, wrapper_states
+from hxwrappers.sb3._stateful import load_wrapper_states, needed_to_play, wrapper_states
+from hxwrappers.sb3.space_data import read_space, space_data
 
 __all__ = ["SafePersistence", "load_model_state", "model_state"]
 
 Model = TypeVar("Model", bound="SafePersistence")
 _NOT_LEARNED_WITH = {"device", "tensorboard_log"}
+_MOST_ENVIRONMENTS = 1 << 16
 
 
 def model_state(model: OnPolicyAlgorithm) -> dict[str, Any]:
@@ -42,7 +47,7 @@ def model_state(model: OnPolicyAlgorithm) -> dict[str, Any]:
         "num_timesteps": model.num_timesteps,
         "updates": model._n_updates,
         "generators": generator_states(),
-        "wrappers": wrapper_states(model.env),
+        "wrappers": _states_of_wrappers(model),
     }
 
 
@@ -66,7 +71,8 @@ def load_model_state(model: OnPolicyAlgorithm, state: Mapping[str, Any]) -> None
 
 
 def _restore(model: OnPolicyAlgorithm, state: Mapping[str, Any]) -> None:
-    load_wrapper_states(model.env, state["wrappers"])
+    if model.env is not None:
+        load_wrapper_states(model.env, state["wrappers"])
     model.policy.load_state_dict(state["policy"])
     model.policy.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
     model.num_timesteps = int(state["num_timesteps"])
@@ -83,6 +89,8 @@ class SafePersistence(OnPolicyAlgorithm):
     """
 
     _arguments: Mapping[str, Any]
+    _waiting: Sequence[Mapping[str, Any]] = ()
+    """States of wrappers of a model that has no environment yet."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that training has learned or counted; see `model_state`."""
@@ -97,36 +105,61 @@ class SafePersistence(OnPolicyAlgorithm):
         load_model_state(self, state)
 
     def save(  # type: ignore[override]
-        self, path: str | os.PathLike[str], exclude: object = None, include: object = None
+        self,
+        path: str | os.PathLike[str] | IO[bytes],
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
     ) -> None:
         """Save everything atomically; a path without a suffix gets `.zip`.
 
         Args:
-            path: The file to write.
-            exclude: Accepted for callbacks of Stable-Baselines3; must be None.
-            include: Likewise.
+            path: The file to write, or an open binary file.
+            exclude: Names of what shall not be in it, as in Stable-Baselines3. All that is learned
+                or counted always is.
+            include: Names of what shall be in it; nothing can be added.
 
         Raises:
-            InvalidArgumentError: `exclude` or `include` is given.
+            InvalidArgumentError: `exclude` or `include` asks for another content.
         """
-        if exclude is not None or include is not None:
-            raise InvalidArgumentError(
-                f"{type(self).__name__} saves everything: no exclude or include."
-            )
         plain = {name: value for name, value in self._arguments.items() if is_plain(value)}
         left_out = sorted({*self._arguments} - {*plain} - _NOT_LEARNED_WITH)
-        state = {"arguments": plain, "left_out": left_out, **self.state_dict()}
+        state = {
+            "arguments": plain,
+            "left_out": left_out,
+            "spaces": _spaces_of(self),
+            "num_envs": self.n_envs,
+            **self.state_dict(),
+        }
+        kept, asked = {*state, *plain}, {*(include or ())}
+        if kept & {*(exclude or ())} or asked - kept:
+            raise InvalidArgumentError(
+                f"{type(self).__name__} saves {', '.join(sorted(kept))}, neither less nor more; "
+                f"leave out exclude={exclude!r} and include={include!r}."
+            )
         save_checkpoint(_with_suffix(path), type(self).__name__, state)
 
     @classmethod
     def load(  # type: ignore[override]
-        cls: type[Model], path: str | os.PathLike[str], env: GymEnv, **arguments: Any
+        cls: type[Model],
+        path: str | os.PathLike[str] | IO[bytes],
+        env: GymEnv | None = None,
+        device: torch.device | str = "auto",
+        custom_objects: Mapping[str, Any] | None = None,
+        print_system_info: bool = False,
+        force_reset: bool = True,  # noqa: ARG003 - of Stable-Baselines3's signature
+        **arguments: Any,
     ) -> Model:
         """Make the model that was saved, without executing code from the file.
 
         Args:
             path: What `save` was given.
-            env: An environment wrapped as it was when the model was saved.
+            env: An environment wrapped as it was when the model was saved, to learn on; a plain
+                one, or its id, to play in; or None, to predict, or to give one to `set_env` later.
+                Where a `VecNormalize` normalised observations, a plain one needs one too.
+            device: Where to run the model.
+            custom_objects: Replace saved constructor arguments, as far as there are such.
+            print_system_info: Whether to print the versions of what is installed.
+            force_reset: Without effect: episodes always begin anew.
             **arguments: Replace the saved constructor arguments. Those that are not plain values
                 (a policy class, a schedule, classes in `policy_kwargs`) are not in the file and
                 must be given again.
@@ -135,12 +168,17 @@ class SafePersistence(OnPolicyAlgorithm):
             CheckpointError: The file is unreadable, of another kind, or does not fit `env`, or an
                 argument is missing that is not in it.
         """
-        state = load_checkpoint(_with_suffix(path), cls.__name__)
+        if print_system_info:
+            get_system_info()
+        state = load_checkpoint(_existing(path), cls.__name__)
         with refusing_malformed(
             f"No {cls.__name__} can be made as {path} says",
             "Give the arguments that are wrong again.",
         ):
-            given = {**state["arguments"], **arguments}
+            known = {*state["arguments"], *state.get("left_out", ())}
+            replaced = {k: v for k, v in (custom_objects or {}).items() if k in known}
+            arguments = {**replaced, **arguments}
+            given = {**state["arguments"], **arguments, "device": device}
             if "policy" not in given:
                 raise CheckpointError(
                     f"{path} was saved with a policy class: give it as policy=..."
@@ -153,10 +191,99 @@ class SafePersistence(OnPolicyAlgorithm):
                     f"{missing[0]}=... and so on."
                 )
             with no_larger_than(state["policy"]):
-                model = cls(env=env, **given)
+                model = cls(env=_Nowhere.of(state) if env is None else env, **given)
+            if env is None:
+                model.env = None
+            else:
+                wrapped = needed_to_play(model.env, state["wrappers"])
+                state = {**state, "wrappers": wrapped}
         model.load_state_dict(state)
+        model._waiting = state["wrappers"] if env is None else []
         return model
 
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """Learn in another environment; after a `load` without one it gets the saved bonuses.
 
-def _with_suffix(path: str | os.PathLike[str]) -> Path:
+        Raises:
+            CheckpointError: It is wrapped in another way than the saved one was.
+        """
+        super().set_env(env, force_reset)
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            load_wrapper_states(self.env, needed_to_play(self.env, waiting))
+
+    def set_parameters(
+        self,
+        load_path_or_dict: Any,
+        exact_match: bool = True,
+        device: torch.device | str = "auto",
+    ) -> None:
+        """Take weights and the optimiser's state from a dict, or from a file that `save` wrote."""
+        if not isinstance(load_path_or_dict, dict):
+            state = load_checkpoint(_existing(load_path_or_dict), type(self).__name__)
+            with refusing_malformed(f"{load_path_or_dict} is incomplete"):
+                load_path_or_dict = {
+                    "policy": state["policy"],
+                    "policy.optimizer": state["optimizer"],
+                }
+        super().set_parameters(load_path_or_dict, exact_match, device)
+
+
+class _Nowhere(VecEnv):
+    """Has the spaces of an environment that is not there yet."""
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> _Nowhere:
+        """The one in which a saved model learned."""
+        described = state.get("spaces")
+        if described is None:
+            raise CheckpointError(
+                "The file does not say which spaces the model is for: it is of an older version, "
+                "or they are of an unusual kind. Give an environment, as env=..."
+            )
+        both = [read_space(described[name]) for name in ("observation", "action")]
+        number = state["num_envs"]
+        if not isinstance(number, int) or not 0 < number <= _MOST_ENVIRONMENTS:
+            raise CheckpointError(f"The file speaks of {number!r} environments.")
+        return cls(number, *both)
+
+    def get_attr(self, *_: Any, **__: Any) -> list[Any]:
+        """Nothing, as of environments that draw no pictures."""
+        return [None] * self.num_envs
+
+    def env_is_wrapped(self, *_: Any, **__: Any) -> list[bool]:
+        """Nothing is."""
+        return [False] * self.num_envs
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise InvalidArgumentError("The model has no environment. Call its set_env first.")
+
+    reset = step_async = step_wait = close = set_attr = env_method = _refuse
+
+
+def _states_of_wrappers(model: OnPolicyAlgorithm) -> list[Any]:
+    waiting = getattr(model, "_waiting", None)
+    return list(waiting) if model.env is None and waiting else wrapper_states(model.env)
+
+
+def _spaces_of(model: OnPolicyAlgorithm) -> dict[str, Any] | None:
+    try:
+        return {
+            "observation": space_data(model.observation_space),
+            "action": space_data(model.action_space),
+        }
+    except InvalidSpaceError:
+        return None
+
+
+def _with_suffix(path: str | os.PathLike[str] | IO[bytes]) -> Path | IO[bytes]:
+    if not isinstance(path, str | os.PathLike):
+        return path
     return Path(path) if Path(path).suffix else Path(path).with_suffix(".zip")
+
+
+def _existing(path: str | os.PathLike[str] | IO[bytes]) -> Path | IO[bytes]:
+    """The file of this name, or else the one with `.zip` at the end."""
+    if not isinstance(path, str | os.PathLike) or Path(path).is_file():
+        return Path(path) if isinstance(path, str | os.PathLike) else path
+    return Path(f"{os.fspath(path)}.zip")

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from typing_extensions import Unpack
 
-from hxwrappers.sb3._venv import hide_training, require_vec_env
+from hxwrappers.sb3._passing import AddsReward
+from hxwrappers.sb3._venv import hide_training
 from hxwrappers.wrappers._bonus import bonus_info
 from hxwrappers.wrappers._imitation import (
     Demonstration,
@@ -23,7 +24,7 @@ from hxwrappers.wrappers._imitation import (
 __all__ = ["VecYouTubeImitationReward"]
 
 
-class VecYouTubeImitationReward(Imitates, VecEnvWrapper):
+class VecYouTubeImitationReward(Imitates, AddsReward):
     """`hxwrappers.YouTubeImitationReward` for a Stable-Baselines3 vector environment.
 
     The frames of all environments are embedded in one forward pass. They are RGB and come from
@@ -73,9 +74,9 @@ class VecYouTubeImitationReward(Imitates, VecEnvWrapper):
         embedder: PathOrEmbedder,
         **settings: Unpack[ImitationSettings],
     ) -> None:
-        require_vec_env(venv, self)
         super().__init__(venv)
         hide_training(self)
+        self._made_with = demonstration, embedder, settings
         self._imitate(
             demonstration,
             embedder,
@@ -88,6 +89,7 @@ class VecYouTubeImitationReward(Imitates, VecEnvWrapper):
 
     def reset(self) -> VecEnvObs:
         """Begin episodes, with all checkpoints still to be reached."""
+        self._watch()
         observations = self.venv.reset()
         self._begin(observations, np.ones(self.num_envs, np.bool_))
         seen: VecEnvObs = self._observed(observations, self.imitation.progress)
@@ -116,7 +118,14 @@ class VecYouTubeImitationReward(Imitates, VecEnvWrapper):
             )
         self._begin(observations, np.asarray(dones, np.bool_))
         seen: VecEnvObs = self._observed(observations, self.imitation.progress)
-        return seen, (rewards + added).astype(np.float32), dones, infos
+        return seen, self._summed(rewards, added), dones, infos
+
+    def unpaid(self, venv: VecEnv) -> VecYouTubeImitationReward:
+        """A second one like this around another environment, which leaves rewards as they are."""
+        demonstration, embedder, settings = self._made_with
+        free = ImitationSettings(**settings)
+        free["coefficient"], free["extrinsic_coefficient"] = 0.0, 1.0
+        return VecYouTubeImitationReward(venv, demonstration, embedder, **free)
 
     def _reached(
         self, observations: VecEnvObs, dones: np.ndarray, infos: Sequence[Mapping[str, Any]]

@@ -55,6 +55,7 @@ class NoveltyBonus(HoldsModel, AnyVectorWrapper):
         options: dict[str, Any] | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Reset the environments; a seed also seeds a model that has not learned anything yet."""
+        self._watch()
         lanes = reset_lanes(self.env, options)
         observations, infos = self.env.reset(seed=cast(Any, seed), options=options)
         first = seed[0] if isinstance(seed, list) else seed

@@ -98,6 +98,7 @@ class YouTubeImitationReward(Imitates, AnyVectorWrapper):
         options: dict[str, Any] | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Begin episodes, with all checkpoints still to be reached."""
+        self._watch()
         lanes = reset_lanes(self.env, options)
         observations, infos = self.env.reset(seed=cast(Any, seed), options=options)
         self._begin(self._frames(observations, infos), lanes)

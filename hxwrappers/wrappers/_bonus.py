@@ -58,6 +58,7 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Reset the environment; a seed also seeds a model that has not learned anything yet."""
+        self._watch()
         observation, info = self.env.reset(seed=seed, options=options)
         if seed is not None and self._owns_model:
             self.model.reseed(model_seed(seed))

@@ -16,12 +16,13 @@ from hxwrappers.novelty.encoding import batch_of_one, find_part, select
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.resolve import resolve_model
 from hxwrappers.novelty.settings import require_range
+from hxwrappers.wrappers._callers import WatchesCallers, evaluates, warn_of_evaluation
 from hxwrappers.wrappers._frame_stack import newest_channels
 
 __all__ = ["HoldsModel"]
 
 
-class HoldsModel:
+class HoldsModel(WatchesCallers):
     """Set-up, freezing and persistence of a wrapper's model."""
 
     model: NoveltyModel
@@ -71,6 +72,15 @@ class HoldsModel:
     def _scored_one(self, observation: Any) -> Any:
         """The same of one observation, as a batch of one in memory of its own."""
         return self.model.layout.encode(batch_of_one(select(observation, self._path)))
+
+    def _watch(self) -> None:
+        """Also warn where an evaluation teaches the model."""
+        super()._watch()
+        if self.training and evaluates():
+            warn_of_evaluation(
+                f"evaluate_policy plays in a {type(self).__name__} that goes on learning, so its "
+                "episodes change the bonus of the training."
+            )
 
     def _observe(self, observations: Any, streams: np.ndarray, previous: Any) -> Any:
         """The bonuses of the observations that steps led to, learned from unless frozen."""

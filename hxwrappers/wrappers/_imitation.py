@@ -15,6 +15,7 @@ from hxwrappers.video.checkpoints import Centre, Checkpoints, FrameEmbedder
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.resolve import resolve_checkpoints, resolve_embedder
 from hxwrappers.video.reward import ImitationReward
+from hxwrappers.wrappers._callers import WatchesCallers
 from hxwrappers.wrappers._frame_source import FrameSource
 from hxwrappers.wrappers._training import HandsTrainingOn
 
@@ -59,7 +60,7 @@ class ImitationSettings(TypedDict, total=False):
     steps_per_second: float | None
 
 
-class Imitates(HandsTrainingOn):
+class Imitates(WatchesCallers, HandsTrainingOn):
     """Set-up, observation and persistence of an imitation reward."""
 
     imitation: ImitationReward

@@ -26,6 +26,8 @@ from hxwrappers.demos.stores import LocalStore
 from hxwrappers.demos.success_table import StartingPoint
 from hxwrappers.demos.tracker import SuccessTracker
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, SharedTrackerWarning
+from hxwrappers.wrappers._callers import evaluates, warn_of_evaluation
+from hxwrappers.wrappers._statistics import InnerStatistics
 
 __all__ = ["DemoResetCurriculum"]
 
@@ -171,6 +173,7 @@ class DemoResetCurriculum(
         # Time limits and statistics that the demonstration does not know must begin anew as well.
         names = {type(layer).__name__ for layer in layers_of(env)}
         self._has_counters = bool(names & COUNTING_LAYERS)
+        self._statistics = InnerStatistics(env)
         self._start: StartingPoint | None = None
         self._attempt: Attempt | None = None
         self._replay: Iterator[Transition] = iter(())
@@ -211,6 +214,11 @@ class DemoResetCurriculum(
             self._generator = own_generator(seed, _OWNER)
         elif self.training:
             self._count_if_cut_off()
+        if self.training and evaluates():
+            warn_of_evaluation(
+                "evaluate_policy plays from starts inside the demonstration, and its episodes "
+                "count in the success table."
+            )
         if not self.training:
             self._start = self._attempt = None
             self._replays_left = 0
@@ -222,7 +230,8 @@ class DemoResetCurriculum(
             self._start = checked
         demo, step = self._start
         if demo not in self._replaying_well:
-            self._players[demo].require_replay()
+            with self._statistics.unseen():
+                self._players[demo].require_replay()
             self._replaying_well.add(demo)
         if seed is not None or self._has_counters:
             self.env.reset(seed=seed, options=options or None)
@@ -251,6 +260,8 @@ class DemoResetCurriculum(
         elif verdict is Verdict.LAGGING or died:
             terminated = True
         if terminated or truncated:
+            if not ended:
+                self._statistics.end(info)
             self.tracker.report(self._start, success=attempt.succeeded)
             self._attempt = None
             info["is_success"] = attempt.succeeded
@@ -309,6 +320,7 @@ class DemoResetCurriculum(
         self._replays_left -= 1
         self._lives = transition.info.get("lives")
         own = transition.reward
+        self._statistics.forget(own)
         info = {**self._explained(transition.info), "extrinsic_reward": own, "reward_bonus": -own}
         return transition.observation, 0.0, transition.terminated, transition.truncated, info
 

@@ -118,6 +118,7 @@ class YouTubeImitationReward(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, with all checkpoints still to be reached."""
+        self._watch()
         observation, info = self.env.reset(seed=seed, options=options)
         frame = self._source.of_env(self.env, observation, info)
         self.imitation.begin(frame[None], with_progress=self._observe_progress)

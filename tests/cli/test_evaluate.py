@@ -5,8 +5,10 @@ import json
 
 import pytest
 from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
 
 from hxwrappers.cli import main
+from hxwrappers.sb3 import DualValuePPO, VecRNDBonus
 from hxwrappers.sb3.policy_file import save_policy
 from tests.envs_for_tests import Painted
 from tests.sb3.samples import CARTPOLE, PAINTED, cartpole
@@ -210,6 +212,19 @@ def test_zip(capsys, tmp_path):
     code, _, err = run(capsys, "evaluate", path, "--env", "CartPole-v1", "--policy-kwargs", "[8]")
     assert code == 1
     assert "--policy-kwargs is '[8]'" in err
+
+
+def test_what_a_trainer_saved(capsys, tmp_path):
+    path = tmp_path / "model.zip"
+    envs = VecRNDBonus(make_vec_env("CartPole-v1", 1), warmup_steps=8)
+    DualValuePPO("MlpPolicy", envs, n_steps=16, batch_size=16, device="cpu").save(path)
+    command = ("evaluate", path, "--algo", "dual_value_ppo", *QUICK)
+    code, out, _ = run(capsys, *command, "--env", "CartPole-v1", "--starts", "plain")
+    assert code == 0
+    assert "DualValuePPO on CartPole-v1" in out
+    code, _, err = run(capsys, *command)
+    assert code == 1
+    assert "Give --env" in err
 
 
 def test_errors_in_one_sentence(capsys, file, tmp_path):

@@ -209,7 +209,7 @@ def test_evaluation_during_training_shares_the_moments_of_vec_normalize():
         return VecRNDBonus(VecNormalize(DummyVecEnv([Corridor] * 2), norm_reward=False), **QUICK)
 
     other = normalized()
-    other.venv.training = False
+    other.training = other.venv.training = False
     callback = EvalCallback(other, eval_freq=32, n_eval_episodes=1, verbose=0, warn=False)
     model = DualValuePPO("MlpPolicy", normalized(), extrinsic_clip=0.5, **SHORT)
     model.learn(64, callback=callback)
@@ -383,7 +383,7 @@ def test_the_moments_of_a_vec_normalize_are_part_of_a_checkpoint(part, tmp_path)
         return TransformObservation(env, lambda seen: {part: seen}, parts)
 
     def build():
-        envs = VecRNDBonus(VecNormalize(DummyVecEnv([make] * 2)), **QUICK)
+        envs = VecRNDBonus(VecNormalize(DummyVecEnv([make] * 2), norm_reward=False), **QUICK)
         return DualValuePPO("MultiInputPolicy" if part else "MlpPolicy", envs, **SHORT)
 
     def moments(model):
