@@ -24,6 +24,9 @@ class _DualValue(RolloutBuffer):
     its values, so that the loss is the mean of both.
     """
 
+    left_out: np.ndarray | None = None
+    """Which environments nothing is learned from, bool, `(n_envs,)`; None for none."""
+
     def reset(self) -> None:
         """Empty the buffer."""
         frames = self._stacked_frames()
@@ -111,7 +114,15 @@ class _DualValue(RolloutBuffer):
         if not self.generator_ready:
             self._flat_values = self.swap_and_flatten(self.intrinsic.values).ravel()
             self._flat_returns = self.swap_and_flatten(self.intrinsic.returns).ravel()
-        yield from super().get(batch_size)
+        if self.left_out is None or not self.left_out.any():
+            yield from super().get(batch_size)
+            return
+        next(super().get(1))  # prepares the arrays
+        rows = np.flatnonzero(~np.repeat(self.left_out, self.buffer_size))
+        rows = np.random.permutation(rows)  # noqa: NPY002 - the generator that Stable-Baselines3 seeds
+        size = len(rows) if batch_size is None else batch_size
+        for start in range(0, len(rows), size):
+            yield self._get_samples(rows[start : start + size])
 
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
         samples = super()._get_samples(batch_inds, env)

@@ -20,8 +20,10 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
 from hxwrappers.novelty.settings import require_range
 from hxwrappers.sb3._split_rewards import ClipRewards, ExtrinsicRewards, SplitRewards
+from hxwrappers.sb3._stateful import wrappers
 from hxwrappers.sb3.callbacks import ExplorationLog, RolloutTraining, with_callback
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
+from hxwrappers.sb3.novelty_resets import VecNoveltyResets
 from hxwrappers.sb3.persistence import SafePersistence
 from hxwrappers.sb3.policies import (
     CNDPolicy,
@@ -174,6 +176,8 @@ class DualValuePPO(SafePersistence, PPO):
         if not super().collect_rollouts(learned_from, callback, rollout_buffer, n_rollout_steps):
             return False
         buffer = cast(DualValueRolloutBuffer, rollout_buffer)
+        resets = [layer for layer in wrappers(env) if isinstance(layer, VecNoveltyResets)]
+        buffer.left_out = resets[0].scouts if resets else None
         last = cast(Any, self._last_obs)
         with torch.no_grad():
             last_values = self.policy.predict_intrinsic_values(obs_as_tensor(last, self.device))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
@@ -27,6 +28,10 @@ class VecNoveltyResets(VecEnvWrapper):
     al. 2021) is the idea, with the novelty model in the place of cells, and with the policy
     learning from all of it.
 
+    Some of the environments are scouts: they start at points alone, play random actions that they
+    hold for a while, and are there to find points and ways, not to learn from. `DualValuePPO`
+    leaves them out of its losses; what they see trains the novelty model as all others do.
+
     `info["start"]` at an episode's end tells where it began: 0 is the game's own start, 1 a point
     where something was new, 2 a point on a way that earned a reward.
 
@@ -35,9 +40,12 @@ class VecNoveltyResets(VecEnvWrapper):
             (`make_atari(..., backend="restorable")`).
         game_share: Share of the episodes that begin at the game's own start, in [0, 1].
         way_share: Share of those that begin on a way that earned a reward, in [0, 1].
+        scout_share: Share of the environments that are scouts, in [0, 1).
         every: Steps between two points on a way, 1 or more.
         limit: Episodes that begin at a point are cut after so many steps, so that many begin; None
             lets them go on.
+        scout_limit: The same for scouts.
+        hold: Chance of a scout to take its last action again.
         capacity: Points kept at most.
         seed: Seed of the choices.
 
@@ -50,14 +58,20 @@ class VecNoveltyResets(VecEnvWrapper):
         venv: VecEnv,
         game_share: float = 0.25,
         way_share: float = 0.25,
-        every: int = 16,
+        scout_share: float = 0.25,
+        every: int = 8,
         limit: int | None = 128,
+        scout_limit: int = 24,
+        hold: float = 0.9,
         capacity: int = 1024,
         seed: int | None = None,
     ) -> None:
         require_range("game_share", game_share, minimum=0.0, maximum=1.0)
         require_range("way_share", way_share, minimum=0.0, maximum=1.0 - game_share)
-        require_range("every", every, minimum=1)
+        require_range("scout_share", scout_share, minimum=0.0, maximum=1.0)
+        require_range("hold", hold, minimum=0.0, maximum=1.0)
+        for name, value in (("every", every), ("scout_limit", scout_limit)):
+            require_range(name, value, minimum=1)
         if limit is not None:
             require_range("limit", limit, minimum=1)
         super().__init__(venv)
@@ -69,7 +83,11 @@ class VecNoveltyResets(VecEnvWrapper):
         self.training = True
         self._generator = np.random.default_rng(seed)
         self._updates = -1
+        self.scout_limit, self.hold = scout_limit, hold
         number = venv.num_envs
+        self.scouts = np.arange(number) >= number - int(scout_share * number)
+        """Which environments are scouts, bool, shape `(num_envs,)`."""
+        self._held: np.ndarray | None = None
         self._ends: list[Point | None] = [None] * number  # the last point on each one's way
         self._pending: list[Point | None] = [None] * number
         self._scores = np.zeros(number)
@@ -86,7 +104,21 @@ class VecNoveltyResets(VecEnvWrapper):
         for index in indices:
             self._begin(index, None)
         self._freeze(indices, np.zeros(self.num_envs))
+        self._held = None
         return observations
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Hand on the actions, and those of the scouts in the place of theirs."""
+        if self.training and self.scouts.any():
+            number = int(self.scouts.sum())
+            drawn = np.stack([self._draw_action() for _ in range(number)])
+            if self._held is not None:
+                again = self._generator.random(number) < self.hold
+                drawn[again] = self._held[again]
+            self._held = drawn
+            actions = actions.copy()
+            actions[self.scouts] = drawn
+        self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step; keep points, and begin episodes that are over at a point."""
@@ -103,14 +135,14 @@ class VecNoveltyResets(VecEnvWrapper):
                 self.archive.add_way(Point(end.snapshot, self._scores[index], end.before))
         self._steps += 1
         self._lengths += 1
-        if self.limit is not None:
-            cut = (self._lengths >= self.limit) & (self._kinds > 0) & ~dones
-            for index in np.flatnonzero(cut):
-                infos[index] |= {
-                    "TimeLimit.truncated": True,
-                    "terminal_observation": observations[index].copy(),
-                }
-            dones = dones | cut
+        cut = self._lengths >= np.where(self.scouts, self.scout_limit, self.limit or np.inf)
+        cut &= (self._kinds > 0) & ~dones
+        for index in np.flatnonzero(cut):
+            infos[index] |= {
+                "TimeLimit.truncated": True,
+                "terminal_observation": observations[index].copy(),
+            }
+        dones = dones | cut
         due = np.flatnonzero((self._steps % self.every == 0) & ~dones)
         self._freeze(due, bonuses)
         over = np.flatnonzero(dones)
@@ -136,7 +168,7 @@ class VecNoveltyResets(VecEnvWrapper):
         snapshots = []
         for index in over:
             infos[index]["start"] = int(self._kinds[index])
-            draw = self._generator.random()
+            draw = 1.0 if self.scouts[index] else self._generator.random()
             point, kind = None, 0
             if draw >= self.game_share and self.archive.points:
                 if draw < self.game_share + self.way_share and self.archive.ways:
@@ -154,6 +186,12 @@ class VecNoveltyResets(VecEnvWrapper):
         at_game = np.array([index for index in over if self._kinds[index] == 0], np.int64)
         self._freeze(at_game, np.zeros(self.num_envs))
         return observations
+
+    def _draw_action(self) -> Any:
+        space = self.action_space
+        if isinstance(space, spaces.Discrete):
+            return int(space.start) + int(self._generator.integers(space.n))
+        return space.sample()
 
     def _begin(self, index: int, point: Point | None, kind: int = 0) -> None:
         self._ends[index] = point
