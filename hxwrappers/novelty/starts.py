@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from hxwrappers._random import generator_from_state
 from hxwrappers._ranges import require_range
+from hxwrappers.checkpoints import refusing_malformed
 
 __all__ = ["Point", "StartArchive"]
 
@@ -53,6 +56,7 @@ class StartArchive:
     Args:
         capacity: Points kept at most.
         ways: Ways kept at most, the latest of those with the highest score.
+        seed: Seed of the choices.
 
     Raises:
         InvalidArgumentError: A number is below 1.
@@ -62,26 +66,24 @@ class StartArchive:
         >>> first = Point("a", novelty=1.0)
         >>> archive.add(first)
         >>> archive.add(Point("b", novelty=3.0, before=first))
-        >>> archive.choose_new(np.random.default_rng(0)).snapshot
+        >>> archive.choose_new().snapshot
         'b'
     """
 
-    def __init__(self, capacity: int = 1024, ways: int = 64) -> None:
+    def __init__(self, capacity: int = 1024, ways: int = 64, seed: int | None = None) -> None:
         require_range("capacity", capacity, minimum=1)
         require_range("ways", ways, minimum=1)
         self.capacity = capacity
         self.points: list[Point] = []
         self.ways: deque[Point] = deque(maxlen=ways)
+        self.generator = np.random.default_rng(seed)
 
     def add(self, point: Point) -> None:
         """Take in a point, for the least promising of a few where the archive is full."""
         if len(self.points) < self.capacity:
             self.points.append(point)
             return
-        # Where the new point falls does not matter, so its own place serves as chance.
-        generator = np.random.default_rng(len(self.points) + int(1e6 * abs(point.novelty)))
-        drawn = generator.integers(len(self.points), size=_CANDIDATES)
-        worst = min(drawn, key=lambda index: _promise(self.points[index]))
+        worst = min(self._draw(), key=lambda index: _promise(self.points[index]))
         if _promise(self.points[worst]) < _promise(point):
             self.points[worst] = point
 
@@ -93,15 +95,76 @@ class StartArchive:
                 self.ways.clear()
             self.ways.append(end)
 
-    def choose_new(self, generator: np.random.Generator) -> Point:
+    def choose_new(self) -> Point:
         """A point where something is new; the archive must not be empty."""
-        drawn = generator.integers(len(self.points), size=_CANDIDATES)
-        return max((self.points[index] for index in drawn), key=_promise)
+        return max((self.points[index] for index in self._draw()), key=_promise)
 
-    def choose_on_way(self, generator: np.random.Generator) -> Point:
+    def choose_on_way(self) -> Point:
         """A point anywhere on a way that earned a reward; there must be one."""
-        way = self.ways[int(generator.integers(len(self.ways)))].way()
-        return way[int(generator.integers(len(way)))]
+        way = self.ways[int(self.generator.integers(len(self.ways)))].way()
+        return way[int(self.generator.integers(len(way)))]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All but the snapshots: how points are linked, and what is known of them.
+
+        `all_points` gives the points in the order of these lists.
+        """
+        points = self.all_points()
+        place = {id(point): index for index, point in enumerate(points)}
+        return {
+            "before": [-1 if p.before is None else place[id(p.before)] for p in points],
+            "scores": [p.score for p in points],
+            "novelties": [p.novelty for p in points],
+            "tries": [p.tries for p in points],
+            "points": [place[id(point)] for point in self.points],
+            "ways": [place[id(way)] for way in self.ways],
+            "generator": self.generator.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], snapshots: Sequence[Any]) -> None:
+        """Restore what `state_dict` gave.
+
+        Args:
+            state: The state.
+            snapshots: Those of `all_points`, in their order.
+
+        Raises:
+            CheckpointError: The state is damaged; nothing is changed then.
+        """
+        with refusing_malformed("The state of an archive of starting points is damaged"):
+            rows = zip(
+                snapshots,
+                state["scores"],
+                state["before"],
+                state["novelties"],
+                state["tries"],
+                strict=True,
+            )
+            every: list[Point] = []
+            for snapshot, score, before, novelty, tries in rows:
+                if not -1 <= before < len(every) or tries < 0:
+                    raise ValueError(f"point {len(every)} comes after {before}, {tries} tries")
+                link = None if before < 0 else every[before]
+                every.append(Point(snapshot, float(score), link, float(novelty), int(tries)))
+            points, ways = state["points"], state["ways"]
+            if any(index < 0 for index in (*points, *ways)) or len(points) > self.capacity:
+                raise ValueError("points that there cannot be")
+            chosen, ends = [every[index] for index in points], [every[index] for index in ways]
+            generator = generator_from_state(state["generator"])
+        self.points, self.generator = chosen, generator
+        self.ways = deque(ends, maxlen=self.ways.maxlen)
+
+    def all_points(self) -> list[Point]:
+        """The points kept, those of the ways, and those before them; each after the one before."""
+        every: dict[int, Point] = {}
+        for end in (*self.points, *self.ways):
+            for point in end.way():
+                every.setdefault(id(point), point)
+        return list(every.values())
+
+    def _draw(self) -> list[int]:
+        drawn: list[int] = self.generator.integers(len(self.points), size=_CANDIDATES).tolist()
+        return drawn
 
 
 def _promise(point: Point) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from hxwrappers._ranges import require_range
+from hxwrappers.checkpoints import refusing_malformed
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.starts import Point, StartArchive
 from hxwrappers.sb3._stateful import novelty_models, wrappers
@@ -75,13 +76,18 @@ class VecNoveltyResets(VecEnvWrapper):
         if limit is not None:
             require_range("limit", limit, minimum=1)
         super().__init__(venv)
+        models = novelty_models(venv)
+        if len(models) != 1:
+            raise InvalidArgumentError(
+                f"VecNoveltyResets needs one novelty bonus inside it, and there are {len(models)}. "
+                "Put it around hxwrappers.sb3.VecRNDBonus or VecCNDBonus."
+            )
+        self._model = models[0]
         self._freezer = _freezer(venv)
-        (self._model,) = novelty_models(venv)
         self.game_share, self.way_share = game_share, way_share
         self.every, self.limit = every, limit
-        self.archive = StartArchive(capacity)
+        self.archive = StartArchive(capacity, seed=seed)
         self.training = True
-        self._generator = np.random.default_rng(seed)
         self._updates = -1
         self.scout_limit, self.hold = scout_limit, hold
         number = venv.num_envs
@@ -113,7 +119,7 @@ class VecNoveltyResets(VecEnvWrapper):
             number = int(self.scouts.sum())
             drawn = np.stack([self._draw_action() for _ in range(number)])
             if self._held is not None:
-                again = self._generator.random(number) < self.hold
+                again = self.archive.generator.random(number) < self.hold
                 drawn[again] = self._held[again]
             self._held = drawn
             actions = actions.copy()
@@ -150,6 +156,22 @@ class VecNoveltyResets(VecEnvWrapper):
             observations = self._restart(over, observations, infos)
         return observations, rewards, dones, infos
 
+    def state_dict(self) -> dict[str, Any]:
+        """The points and ways, with their frozen states."""
+        snapshots = [point.snapshot for point in self.archive.all_points()]
+        return {"archive": self.archive.state_dict(), "snapshots": self._freezer.pack(snapshots)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave; episodes begin anew.
+
+        Raises:
+            CheckpointError: The state is damaged, or of another game.
+        """
+        with refusing_malformed("This is no state of a VecNoveltyResets"):
+            archive, packed = state["archive"], state["snapshots"]
+        self.archive.load_state_dict(archive, self._freezer.unpack(packed))
+        self._updates = -1
+
     def _freeze(self, indices: np.ndarray, bonuses: np.ndarray) -> None:
         """Make points of the environments; those before them have been survived by now."""
         if not len(indices):
@@ -168,17 +190,17 @@ class VecNoveltyResets(VecEnvWrapper):
         snapshots = []
         for index in over:
             infos[index]["start"] = int(self._kinds[index])
-            draw = 1.0 if self.scouts[index] else self._generator.random()
+            draw = 1.0 if self.scouts[index] else self.archive.generator.random()
             point, kind = None, 0
             if draw >= self.game_share and self.archive.points:
                 if draw < self.game_share + self.way_share and self.archive.ways:
-                    point, kind = self.archive.choose_on_way(self._generator), 2
+                    point, kind = self.archive.choose_on_way(), 2
                 else:
-                    point, kind = self.archive.choose_new(self._generator), 1
+                    point, kind = self.archive.choose_new(), 1
                 point.tries += 1
                 snapshots.append(point.snapshot)
             else:
-                begin = int(self._generator.integers(len(self._begins)))
+                begin = int(self.archive.generator.integers(len(self._begins)))
                 snapshots.append(self._begins[begin])
             self._begin(int(index), point, kind)
         observations = observations.copy()
@@ -190,7 +212,7 @@ class VecNoveltyResets(VecEnvWrapper):
     def _draw_action(self) -> Any:
         space = self.action_space
         if isinstance(space, spaces.Discrete):
-            return int(space.start) + int(self._generator.integers(space.n))
+            return int(space.start) + int(self.archive.generator.integers(space.n))
         return space.sample()
 
     def _begin(self, index: int, point: Point | None, kind: int = 0) -> None:

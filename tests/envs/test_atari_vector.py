@@ -3,6 +3,7 @@
 import os
 import signal
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -114,3 +115,10 @@ def test_a_dead_process_is_named():
     with pytest.raises(WorkerError, match="has died"):
         envs.step(np.array([0, 0]))
     envs.close()
+
+
+def test_there_is_nothing_before_a_reset():
+    envs = make(1)
+    for call in (lambda: envs.step(np.array([0])), lambda: envs.snapshot([0])):
+        with pytest.raises(gym.error.ResetNeeded):
+            call()
