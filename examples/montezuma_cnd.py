@@ -1,8 +1,9 @@
 """Explore Montezuma's Revenge with contrastive network distillation.
 
-python examples/montezuma_cnd.py                  # some minutes on a laptop's CPU
-python examples/montezuma_cnd.py --preset paper   # 128 environments, 128M steps: a GPU
-python examples/montezuma_cnd.py --resume --total-timesteps 200000
+python examples/montezuma_cnd.py                     # ten minutes on a laptop's CPU
+python examples/montezuma_cnd.py --resume --minutes 60
+python examples/montezuma_cnd.py --preset overnight  # 512 games side by side
+python examples/montezuma_cnd.py --preset paper      # 128 environments, 128M steps: a GPU
 """
 
 from dataclasses import dataclass
@@ -15,16 +16,11 @@ from hxwrappers.envs import make_atari
 from hxwrappers.novelty import PUBLISHED_CND
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, from_vector_env
 from hxwrappers.sb3.example import ExampleOptions, run_example
+from hxwrappers.sb3.quick import QuickAtari
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "laptop": {
-        "total_timesteps": 20_000,
-        "num_envs": 8,
-        "checkpoint_every": 10_000,
-        "env": {"backend": "sync", "track_rooms": True},
-        "bonus": {},
-        "ppo": {},
-    },
+    "laptop": {"quick": True, "minutes": 10, "num_envs": 256, "checkpoint_every": 500_000},
+    "overnight": {"quick": True, "minutes": 480, "num_envs": 512, "checkpoint_every": 2_000_000},
     "paper": {
         "total_timesteps": 128_000_000,
         "num_envs": 128,
@@ -55,6 +51,9 @@ class Options(ExampleOptions):
 def build(options: Options) -> DualValuePPO:
     """The environments, the bonus around them, and the model that learns from both rewards."""
     preset = options.of(PRESETS)
+    if preset.get("quick"):
+        quick = QuickAtari(options.game, preset["num_envs"], bonus="cnd")
+        return quick.make(options.seed, options.device)
     envs = make_atari(options.game, preset="cnd", num_envs=preset["num_envs"], **preset["env"])
     venv = VecCNDBonus(
         from_vector_env(envs), seed=options.seed, device=options.device, **preset["bonus"]
@@ -81,7 +80,7 @@ def main() -> None:
     run_example(
         build(options),
         options,
-        options.of(PRESETS),
+        {"game": options.game, **options.of(PRESETS)},
         evaluate=lambda: make_atari(options.game, preset="cnd", track_rooms=True),
         demo="montezuma-long" if options.game == "montezuma_revenge" else None,
         references=REFERENCES,

@@ -1,7 +1,8 @@
 """Explore Montezuma's Revenge with random network distillation.
 
-python examples/montezuma_rnd.py                  # some minutes on a laptop's CPU
-python examples/montezuma_rnd.py --preset paper   # 128 environments, 500M steps: a GPU
+python examples/montezuma_rnd.py                     # ten minutes on a laptop's CPU
+python examples/montezuma_rnd.py --preset overnight  # 512 games side by side
+python examples/montezuma_rnd.py --preset paper      # 128 environments, 500M steps: a GPU
 """
 
 import math
@@ -15,17 +16,11 @@ from hxwrappers.envs import make_atari
 from hxwrappers.novelty import PUBLISHED_RND
 from hxwrappers.sb3 import DualValuePPO, VecRNDBonus, from_vector_env
 from hxwrappers.sb3.example import ExampleOptions, run_example
+from hxwrappers.sb3.quick import QuickAtari
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "laptop": {
-        "total_timesteps": 20_000,
-        "num_envs": 8,
-        "checkpoint_every": 10_000,
-        "env": {"backend": "sync", "track_rooms": True},
-        "bonus": {},
-        "policy": "CnnPolicy",
-        "ppo": {},
-    },
+    "laptop": {"quick": True, "minutes": 10, "num_envs": 256, "checkpoint_every": 500_000},
+    "overnight": {"quick": True, "minutes": 480, "num_envs": 512, "checkpoint_every": 2_000_000},
     "paper": {
         "total_timesteps": 500_000_000,
         "num_envs": 128,
@@ -48,10 +43,12 @@ class Options(ExampleOptions):
     game: str = "montezuma_revenge"
 
 
-def main() -> None:
-    """Build the stack and train."""
-    options = tyro.cli(Options)
+def build(options: Options) -> DualValuePPO:
+    """The environments, the bonus around them, and the model that learns from both rewards."""
     preset = options.of(PRESETS)
+    if preset.get("quick"):
+        quick = QuickAtari(options.game, preset["num_envs"], bonus="rnd")
+        return quick.make(options.seed, options.device)
     envs = make_atari(options.game, preset="rnd", num_envs=preset["num_envs"], **preset["env"])
     venv = VecRNDBonus(
         from_vector_env(envs), seed=options.seed, device=options.device, **preset["bonus"]
@@ -60,7 +57,7 @@ def main() -> None:
         venv.warm_up(seed=options.seed)
     # No more than a rollout: 128 steps of each environment.
     batch_size = min(preset.get("batch_size", 512), 128 * preset["num_envs"])
-    model = DualValuePPO(
+    return DualValuePPO(
         preset["policy"],
         venv,
         normalize_advantage=False,  # as published
@@ -69,10 +66,15 @@ def main() -> None:
         device=options.device,
         **preset["ppo"],
     )
+
+
+def main() -> None:
+    """Train, and show what came of it."""
+    options = tyro.cli(Options)
     run_example(
-        model,
+        build(options),
         options,
-        preset,
+        {"game": options.game, **options.of(PRESETS)},
         evaluate=lambda: make_atari(options.game, preset="rnd", track_rooms=True),
         demo="montezuma-long" if options.game == "montezuma_revenge" else None,
     )

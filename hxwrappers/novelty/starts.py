@@ -13,7 +13,7 @@ from hxwrappers._random import generator_from_state
 from hxwrappers._ranges import require_range
 from hxwrappers.checkpoints import refusing_malformed
 
-__all__ = ["Point", "StartArchive"]
+__all__ = ["Point", "StartArchive", "Way"]
 
 _CANDIDATES = 8
 """Points that are drawn at each choice, of which the most promising one is taken."""
@@ -47,6 +47,19 @@ class Point:
         return points[::-1]
 
 
+@dataclass(frozen=True)
+class Way:
+    """A way that earned a reward.
+
+    Attributes:
+        score: The extrinsic return from the game's own start, the reward included.
+        end: The last point before the reward.
+    """
+
+    score: float
+    end: Point
+
+
 class StartArchive:
     """Chooses where episodes start: at what is new, or on a way that earned a reward.
 
@@ -75,7 +88,7 @@ class StartArchive:
         require_range("ways", ways, minimum=1)
         self.capacity = capacity
         self.points: list[Point] = []
-        self.ways: deque[Point] = deque(maxlen=ways)
+        self.ways: deque[Way] = deque(maxlen=ways)
         self.generator = np.random.default_rng(seed)
 
     def add(self, point: Point) -> None:
@@ -87,13 +100,13 @@ class StartArchive:
         if _promise(self.points[worst]) < _promise(point):
             self.points[worst] = point
 
-    def add_way(self, end: Point) -> None:
+    def add_way(self, way: Way) -> None:
         """Take in a way that has just earned a reward; ways of a lower score make room for it."""
-        best = max((way.score for way in self.ways), default=end.score)
-        if end.score >= best:
-            if end.score > best:
+        best = max((each.score for each in self.ways), default=way.score)
+        if way.score >= best:
+            if way.score > best:
                 self.ways.clear()
-            self.ways.append(end)
+            self.ways.append(way)
 
     def choose_new(self) -> Point:
         """A point where something is new; the archive must not be empty."""
@@ -101,8 +114,8 @@ class StartArchive:
 
     def choose_on_way(self) -> Point:
         """A point anywhere on a way that earned a reward; there must be one."""
-        way = self.ways[int(self.generator.integers(len(self.ways)))].way()
-        return way[int(self.generator.integers(len(way)))]
+        points = self.ways[int(self.generator.integers(len(self.ways)))].end.way()
+        return points[int(self.generator.integers(len(points)))]
 
     def state_dict(self) -> dict[str, Any]:
         """All but the snapshots: how points are linked, and what is known of them.
@@ -117,7 +130,7 @@ class StartArchive:
             "novelties": [p.novelty for p in points],
             "tries": [p.tries for p in points],
             "points": [place[id(point)] for point in self.points],
-            "ways": [place[id(way)] for way in self.ways],
+            "ways": [[way.score, place[id(way.end)]] for way in self.ways],
             "generator": self.generator.bit_generator.state,
         }
 
@@ -146,10 +159,13 @@ class StartArchive:
                     raise ValueError(f"point {len(every)} comes after {before}, {tries} tries")
                 link = None if before < 0 else every[before]
                 every.append(Point(snapshot, float(score), link, float(novelty), int(tries)))
-            points, ways = state["points"], state["ways"]
-            if any(index < 0 for index in (*points, *ways)) or len(points) > self.capacity:
+            points = state["points"]
+            ways = [(float(score), index) for score, index in state["ways"]]
+            places = [*points, *(index for _, index in ways)]
+            if any(index < 0 for index in places) or len(points) > self.capacity:
                 raise ValueError("points that there cannot be")
-            chosen, ends = [every[index] for index in points], [every[index] for index in ways]
+            chosen = [every[index] for index in points]
+            ends = [Way(score, every[index]) for score, index in ways]
             generator = generator_from_state(state["generator"])
         self.points, self.generator = chosen, generator
         self.ways = deque(ends, maxlen=self.ways.maxlen)
@@ -157,7 +173,7 @@ class StartArchive:
     def all_points(self) -> list[Point]:
         """The points kept, those of the ways, and those before them; each after the one before."""
         every: dict[int, Point] = {}
-        for end in (*self.points, *self.ways):
+        for end in (*self.points, *(way.end for way in self.ways)):
             for point in end.way():
                 every.setdefault(id(point), point)
         return list(every.values())

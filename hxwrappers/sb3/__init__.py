@@ -23,6 +23,7 @@ from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.evaluation_env import evaluation_env
 from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.sb3.novelty_resets import VecNoveltyResets
 from hxwrappers.sb3.policy_file import load_policy, save_policy
 from hxwrappers.sb3.replay_buffers import (
     BonusDictReplayBuffer,
@@ -47,6 +48,7 @@ __all__ = [
     "ImitationLog",
     "RolloutTraining",
     "VecCNDBonus",
+    "VecNoveltyResets",
     "VecRNDBonus",
     "VecStickyActions",
     "VecYouTubeImitationReward",

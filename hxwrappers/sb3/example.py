@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from hxwrappers.plots import plot_features, plot_history
 from hxwrappers.sb3._stateful import novelty_models
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.histories import ExplorationHistory
+from hxwrappers.sb3.quick import evaluate_quick
 from hxwrappers.sb3.runs import CHECKPOINT, TrainingRun
 
 __all__ = ["ExampleOptions", "run_example"]
@@ -30,8 +33,12 @@ class ExampleOptions:
     """Options of an exploration example.
 
     Attributes:
-        preset: "laptop" runs for some minutes on a CPU; "paper" is the published configuration.
-        total_timesteps: Steps of all environments together; None takes the preset's.
+        preset: "laptop" trains for ten minutes on a CPU, "overnight" for hours with more games side
+            by side; "paper" is the published configuration.
+        minutes: How long to train; None takes the preset's. Starting, and what is shown at the
+            end, come on top.
+        total_timesteps: Steps of all environments together, in the place of minutes; None takes
+            the preset's.
         num_envs: Environments side by side; None takes the preset's.
         seed: Seed of everything.
         device: "auto", "cpu", "cuda", ...
@@ -43,6 +50,7 @@ class ExampleOptions:
     """
 
     preset: str = "laptop"
+    minutes: float | None = None
     total_timesteps: int | None = None
     num_envs: int | None = None
     seed: int = 0
@@ -68,8 +76,21 @@ class ExampleOptions:
         for name, value in given.items():
             if value is not None and value < 1:
                 raise InvalidArgumentError(f"{name} is {value}; it must be at least 1.")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise InvalidArgumentError(f"minutes is {self.minutes}; it must be more than 0.")
+        cores = os.cpu_count() or 1
+        if self.threads is not None and not 1 <= self.threads <= cores:
+            raise InvalidArgumentError(
+                f"threads is {self.threads}, and this machine has {cores} cores; more threads than "
+                "cores wait for each other."
+            )
         chosen = {name: value for name, value in given.items() if value is not None}
-        return {**presets[self.preset], **chosen}
+        preset = {"minutes": None, "total_timesteps": None, **presets[self.preset], **chosen}
+        if self.minutes is not None:
+            preset["minutes"] = self.minutes
+        elif self.total_timesteps is not None:
+            preset["minutes"] = None
+        return preset
 
 
 def run_example(
@@ -98,15 +119,21 @@ def run_example(
     """
     keep_freed_memory()
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
-    total_timesteps: int = preset["total_timesteps"]
+    total_timesteps: int | None = preset["total_timesteps"]
+    minutes: float | None = preset["minutes"]
     every: int = preset["checkpoint_every"]
     history = ExplorationHistory()
-    run = TrainingRun(model, options.folder, options.seed, every, history=history)
+    clock = _Clock(minutes)
+    run = TrainingRun(
+        model, options.folder, options.seed, every, history=history, stop_when=clock.is_over
+    )
     begun = run.begin(resume=options.resume)
     if options.resume:
         print(f"resuming at step {begun:,}")
-    print(f"training to step {total_timesteps:,} on {model.device}, logging to {options.folder}")
-    run.train(total_timesteps)
+    goal = f"for {minutes:g} minutes" if minutes else f"to step {total_timesteps:,}"
+    print(f"training {goal} on {model.device}, logging to {options.folder}", flush=True)
+    clock.start()
+    run.train(None if minutes else total_timesteps)
     picture = options.folder / "history.png"
     plot_history(history.rows, picture, title=f"{options.folder.name}, seed {options.seed}")
     print_table(history, references or {})
@@ -114,6 +141,8 @@ def run_example(
     print(f"log         tensorboard --logdir {options.folder}")
     if run.interrupted:
         print("\nstopped by a signal; go on with --resume")
+    elif preset.get("quick"):
+        print_evaluation(evaluate_quick(model, preset["game"]))
     elif evaluate is not None:
         if not history.rooms:  # AtariVectorEnv does not let the room be seen
             rooms = visited_rooms(model, evaluate())
@@ -122,6 +151,22 @@ def run_example(
             seen = play(model, evaluate(), 1500) if demo is None else demo_frames(model, demo)
             print(f"features    {draw_features(model, *seen, options.folder)}")
     return history
+
+
+class _Clock:
+    """Tells when the minutes are over."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self._seconds = math.inf if minutes is None else 60 * minutes
+        self._begun = math.inf
+
+    def start(self) -> None:
+        """Count from now."""
+        self._begun = time.monotonic()
+
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() - self._begun >= self._seconds
 
 
 def print_table(history: ExplorationHistory, references: Mapping[str, str]) -> None:
@@ -135,9 +180,14 @@ def print_table(history: ExplorationHistory, references: Mapping[str, str]) -> N
     }
     if history.rooms:
         lines["rooms visited"] = f"{len(history.rooms)}: {sorted(history.rooms)}"
+    if "first_reward" in last:
+        lines["first reward at step"] = f"{last['first_reward']:,.0f}"
+    if "way_score" in last:
+        lines["best way found"] = f"{last['way_score']:.0f} points"
     if "return_mean" in last:
         lines["return, mean of last 100"] = f"{last['return_mean']:.1f}"
         lines["return, best"] = f"{last['return_max']:.0f}"
+        lines["of these with a reward"] = f"{last['rewarded']:.0%}"
     for name in ("bonus_mean", "distillation_loss", "contrastive_loss", "feature_magnitude"):
         values = [row[name] for row in rows if name in row and row[name] > 0]
         if values:
@@ -147,6 +197,16 @@ def print_table(history: ExplorationHistory, references: Mapping[str, str]) -> N
     for name, value in lines.items():
         reference = f"   ({references[name]})" if name in references else ""
         print(f"{name:26}{value}{reference}")
+
+
+def print_evaluation(result: Mapping[str, Any]) -> None:
+    """Print how whole games went that the agent played from their own start."""
+    returns = result["returns"]
+    print(
+        f"\nevaluation  {len(returns)} games from their own start, sticky actions: mean "
+        f"{returns.mean():.0f} points, best {returns.max():.0f}, {(returns > 0).mean():.0%} with a "
+        f"reward; rooms {result['rooms']}"
+    )
 
 
 def play(

@@ -11,8 +11,9 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from hxwrappers.demos.tracker import SuccessTracker
-from hxwrappers.sb3._stateful import novelty_models
+from hxwrappers.sb3._stateful import novelty_models, wrappers
 from hxwrappers.sb3.callbacks import curriculum_figures
+from hxwrappers.sb3.novelty_resets import VecNoveltyResets
 
 __all__ = ["CurriculumHistory", "ExplorationHistory", "History"]
 
@@ -94,19 +95,26 @@ class ExplorationHistory(History):
     """A history of a run with a novelty bonus.
 
     Rows also hold `rooms` (how many different `info["room"]` there were), `bonus_mean` where there
-    is a bonus, and the losses of the novelty models.
+    is a bonus, and the losses of the novelty models. Where episodes start at points of a
+    `VecNoveltyResets`, the episodes counted are those from the game's own start, `rewarded` is
+    the share of the last 100 of these that earned a reward, `way_score` the score of the best way
+    that was found, from wherever, and `first_reward` the step at which any reward was first met.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.rooms: set[int] = set()
+        self.first_reward: int | None = None
         self._bonuses: list[float] = []
 
     def read(self, info: Mapping[str, Any]) -> None:
         """Take bonus and room as well."""
-        super().read(info)
+        if info.get("start", "game") == "game":
+            super().read(info)
         if "reward_bonus" in info:
             self._bonuses.append(info["reward_bonus"])
+            if info["extrinsic_reward"] > 0 and self.first_reward is None:
+                self.first_reward = self.num_timesteps
         if "room" in info:
             self.rooms.add(int(info["room"]))
 
@@ -117,6 +125,13 @@ class ExplorationHistory(History):
             figures["bonus_mean"] = float(np.mean(self._bonuses))
         for model in novelty_models(self.training_env):
             figures.update(model.losses)
+        if self._recent:
+            figures["rewarded"] = float(np.mean(np.array(self._recent) > 0))
+        if self.first_reward is not None:
+            figures["first_reward"] = float(self.first_reward)
+        for layer in wrappers(self.training_env):
+            if isinstance(layer, VecNoveltyResets) and layer.archive.ways:
+                figures["way_score"] = max(way.score for way in layer.archive.ways)
         self._bonuses.clear()
         self.logger.record("exploration/rooms", figures["rooms"])
         self.logger.record("exploration/episodes", self.episodes)
@@ -127,16 +142,20 @@ class ExplorationHistory(History):
         row = self.rows[-1] if self.rows else {"rooms": 0}
         rooms = {"rooms": f"{row['rooms']:.0f}"} if row["rooms"] else {}
         bonus = {"bonus": f"{row['bonus_mean']:.3g}"} if "bonus_mean" in row else {}
-        return {**bonus, **rooms, **super().shown()}
+        way = {"way": f"{row['way_score']:.0f}"} if "way_score" in row else {}
+        return {**bonus, **rooms, **way, **super().shown()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything counted so far."""
-        return {**super().state_dict(), "rooms": sorted(self.rooms)}
+        first = -1 if self.first_reward is None else self.first_reward
+        return {**super().state_dict(), "rooms": sorted(self.rooms), "first_reward": first}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         super().load_state_dict(state)
         self.rooms = set(state["rooms"])
+        first = int(state["first_reward"])
+        self.first_reward = None if first < 0 else first
 
 
 class CurriculumHistory(History):

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from hxwrappers._ranges import require_range
 from hxwrappers.checkpoints import refusing_malformed
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.novelty.starts import Point, StartArchive
+from hxwrappers.novelty.starts import Point, StartArchive, Way
 from hxwrappers.sb3._stateful import novelty_models, wrappers
 
 __all__ = ["VecNoveltyResets"]
@@ -33,8 +33,8 @@ class VecNoveltyResets(VecEnvWrapper):
     hold for a while, and are there to find points and ways, not to learn from. `DualValuePPO`
     leaves them out of its losses; what they see trains the novelty model as all others do.
 
-    `info["start"]` at an episode's end tells where it began: 0 is the game's own start, 1 a point
-    where something was new, 2 a point on a way that earned a reward.
+    `info["start"]` at an episode's end tells where it began: "game" is the game's own start, "new"
+    a point where something was new, "way" one on a way that earned a reward, "scout" a scout's.
 
     Args:
         venv: An environment with a novelty bonus, over one whose games can be frozen
@@ -97,7 +97,7 @@ class VecNoveltyResets(VecEnvWrapper):
         self._ends: list[Point | None] = [None] * number  # the last point on each one's way
         self._pending: list[Point | None] = [None] * number
         self._scores = np.zeros(number)
-        self._kinds = np.zeros(number, np.int64)
+        self._kinds = np.full(number, "game", dtype=object)
         self._lengths = np.zeros(number, np.int64)
         self._steps = np.arange(number) % every  # staggered, so that no step costs more
         self._begins: list[Any] = []  # snapshots of the game's own start
@@ -137,12 +137,11 @@ class VecNoveltyResets(VecEnvWrapper):
         self._scores += earned
         for index in np.flatnonzero(earned > 0):
             if (end := self._pending[index] or self._ends[index]) is not None:
-                # A way is worth what it leads to, not what it had earned at its last point.
-                self.archive.add_way(Point(end.snapshot, self._scores[index], end.before))
+                self.archive.add_way(Way(float(self._scores[index]), end))
         self._steps += 1
         self._lengths += 1
         cut = self._lengths >= np.where(self.scouts, self.scout_limit, self.limit or np.inf)
-        cut &= (self._kinds > 0) & ~dones
+        cut &= (self._kinds != "game") & ~dones
         for index in np.flatnonzero(cut):
             infos[index] |= {
                 "TimeLimit.truncated": True,
@@ -189,14 +188,15 @@ class VecNoveltyResets(VecEnvWrapper):
     def _restart(self, over: np.ndarray, observations: Any, infos: Sequence[Any]) -> Any:
         snapshots = []
         for index in over:
-            infos[index]["start"] = int(self._kinds[index])
+            infos[index]["start"] = self._kinds[index]
             draw = 1.0 if self.scouts[index] else self.archive.generator.random()
-            point, kind = None, 0
+            point, kind = None, "game"
             if draw >= self.game_share and self.archive.points:
                 if draw < self.game_share + self.way_share and self.archive.ways:
-                    point, kind = self.archive.choose_on_way(), 2
+                    point, kind = self.archive.choose_on_way(), "way"
                 else:
-                    point, kind = self.archive.choose_new(), 1
+                    point = self.archive.choose_new()
+                    kind = "scout" if self.scouts[index] else "new"
                 point.tries += 1
                 snapshots.append(point.snapshot)
             else:
@@ -205,7 +205,7 @@ class VecNoveltyResets(VecEnvWrapper):
             self._begin(int(index), point, kind)
         observations = observations.copy()
         observations[over] = self._freezer.restore(over, snapshots)
-        at_game = np.array([index for index in over if self._kinds[index] == 0], np.int64)
+        at_game = np.array([index for index in over if self._kinds[index] == "game"], np.int64)
         self._freeze(at_game, np.zeros(self.num_envs))
         return observations
 
@@ -215,7 +215,7 @@ class VecNoveltyResets(VecEnvWrapper):
             return int(space.start) + int(self.archive.generator.integers(space.n))
         return space.sample()
 
-    def _begin(self, index: int, point: Point | None, kind: int = 0) -> None:
+    def _begin(self, index: int, point: Point | None, kind: str = "game") -> None:
         self._ends[index] = point
         self._pending[index] = None
         self._scores[index] = 0.0 if point is None else point.score

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -115,8 +116,10 @@ class TrainingRun:
             )
         return self.model.num_timesteps
 
-    def train(self, total_timesteps: int) -> History:
+    def train(self, total_timesteps: int | None = None) -> History:
         """Train until the model has made so many steps, `stop_when` says so, or a signal comes.
+
+        Without a number of steps the last two alone end it.
 
         Ctrl-C or SIGTERM ends the run after the current rollout, with a checkpoint; `interrupted`
         is then true.
@@ -139,7 +142,8 @@ class TrainingRun:
         ):
             self._begin_segment()
             over = self.stop_when or (lambda: False)
-            while model.num_timesteps < total_timesteps and not stopping() and not over():
+            last = math.inf if total_timesteps is None else total_timesteps
+            while model.num_timesteps < last and not stopping() and not over():
                 if model.num_timesteps - saved >= self.checkpoint_every:
                     try_to_save(self.save)
                     saved = model.num_timesteps

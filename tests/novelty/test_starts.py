@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.novelty.starts import Point, StartArchive
+from hxwrappers.novelty.starts import Point, StartArchive, Way
 
 
 def chain(length, **values):
@@ -44,7 +44,7 @@ def test_a_full_archive_gives_up_what_promises_least():
 
 def test_ways_of_a_higher_score_replace_those_of_a_lower():
     archive = StartArchive(ways=2, seed=0)
-    ways = [chain(4, score=score) for score in (1, 1, 3, 2, 3, 3)]
+    ways = [Way(score, chain(4)) for score in (1.0, 1.0, 3.0, 2.0, 3.0, 3.0)]
     for way in ways:
         archive.add_way(way)
     assert list(archive.ways) == [ways[4], ways[5]]
@@ -54,13 +54,13 @@ def test_ways_of_a_higher_score_replace_those_of_a_lower():
 
 def test_an_archive_goes_on_as_it_would_have():
     archive = filled(np.linspace(0, 1, 30))
-    archive.add_way(chain(5, score=2.0))
-    archive.add(archive.ways[0])
+    archive.add_way(Way(2.0, chain(5)))
+    archive.add(archive.ways[0].end)
     snapshots = [point.snapshot for point in archive.all_points()]
     other = StartArchive()
     other.load_state_dict(archive.state_dict(), snapshots)
-    assert [p.snapshot for p in other.ways[0].way()] == [0, 1, 2, 3, 4]
-    assert other.ways[0] is other.points[-1]
+    assert [p.snapshot for p in other.ways[0].end.way()] == [0, 1, 2, 3, 4]
+    assert other.ways[0].end is other.points[-1]
     for _ in range(20):
         assert other.choose_new().snapshot == archive.choose_new().snapshot
         assert other.choose_on_way().snapshot == archive.choose_on_way().snapshot
@@ -76,7 +76,8 @@ def test_an_archive_goes_on_as_it_would_have():
         {"tries": [-1, 0, 0]},
         {"points": [3]},
         {"points": [-1]},
-        {"ways": [9]},
+        {"ways": [[1.0, 9]]},
+        {"ways": [3]},
         {"generator": {}},
         {"novelties": None},
     ],

@@ -56,7 +56,7 @@ def test_episodes_start_at_points_and_are_cut_there():
     venv = resets(game_share=0.0, way_share=0.0, scout_share=0.25, limit=12, scout_limit=6)
     venv.reset()
     assert venv.scouts.tolist() == [False, False, False, True]
-    lengths, ends = np.zeros(ENVS, int), {1: [], 0: []}
+    lengths, ends = np.zeros(ENVS, int), {"game": [], "new": [], "scout": []}
     for observations, _, dones, infos in play(venv, 700):
         lengths += 1
         for index in np.flatnonzero(dones):
@@ -65,12 +65,13 @@ def test_episodes_start_at_points_and_are_cut_there():
             lengths[index] = 0
             shown = [point.snapshot.observation for point in venv.archive.points]
             assert any((observations[index] == each).all() for each in shown)
-    assert len(ends[0]) == ENVS  # the first episodes begin with the game
-    assert len(ends[1]) > 100
-    for index, length, truncated in ends[1]:
-        bound = 6 if index == 3 else 12
-        assert length == bound if truncated else length <= bound
-    assert not all(truncated for *_, truncated in ends[1])  # lives are lost
+    assert len(ends["game"]) == ENVS  # the first episodes begin with the game
+    for kind, bound in (("new", 12), ("scout", 6)):
+        assert len(ends[kind]) > 30
+        for index, length, truncated in ends[kind]:
+            assert venv.scouts[index] == (kind == "scout")
+            assert length == bound if truncated else length <= bound
+    assert not all(truncated for *_, truncated in ends["new"])  # lives are lost
 
 
 def test_ways_lead_from_the_start_to_the_reward():
@@ -90,11 +91,12 @@ def test_ways_lead_from_the_start_to_the_reward():
     venv.venv.step_wait = true_step
     (way,) = venv.archive.ways
     assert way.score == 100.0
-    points = way.way()
+    points = way.end.way()
+    assert all(point.score == 0 for point in points)
     assert len(points) >= 4
     assert (points[0].snapshot.observation[:-1] == 0).all()  # the game's first picture
     ended = [info["start"] for *_, infos in play(venv, 800) for info in infos if "start" in info]
-    assert {0, 2} == set(ended[2 * ENVS :])
+    assert {"game", "way"} == set(ended[2 * ENVS :])
 
 
 def test_scouts_hold_their_actions_and_nothing_is_learned_from_them():
