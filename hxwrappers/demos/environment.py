@@ -15,7 +15,7 @@ import gymnasium as gym
 
 from hxwrappers._text import brief
 from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.snapshots.base import layers_of
+from hxwrappers.demos.snapshots.layers import layer_name, layers_of
 from hxwrappers.errors import DemoMismatchError
 
 __all__ = ["frame_by_frame", "import_plugin", "is_atari", "make_environment"]
@@ -115,7 +115,7 @@ def _missing(
     recorded: list[tuple[Any, Any]], env: gym.Env[Any, Any]
 ) -> list[tuple[Callable[..., Any], dict[str, Any]]]:
     """The recorded wrappers, innermost first, that the environment did not come with."""
-    own = [type(layer).__name__ for layer in layers_of(env)]
+    own = [layer_name(layer) for layer in layers_of(env)]
     own = [name for name in own if name not in _PASSED_OVER]
     missing = []
     for name, settings in reversed(recorded):

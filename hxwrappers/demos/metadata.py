@@ -13,12 +13,11 @@ import gymnasium as gym
 
 from hxwrappers._text import brief
 from hxwrappers.demos.snapshots.base import (
-    NEUTRAL_LAYERS,
     Snapshotter,
-    layers_of,
     settings_of,
     unrestored,
 )
+from hxwrappers.demos.snapshots.layers import NEUTRAL_LAYERS, layer_name, layers_of
 from hxwrappers.errors import DemoFileError, DemoMismatchError
 
 __all__ = [
@@ -144,7 +143,7 @@ def describe_environment(snapshotter: Snapshotter) -> dict[str, Any]:
     return {
         "id": None if spec is None else spec.id,
         "spec": _spec(env),
-        "wrappers": [type(layer).__name__ for layer in layers_of(env)],
+        "wrappers": [layer_name(layer) for layer in layers_of(env)],
         "wrapper_arguments": [recorded_arguments(layer) for layer in layers_of(env)],
         "action_space": str(env.action_space),
         **snapshotter.describe(),
@@ -211,7 +210,7 @@ def _other_arguments(described: dict[str, Any], env: gym.Env[Any, Any]) -> list[
     if not isinstance(wrappers, list) or not isinstance(arguments, list):
         return []
     pairs = zip(
-        [layer for layer in layers_of(env) if not _is_neutral(type(layer).__name__)],
+        [layer for layer in layers_of(env) if not _is_neutral(layer_name(layer))],
         [then for name, then in zip(wrappers, arguments, strict=False) if not _is_neutral(name)],
         strict=False,  # a file may have lost some
     )

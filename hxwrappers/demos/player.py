@@ -15,7 +15,8 @@ import numpy.typing as npt
 from hxwrappers._text import brief
 from hxwrappers.demos.metadata import check_same_environment, recorded_arguments
 from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
-from hxwrappers.demos.snapshots.base import COUNTING_LAYERS, Counters, layers_of
+from hxwrappers.demos.snapshots.base import Counters
+from hxwrappers.demos.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
 from hxwrappers.errors import (
     DemoMismatchError,
     DemoVerificationError,
@@ -381,7 +382,7 @@ def _unknown(
         known = list(zip(wrappers, arguments, strict=False))
     unknown = []
     for layer in layers_of(env):
-        told = (type(layer).__name__, recorded_arguments(layer))
+        told = (layer_name(layer), recorded_arguments(layer))
         if told in known:
             known.remove(told)
         elif told[0] in COUNTING_LAYERS:

@@ -13,7 +13,7 @@ from gymnasium.core import ActType, ObsType
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.journal import JournalWriter
 from hxwrappers.demos.recording import DemoRecording
-from hxwrappers.demos.snapshots.base import layers_of
+from hxwrappers.demos.snapshots.layers import layers_of
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.wrappers._training import HandsTrainingOn
 from hxwrappers.wrappers.demo_reset_curriculum import DemoResetCurriculum

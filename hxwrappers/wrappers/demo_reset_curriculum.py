@@ -21,7 +21,7 @@ from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.frontier import FrontierSettings
 from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
-from hxwrappers.demos.snapshots.base import COUNTING_LAYERS, layers_of
+from hxwrappers.demos.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
 from hxwrappers.demos.stores import LocalStore
 from hxwrappers.demos.success_table import StartingPoint
 from hxwrappers.demos.tracker import SuccessTracker
@@ -169,7 +169,7 @@ class DemoResetCurriculum(
         self._replaying_well: set[int] = set()
         self._generator = own_generator(None, _OWNER)
         # Time limits and statistics that the demonstration does not know must begin anew as well.
-        names = {type(layer).__name__ for layer in layers_of(env)}
+        names = {layer_name(layer) for layer in layers_of(env)}
         self._has_counters = bool(names & COUNTING_LAYERS)
         self._start: StartingPoint | None = None
         self._attempt: Attempt | None = None

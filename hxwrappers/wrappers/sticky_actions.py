@@ -8,7 +8,7 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers.demos.snapshots.base import layers_of
+from hxwrappers.demos.snapshots.layers import layers_of
 from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
 
 __all__ = ["StickyActions"]
