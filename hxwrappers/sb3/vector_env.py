@@ -219,7 +219,7 @@ def _split_infos(infos: dict[Any, Any], number: int) -> list[dict[Any, Any]]:
         else:
             rows = values if _has_rows(values, number) else [values] * number
         marked = mask is not None and _has_rows(mask, number)
-        for index in np.flatnonzero(mask) if marked else range(number):
+        for index in np.flatnonzero(cast(Any, mask)) if marked else range(number):
             split[index][key] = rows[index]
     return split
 

@@ -15,11 +15,12 @@ from gymnasium.utils import RecordConstructorArgs
 from hxwrappers.errors import SharedModelWarning
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.wrappers._holds_model import HoldsModel
+from hxwrappers.wrappers._spec import SpecInJson
 
 __all__ = ["NoveltyBonus", "bonus_info", "model_seed"]
 
 
-class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class NoveltyBonus(SpecInJson, HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Adds a novelty bonus to the reward of one environment; see `RNDBonus` and `CNDBonus`."""
 
     unrestored = frozenset({"model", "coefficient", "_streams", "_training"})

@@ -26,6 +26,7 @@ from hxwrappers.demos.stores import LocalStore
 from hxwrappers.demos.success_table import StartingPoint
 from hxwrappers.demos.tracker import SuccessTracker
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, SharedTrackerWarning
+from hxwrappers.wrappers._spec import SpecInJson, demo_argument
 
 __all__ = ["DemoResetCurriculum"]
 
@@ -37,7 +38,7 @@ _trackers: weakref.WeakValueDictionary[tuple[object, ...], SuccessTracker] = (
 
 
 class DemoResetCurriculum(
-    gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
+    SpecInJson, gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
 ):
     """Starts episodes inside a demonstration, and ever earlier in it as the agent succeeds.
 
@@ -136,6 +137,7 @@ class DemoResetCurriculum(
         replay_multiple: int = 1,
         **frontier: Any,
     ) -> None:
+        demo = demo_argument(demo)
         gym.utils.RecordConstructorArgs.__init__(
             self,
             _disable_deepcopy=True,  # a demonstration may be large
