@@ -25,7 +25,12 @@ from hxwrappers.demos import (
     make_environment,
     recover_demos,
 )
-from hxwrappers.demos.environment import frame_by_frame, import_plugin, is_atari
+from hxwrappers.demos.environment import (
+    frame_by_frame,
+    frames_per_step,
+    import_plugin,
+    is_atari,
+)
 from hxwrappers.demos.play import KeyMap, PlaySession, find_keys, parse_bindings
 from hxwrappers.errors import DemoFileError, DemoMismatchError, InvalidArgumentError, JournalError
 
@@ -242,8 +247,7 @@ def _speed(game: gym.Env[Any, Any], env_id: str, keys: KeyMap) -> float:
     if keys.idle is None:
         return _TURNS_PER_SECOND
     if is_atari(env_id):
-        skip = getattr(game.unwrapped, "_frameskip", 1)
-        return _FRAMES_PER_SECOND / (skip if isinstance(skip, int) else sum(skip) / 2)
+        return _FRAMES_PER_SECOND / frames_per_step(game)
     return float(game.metadata.get("render_fps") or _OTHERWISE)
 
 

@@ -18,7 +18,7 @@ from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.snapshots.layers import layer_name, layers_of
 from hxwrappers.errors import DemoMismatchError
 
-__all__ = ["frame_by_frame", "import_plugin", "is_atari", "make_environment"]
+__all__ = ["frame_by_frame", "frames_per_step", "import_plugin", "is_atari", "make_environment"]
 
 _PLUGINS = {"ALE/": ("ale_py", "atari"), "MiniGrid-": ("minigrid", "minigrid")}
 _PASSED_OVER = {"DemoRecorder", "OrderEnforcing", "PassiveEnvChecker"}
@@ -158,6 +158,22 @@ def frame_by_frame(env_id: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     usual = {"frameskip": 1, "repeat_action_probability": 0.0} if is_atari(env_id) else {}
     return {**usual, **arguments}
+
+
+def frames_per_step(game: gym.Env[Any, Any]) -> float:
+    """The emulator's frames in a step of an Atari game, on average where they are drawn.
+
+    Args:
+        game: The environment; wrappers that skip frames are not counted.
+
+    Example:
+        >>> import ale_py
+        >>> frames_per_step(gym.make("ALE/Pong-v5")), frames_per_step(gym.make("ALE/Pong-v0"))
+        (4.0, 3.0)
+    """
+    skip: Any = getattr(game.unwrapped, "_frameskip", 1)
+    # The emulator draws from the first number up to but without the second.
+    return (sum(skip) - 1) / 2 if isinstance(skip, tuple | list) else float(skip)
 
 
 def import_plugin(name: str) -> None:
