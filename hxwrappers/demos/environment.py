@@ -168,8 +168,10 @@ def frames_per_step(game: gym.Env[Any, Any]) -> float:
 
     Example:
         >>> import ale_py
-        >>> frames_per_step(gym.make("ALE/Pong-v5")), frames_per_step(gym.make("ALE/Pong-v0"))
-        (4.0, 3.0)
+        >>> frames_per_step(gym.make("ALE/Pong-v5"))
+        4.0
+        >>> frames_per_step(gym.make("ALE/Pong-v5", frameskip=(2, 5)))  # 2, 3 or 4
+        3.0
     """
     skip: Any = getattr(game.unwrapped, "_frameskip", 1)
     # The emulator draws from the first number up to but without the second.
