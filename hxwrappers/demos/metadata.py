@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import platform
 import sys
@@ -246,9 +247,15 @@ def _spec(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
 
 
 def _spec_document(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
-    """The spec, or None where there is none, or one with classes or functions in it."""
+    """The spec, or None where there is none, or one with objects in its arguments."""
+    spec = copy.copy(env.spec)
     try:
-        document = None if env.spec is None else json.loads(env.spec.to_json())
+        for name in ("entry_point", "vector_entry_point"):
+            maker = getattr(spec, name, None)
+            if callable(maker):  # a class or function, which JSON knows by its name
+                called = getattr(maker, "__qualname__", type(maker).__name__)
+                setattr(spec, name, f"{maker.__module__}:{called}")
+        document = None if spec is None else json.loads(spec.to_json())
     except (TypeError, ValueError, AttributeError):
         return None
     return document if isinstance(document, dict) else None

@@ -224,6 +224,30 @@ class SuccessTracker:
         self.store.replace(words)
 
 
+def list_demos(demos: Any) -> list[Demo | str | os.PathLike[str]]:
+    """One or several demonstrations, objects or paths, as a list.
+
+    Raises:
+        DemoError: It is something else.
+    """
+    given = [demos] if isinstance(demos, Demo | str | os.PathLike) else demos
+    if isinstance(given, Iterable):
+        listed = list(given)
+        if all(isinstance(demo, Demo | str | os.PathLike) for demo in listed):
+            return listed
+        if all(isinstance(demo, int | float | np.generic | np.ndarray) for demo in listed):
+            raise DemoError(
+                f"The demonstration is {brief(demos, 40)}, which are actions. A demonstration has "
+                "rewards and states to go back to as well: make one with "
+                "hxwrappers.demos.Demo.from_actions(env, actions, seed), or record one with a "
+                "hxwrappers.DemoRecorder around the environment."
+            )
+    raise DemoError(
+        f"The demonstration is {brief(demos, 40)}; it must be a Demo, the path of a file, or "
+        "several of them."
+    )
+
+
 def load_demos(
     demos: Demo | str | os.PathLike[str] | Sequence[Demo | str | os.PathLike[str]],
 ) -> tuple[Demo, ...]:
@@ -233,12 +257,7 @@ def load_demos(
         DemoError: There is none, or one has no step.
         DemoFileError: A file cannot be read.
     """
-    given = [demos] if isinstance(demos, Demo | str | os.PathLike) else demos
-    if not isinstance(given, Iterable):
-        raise DemoError(
-            f"The demonstration is {brief(demos)}; it must be a Demo, the path of a file, or "
-            "several of them."
-        )
+    given = list_demos(demos)
     loaded = tuple(demo if isinstance(demo, Demo) else Demo.load(demo) for demo in given)
     if not loaded or not all(len(demo) for demo in loaded):
         raise DemoError("A curriculum needs demonstrations of at least one step each.")

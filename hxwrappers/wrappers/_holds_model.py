@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from hxwrappers._ranges import require_finite
 from hxwrappers.errors import CheckpointError
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import find_box
 from hxwrappers.novelty.resolve import resolve_model
-from hxwrappers.novelty.settings import require_range
 
 __all__ = ["HoldsModel"]
 
@@ -35,14 +35,23 @@ class HoldsModel:
         num_envs: int,
     ) -> None:
         """Set up coefficient, part of the observation, model and streams, for any kind of env."""
-        require_range("coefficient", coefficient, minimum=0.0)
-        part, self._key = find_box(space, observation_key)
         self.coefficient = coefficient
+        part, self._key = find_box(space, observation_key)
         self.model = resolve_model(self.model_class, model, part, settings)
         self._owns_model = model is not self.model
         self._training = True
         self._streams = self.model.open_streams(num_envs)
         self._previous: np.ndarray | None = None
+
+    @property
+    def coefficient(self) -> float:
+        """Scale of the bonus in the reward, 0 or more; can be changed at any time."""
+        return self._coefficient
+
+    @coefficient.setter
+    def coefficient(self, value: float) -> None:
+        require_finite("coefficient", value)
+        self._coefficient = value
 
     @property
     def training(self) -> bool:

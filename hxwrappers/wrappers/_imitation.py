@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from hxwrappers._ranges import require_finite
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video.checkpoints import Centre, Checkpoints, FrameEmbedder
 from hxwrappers.video.decoded import DecodedClip
@@ -84,11 +85,6 @@ class Imitates(HandsTrainingOn):
             )
         self.coefficient = settings.get("coefficient", 1.0)
         self.extrinsic_coefficient = settings.get("extrinsic_coefficient", 1.0)
-        if not (0 <= self.coefficient < np.inf and 0 <= self.extrinsic_coefficient < np.inf):
-            raise InvalidArgumentError(
-                f"coefficient is {self.coefficient} and extrinsic_coefficient "
-                f"{self.extrinsic_coefficient}; both must be 0 or more."
-            )
         source = settings.get("frames", "render" if can_render else "info")
         self._source = FrameSource(source, space, can_render=can_render)
         self._observe_progress = settings.get("observe_progress", False)
@@ -108,6 +104,26 @@ class Imitates(HandsTrainingOn):
             tolerance=settings.get("tolerance", 1),
             steps_per_second=steps_per_second if rate is None else rate,
         )
+
+    @property
+    def coefficient(self) -> float:
+        """Factor of what checkpoints are worth, 0 or more; can be changed at any time."""
+        return self._coefficient
+
+    @coefficient.setter
+    def coefficient(self, value: float) -> None:
+        require_finite("coefficient", value)
+        self._coefficient = value
+
+    @property
+    def extrinsic_coefficient(self) -> float:
+        """Factor of the environment's own reward, 0 or more; can be changed at any time."""
+        return self._extrinsic_coefficient
+
+    @extrinsic_coefficient.setter
+    def extrinsic_coefficient(self, value: float) -> None:
+        require_finite("extrinsic_coefficient", value)
+        self._extrinsic_coefficient = value
 
     def _space(self, space: spaces.Space[Any]) -> spaces.Space[Any]:
         """The observation space of one environment."""

@@ -15,6 +15,7 @@ from hxwrappers.wrappers._imitation import (
     ImitationSettings,
     PathOrEmbedder,
 )
+from hxwrappers.wrappers._kinds import require_env
 from hxwrappers.wrappers._spec import SpecInJson
 
 __all__ = ["YouTubeImitationReward"]
@@ -101,6 +102,7 @@ class YouTubeImitationReward(
             embedder=embedder,
             **settings,
         )
+        require_env(env, self)
         gym.Wrapper.__init__(self, env)
         self._imitate(
             demonstration,

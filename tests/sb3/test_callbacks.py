@@ -3,11 +3,13 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from sb3_contrib import ARS
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.monitor import Monitor
 
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3 import ExplorationLog, ImitationLog
 
 
@@ -88,3 +90,10 @@ def test_each_line_of_an_imitation_is_of_all_steps_since_the_one_before(algorith
         assert line[key] == pytest.approx(steps.mean())
         assert line["imitation/checkpoint_max"] == 1000 - steps[0]
         assert line.get("imitation/share_max", 0) <= steps[-1] / 1000
+
+
+@pytest.mark.parametrize("callback", [ExplorationLog, ImitationLog])
+def test_an_algorithm_that_shows_no_infos(callback):
+    model = ARS("LinearPolicy", "CartPole-v1", n_delta=1, n_eval_episodes=1)
+    with pytest.raises(InvalidArgumentError, match="ARS does not show callbacks the infos"):
+        model.learn(10, callback=callback())
