@@ -8,20 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import gymnasium as gym
 import tyro
 
-import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
 from hxwrappers.cli.arguments import Json, demo_path
-from hxwrappers.cli.demo_record import record
-from hxwrappers.cli.demo_search import search
-from hxwrappers.cli.demo_studio import studio
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.cli.progress import Progress, progress_bar
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.errors import DemoError, DemoFileError, InvalidArgumentError
 
-__all__ = ["COMMANDS"]
+__all__ = ["export", "import_", "info", "render", "slice_", "verify"]
 
 _File = Annotated[Path, tyro.conf.Positional]
 
@@ -56,7 +53,7 @@ def verify(file: _File, /, *, as_json: Json = False) -> int:
         as_json: Print one JSON document instead.
     """
     demo = Demo.load(demo_path(file))
-    env = make_environment(demo)
+    env = _environment_of(demo)
     with progress_bar("step", len(demo)) as progress:
         found = demo.player(env).verify(progress)
     env.close()
@@ -127,7 +124,7 @@ def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, datas
 
     if not files:
         raise InvalidArgumentError("Give at least one demonstration to export.")
-    env = make_environment(Demo.load(demo_path(files[0])))
+    env = _environment_of(Demo.load(demo_path(files[0])))
     with progress_bar("demo", len(files)) as progress:
         written = demos_to_minari(_loaded(files, progress), dataset, env)
     env.close()
@@ -157,7 +154,7 @@ def render(
     from hxwrappers.demos.render import render_demo  # noqa: PLC0415 - needs PyAV
 
     demo = Demo.load(demo_path(file))
-    env = make_environment(demo, render_mode="rgb_array")
+    env = _environment_of(demo, render_mode="rgb_array")
     shown = len(range(start, len(demo) if stop is None else stop, max(every, 1)))
     with progress_bar("frame", shown) as progress:
         count = render_demo(
@@ -198,6 +195,12 @@ def slice_(
         stop=stop, stop_at_return=stop_at_return, stop_at_reward=stop_at_reward
     )
     _save(demo, out, as_json)
+
+
+def _environment_of(demo: Demo, **arguments: Any) -> gym.Env[Any, Any]:
+    import hxwrappers.envs  # noqa: F401, PLC0415 - registers those of the library; takes a second
+
+    return make_environment(demo, **arguments)
 
 
 def _save(demo: Demo, path: Path, as_json: bool) -> None:
@@ -253,16 +256,3 @@ def _line(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items() if item is not None)
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-COMMANDS = {
-    "info": info,
-    "verify": verify,
-    "import": import_,
-    "export": export,
-    "render": render,
-    "slice": slice_,
-    "search": search,
-    "record": record,
-    "studio": studio,
-}

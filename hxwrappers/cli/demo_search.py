@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tqdm import tqdm
@@ -14,8 +14,10 @@ from tqdm import tqdm
 from hxwrappers._files import check_writable
 from hxwrappers.cli.arguments import Json, environment_arguments
 from hxwrappers.cli.interrupt import stopped_by_interrupt
-from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
 from hxwrappers.errors import SearchError
+
+if TYPE_CHECKING:
+    from hxwrappers.demos.search import Progress
 
 __all__ = ["search"]
 
@@ -80,6 +82,10 @@ def search(
         snapshot_every: Steps between two snapshots of the demonstration.
         as_json: Print one JSON document instead.
     """
+    # Not for --help alone: they take a second.
+    import hxwrappers.envs  # noqa: F401, PLC0415 - registers the environments of the library
+    from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings  # noqa: PLC0415
+
     check_writable(out)
     settings = SearchSettings(
         env,

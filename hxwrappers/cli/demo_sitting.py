@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import gymnasium as gym
 import tyro
 
+import hxwrappers.envs  # noqa: F401 - registers the environments of the library
 from hxwrappers._modules import import_of_id
 from hxwrappers.cli.arguments import environment_arguments
 from hxwrappers.cli.progress import progress_bar

@@ -36,7 +36,7 @@ from hxwrappers.impala import load_policy as load_impala_policy
 from hxwrappers.impala.files import KIND as IMPALA
 from hxwrappers.statistics import Estimate, Summary
 
-__all__ = ["COMMANDS", "evaluate", "table"]
+__all__ = ["evaluate", "table"]
 
 _ALGORITHMS = {
     "ppo": "PPO",
@@ -335,6 +335,3 @@ def _object(option: str, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise EvaluationError(f"{option} is {text!r}; give a JSON object such as '{{\"a\": 1}}'.")
     return value
-
-
-COMMANDS = evaluate

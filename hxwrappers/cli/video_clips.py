@@ -22,7 +22,7 @@ from hxwrappers.video.make import make_video, peek
 from hxwrappers.video.style import Style
 from hxwrappers.video.truth import truth_path
 
-__all__ = ["COMMANDS"]
+__all__ = ["decode", "make"]
 
 if TYPE_CHECKING:
     StyleOptions = Style
@@ -153,6 +153,3 @@ def decode(
 def _window(crop: tuple[int, int, int, int]) -> str:
     left, top, width, height = crop
     return f"{width} x {height} from column {left} and row {top} on"
-
-
-COMMANDS: dict[str, Any] = {"make": make, "decode": decode}

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from hxwrappers._text import brief
 from hxwrappers.demos.attempt import AttemptSettings, Course, latest_starting_point
@@ -190,6 +189,8 @@ class SuccessTracker:
 
     def state_dict(self) -> dict[str, Any]:
         """The table and the settings, as numbers, strings and lists."""
+        import torch  # noqa: PLC0415 - takes a second, which those without a checkpoint can spare
+
         words = self.store.look(lambda table: table.words.copy())
         return {
             "digests": list(self._digests),
@@ -203,6 +204,8 @@ class SuccessTracker:
         Raises:
             CheckpointError: The state is of other demonstrations, or incomplete.
         """
+        import torch  # noqa: PLC0415 - takes a second, which those without a checkpoint can spare
+
         size = SuccessTable.size(self.latest)
         try:
             digests = list(state["digests"])
