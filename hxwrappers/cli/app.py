@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
+import inspect
 import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from hxwrappers import __version__
 from hxwrappers._modules import import_named
@@ -151,13 +153,48 @@ def _run(name: str, words: list[str]) -> int:
     command, rest = ("", words) if group.function else (words[0], words[1:])
     called = f"hxw {name} {command}".rstrip()
     try:
-        code = tyro.cli(group.load(command), prog=called, args=rest)
+        function = group.load(command)
+        code = tyro.cli(_presented(function), prog=called, args=rest, config=_config())
     except SystemExit as stop:  # of the parser, or of a function of the user's own
         if stop.code is None or isinstance(stop.code, int):
             return stop.code or 0
         print(stop.code, file=sys.stderr)
         return _FAILED
     return int(code or 0)
+
+
+def _config() -> tuple[Any, ...]:
+    import tyro  # noqa: PLC0415 - as above
+
+    return (tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone)
+
+
+def _presented(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose help does not say "(default: None)" or "(default: )" of what has none."""
+    import tyro  # noqa: PLC0415 - as above
+
+    kinds = get_type_hints(function, include_extras=True)
+    parameters = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind = kinds.get(name, parameter.annotation)
+        several = get_origin(get_args(kind)[0] if hasattr(kind, "__metadata__") else kind) is tuple
+        hint = ""
+        if parameter.default in (None, ()):
+            hint = "(optional)"
+        elif several and parameter.default is inspect.Parameter.empty:
+            hint = "(one or more)"
+        if hint:
+            kind = Annotated[kind, tyro.conf.arg(help_behavior_hint=hint)]
+        parameters.append(parameter.replace(annotation=kind))
+
+    @functools.wraps(function)
+    def presented(*arguments: Any, **options: Any) -> Any:
+        return function(*arguments, **options)
+
+    del presented.__wrapped__  # or its annotations would be looked at
+    vars(presented)["__signature__"] = inspect.Signature(parameters)
+    presented.__annotations__ = {each.name: each.annotation for each in parameters}
+    return presented
 
 
 def _without_command(name: str, words: list[str]) -> int:

@@ -17,7 +17,7 @@ import tyro
 
 import hxwrappers.envs  # noqa: F401 - registers the environments of the library
 from hxwrappers._modules import import_of_id
-from hxwrappers.cli.arguments import environment_arguments
+from hxwrappers.cli.arguments import OPTIONAL, environment_arguments
 from hxwrappers.cli.progress import progress_bar
 from hxwrappers.demos import (
     Demo,
@@ -62,15 +62,17 @@ class Wish:
         snapshot_every: Steps between two snapshots of the demonstration.
     """
 
-    env: tyro.conf.Positional[str | None] = None
-    out: tyro.conf.Positional[Path | None] = None
-    continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None
-    at: int | None = None
-    keys: tuple[str, ...] = ()
-    idle: int | None = None
-    fps: float | None = None
+    env: Annotated[str | None, OPTIONAL, tyro.conf.Positional] = None
+    out: Annotated[Path | None, OPTIONAL, tyro.conf.Positional] = None
+    continue_: Annotated[
+        Path | None, tyro.conf.arg(name="continue", help_behavior_hint="(optional)")
+    ] = None
+    at: Annotated[int | None, OPTIONAL] = None
+    keys: Annotated[tuple[str, ...], OPTIONAL] = ()
+    idle: Annotated[int | None, OPTIONAL] = None
+    fps: Annotated[float | None, OPTIONAL] = None
     seed: int = 0
-    env_args: tuple[str, ...] = ()
+    env_args: Annotated[tuple[str, ...], OPTIONAL] = ()
     snapshot_every: int = 50
 
 

@@ -80,7 +80,7 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
     if name not in gym.registry:
         raise DemoMismatchError(
             f"The environment {name!r} of the demonstration is not registered here. Import what "
-            "registers it first: hxw --import MODULE, or import MODULE in Python."
+            f"registers it first: hxw --import MODULE, or import MODULE in Python{_made_in(demo)}."
         )
     arguments = {key: value for key, value in kwargs.items() if key != "render_mode"}
     if isinstance(arguments.get("frameskip"), list):
@@ -99,6 +99,14 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
             f"{brief(error)}."
         ) from error
     return env
+
+
+def _made_in(demo: Demo) -> str:
+    """Where the environment's class is, for a message; it is not imported."""
+    match demo.metadata.env:
+        case {"spec": {"entry_point": str(entry)}} if ":" in entry:
+            return f" (its class is in the module {brief(entry.partition(':')[0], 60)})"
+    return ""
 
 
 def _time_limit(recorded: list[tuple[Any, Any]]) -> Any:

@@ -64,6 +64,21 @@ def test_every_option_is_explained(words):
     assert explained == set(inspect.signature(command).parameters)
 
 
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_help_names_what_is_wanted(words, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main([*words, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: hxw {' '.join(words)} ")
+    assert "{None}" not in out
+    assert "(default: )" not in out
+    # The settings of IMPALA say in their own words what None is.
+    assert words == ["train", "impala"] or "(default: None)" not in out
+    usage = out.split("\n\n")[0].partition("]")[2]
+    positionals = re.sub(r"\[?--?[a-z-]+ (\[\S+ \[\S+ \.\.\.\]\]\]|\S+)|\[OPTIONS\]", "", usage)
+    assert not re.search(r"\b(STR|PATH|INT|FLOAT)\b", positionals), usage
+
+
 HEAVY = ("torch", "stable_baselines3", "matplotlib", "av", "scipy", "ray", "pygame")
 LIGHT = {
     "--help": ("gymnasium", "numpy", "tyro"),
