@@ -85,7 +85,7 @@ def check_output(out: Path) -> None:
     Raises:
         InvalidArgumentError: It does not end in .npz.
     """
-    if out.suffix != ".npz":
+    if out.suffix != ".npz" and not out.is_dir():  # of a folder more is said when it is written
         raise InvalidArgumentError(
             f"{out} is no name for a demonstration, which ends in .npz: {out.with_suffix('.npz')}"
         )

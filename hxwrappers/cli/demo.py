@@ -158,7 +158,7 @@ def render(
     from hxwrappers.demos.render import render_demo  # noqa: PLC0415 - needs PyAV
 
     check_option("--every", every, 1)
-    check_option("--fps", fps, 1e-3)
+    check_option("--fps", fps, 0.001, 1000)
     demo = _demo_of(file)
     check_option("--start", start, 0, len(demo))
     check_option("--stop", len(demo) if stop is None else stop, start, len(demo))
