@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from hxwrappers._ranges import require_finite
 from hxwrappers.errors import CheckpointError
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import find_box
 from hxwrappers.novelty.resolve import resolve_model
+from hxwrappers.wrappers._coefficient import Coefficient
 
 __all__ = ["HoldsModel"]
 
@@ -24,6 +24,8 @@ class HoldsModel:
 
     model: NoveltyModel
     model_class: ClassVar[type[NoveltyModel]]
+    coefficient = Coefficient()
+    """Scale of the bonus in the reward; can be changed at any time."""
 
     def _hold(
         self,
@@ -42,16 +44,6 @@ class HoldsModel:
         self._training = True
         self._streams = self.model.open_streams(num_envs)
         self._previous: np.ndarray | None = None
-
-    @property
-    def coefficient(self) -> float:
-        """Scale of the bonus in the reward, 0 or more; can be changed at any time."""
-        return self._coefficient
-
-    @coefficient.setter
-    def coefficient(self, value: float) -> None:
-        require_finite("coefficient", value)
-        self._coefficient = value
 
     @property
     def training(self) -> bool:

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from hxwrappers._ranges import require_finite
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video.checkpoints import Centre, Checkpoints, FrameEmbedder
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.resolve import resolve_checkpoints, resolve_embedder
 from hxwrappers.video.reward import ImitationReward
+from hxwrappers.wrappers._coefficient import Coefficient
 from hxwrappers.wrappers._frame_source import FrameSource
 from hxwrappers.wrappers._training import HandsTrainingOn
 
@@ -64,6 +64,10 @@ class Imitates(HandsTrainingOn):
     """Set-up, observation and persistence of an imitation reward."""
 
     imitation: ImitationReward
+    coefficient = Coefficient()
+    """Factor of what checkpoints are worth; can be changed at any time."""
+    extrinsic_coefficient = Coefficient()
+    """Factor of the environment's own reward; can be changed at any time."""
 
     def _imitate(
         self,
@@ -104,26 +108,6 @@ class Imitates(HandsTrainingOn):
             tolerance=settings.get("tolerance", 1),
             steps_per_second=steps_per_second if rate is None else rate,
         )
-
-    @property
-    def coefficient(self) -> float:
-        """Factor of what checkpoints are worth, 0 or more; can be changed at any time."""
-        return self._coefficient
-
-    @coefficient.setter
-    def coefficient(self, value: float) -> None:
-        require_finite("coefficient", value)
-        self._coefficient = value
-
-    @property
-    def extrinsic_coefficient(self) -> float:
-        """Factor of the environment's own reward, 0 or more; can be changed at any time."""
-        return self._extrinsic_coefficient
-
-    @extrinsic_coefficient.setter
-    def extrinsic_coefficient(self, value: float) -> None:
-        require_finite("extrinsic_coefficient", value)
-        self._extrinsic_coefficient = value
 
     def _space(self, space: spaces.Space[Any]) -> spaces.Space[Any]:
         """The observation space of one environment."""
