@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hxwrappers.checkpoints import MALFORMED
-from hxwrappers.errors import CheckpointError
+from hxwrappers.errors import MALFORMED, CheckpointError
 
 __all__ = ["generator_from_state", "own_generator"]
 

@@ -6,7 +6,7 @@ import math
 
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["require_count", "require_range"]
+__all__ = ["require_count", "require_finite", "require_range"]
 
 
 def require_range(
@@ -29,6 +29,18 @@ def require_range(
         low = f"above {above}" if above > minimum else f"at least {minimum}"
         high = f" and at most {maximum}" if maximum < math.inf else ""
         raise InvalidArgumentError(f"{name} is {value}; it must be {low}{high}.")
+
+
+def require_finite(name: str, value: float, minimum: float = 0.0) -> None:
+    """Refuse a number that is below `minimum`, infinite or none at all.
+
+    Raises:
+        InvalidArgumentError: Names the number and its range.
+    """
+    if not minimum <= value < math.inf:
+        raise InvalidArgumentError(
+            f"{name} is {value}; it must be at least {minimum:g} and finite."
+        )
 
 
 def require_count(name: str, value: object, smallest: int = 0) -> None:

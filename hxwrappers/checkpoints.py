@@ -23,7 +23,7 @@ from hxwrappers._files import atomic_write
 from hxwrappers._shared_tensors import apart, stored_once
 from hxwrappers._text import brief
 from hxwrappers._torch_files import LONGEST_INTEGER, MAX_DEPTH, read_torch_file
-from hxwrappers.errors import CheckpointError, HxWrappersError
+from hxwrappers.errors import MALFORMED, CheckpointError, HxWrappersError
 
 __all__ = [
     "MALFORMED",
@@ -39,18 +39,6 @@ __all__ = [
 ]
 
 FORMAT = "hxwrappers-checkpoint-1"
-MALFORMED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What is raised, by whatever library, for a state with something else in it than should be."""
 
 
 @contextmanager

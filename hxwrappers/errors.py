@@ -3,6 +3,19 @@
 Every message says what was wrong, what was expected and what to do about it.
 """
 
+MALFORMED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What is raised, by whatever library, for a state with something else in it than should be."""
+
 
 class HxWrappersError(Exception):
     """Base class of every error that this library raises on purpose."""

@@ -1,11 +1,18 @@
 """What the how-to pages give in other forms than Python snippets works as well."""
 
 import importlib
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
+import gymnasium as gym
+import numpy as np
 import pytest
 
+from hxwrappers.demos import DemoRecording
 from hxwrappers.video.pretraining import Pretraining
 from tests.video.squares import moving_square, tiny
 
@@ -61,3 +68,42 @@ def test_the_environments_that_follow_a_video(tmp_path, monkeypatch):
     assert envs.single_observation_space.contains(observation)
     assert reward == 0.0
     one.close()
+
+
+@pytest.mark.slow  # imports the zoo in another process; tests/demos/test_layers.py is quick
+def test_the_curriculum_for_the_zoo(tmp_path):
+    """In a process of its own, since the zoo replaces classes of Gymnasium."""
+    pytest.importorskip("rl_zoo3", reason="rl_zoo3 is not installed")
+    module = block("../demo-curriculum.md", r"curriculum_zoo.py <<'END'\n(.*?)\nEND\n")
+    entry = block("../demo-curriculum.md", r"```yaml\n(MountainCarFromDemo.*?)```")
+    command = block("../demo-curriculum.md", r"```\n(python -m rl_zoo3.train .*?)```")
+    (tmp_path / "curriculum_zoo.py").write_text(module)
+    (tmp_path / "curriculum.yml").write_text(entry)
+    recording = DemoRecording(gym.make("MountainCar-v0"))  # without the zoo's time limit
+    observation, _ = recording.reset(seed=0)
+    while not recording.ended:
+        observation, *_ = recording.step(2 if observation[1] > 0 else 0)
+    recording.demo().save(tmp_path / "mountain-car.npz")
+    words = shlex.split(command.replace("\\\n", " "))[1:]
+    few = "-n 2048 --eval-freq 1024 --eval-episodes 2 --device cpu --num-threads 1 -f logs --seed 1"
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent.parent}{os.pathsep}."}
+    done = subprocess.run(
+        [sys.executable, *words, *few.split()],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "success_rate" in done.stdout
+    (log,) = (tmp_path / "logs").glob("**/evaluations.npz")
+    results = np.load(log)
+    assert (results["ep_lengths"] == 200).all()  # plain episodes from the true start
+    episodes = [
+        line.split(",")
+        for path in log.parent.glob("*.monitor.csv")
+        for line in path.read_text().splitlines()[2:]
+    ]
+    assert np.mean([int(length) for _, length, _ in episodes]) < 100  # the curriculum's

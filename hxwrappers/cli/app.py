@@ -3,60 +3,82 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
+import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
-import gymnasium as gym
-
+from hxwrappers import __version__
 from hxwrappers._modules import import_named
 from hxwrappers.errors import HxWrappersError, InvalidArgumentError
 
-__all__ = ["GROUPS", "CommandGroup", "Group", "main"]
-
-CommandGroup = dict[str, Any]
-"""The commands of one group by name: functions whose arguments become options and that return the
-exit code, or None for success. A group of one command is that function by itself."""
+__all__ = ["GROUPS", "Group", "main"]
 
 
 class Group(NamedTuple):
-    """What the overview says of a group, so that it need not be imported for that.
+    """What the overview says of a group, so that nothing need be imported for that.
 
     Attributes:
-        module: Where it is; `COMMANDS` there are its commands.
-        text: What they do.
-        commands: Their names; none where the group is a command by itself.
+        text: What its commands do.
+        commands: What each of them does, and where its function is, by name.
+        function: Where the function is, for a group that is a command by itself.
     """
 
-    module: str
     text: str
-    commands: tuple[str, ...] = ()
+    commands: Mapping[str, tuple[str, str]] = {}
+    function: str = ""
 
-    def load(self) -> CommandGroup | Callable[..., Any]:
-        """Import the commands."""
-        commands: CommandGroup | Callable[..., Any] = importlib.import_module(self.module).COMMANDS
-        return commands
+    def load(self, command: str = "") -> Callable[..., Any]:
+        """Import a command, alone: others need packages that take their time.
+
+        Args:
+            command: Its name; none where the group is a command by itself.
+        """
+        module, _, name = (self.commands[command][1] if command else self.function).partition(":")
+        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return function
 
 
+_CLI = "hxwrappers.cli"
 GROUPS = {
     "demo": Group(
-        "hxwrappers.cli.demo",
         "find, record, look at, check, import, export, cut and render demonstrations",
-        ("info", "verify", "import", "export", "render", "slice", "search", "record", "studio"),
+        {
+            "info": ("say what a demonstration is", f"{_CLI}.demo:info"),
+            "verify": ("replay it from every snapshot and compare", f"{_CLI}.demo:verify"),
+            "import": ("make demonstrations of a file of another kind", f"{_CLI}.demo:import_"),
+            "export": ("write them to a Minari dataset", f"{_CLI}.demo:export"),
+            "render": ("make a video of it", f"{_CLI}.demo:render"),
+            "slice": ("keep its beginning", f"{_CLI}.demo:slice_"),
+            "search": ("find one without a demonstrator", f"{_CLI}.demo_search:search"),
+            "record": ("play in a window and record", f"{_CLI}.demo_record:record"),
+            "studio": ("play in a browser and record", f"{_CLI}.demo_studio:studio"),
+        },
     ),
     "video": Group(
-        "hxwrappers.cli.video",
         "make, decode and learn from videos of games",
-        ("make", "decode", "pretrain", "align", "reward"),
+        {
+            "make": ("make a video with sound of a demonstration", f"{_CLI}.video_clips:make"),
+            "decode": ("turn videos into clips", f"{_CLI}.video_clips:decode"),
+            "pretrain": ("train an embedder on clips", f"{_CLI}.video_embedding:pretrain"),
+            "align": ("say how well clips are aligned", f"{_CLI}.video_embedding:align"),
+            "reward": ("show what following a video pays", f"{_CLI}.video_reward:reward"),
+        },
     ),
-    "train": Group("hxwrappers.cli.train", "train agents", ("impala",)),
-    "evaluate": Group("hxwrappers.cli.evaluate", "say how well a policy plays from the true start"),
-    "plot": Group("hxwrappers.cli.pictures", "draw runs, a demonstration, or two clips"),
-    "completion": Group("hxwrappers.cli.completion", "print a script that completes hxw at Tab"),
+    "train": Group("train agents", {"impala": ("train with IMPALA", f"{_CLI}.train:impala")}),
+    "evaluate": Group(
+        "say how well a policy plays from the true start",
+        function=f"{_CLI}.evaluate:evaluate",
+    ),
+    "plot": Group("draw runs, a demonstration, or two clips", function=f"{_CLI}.pictures:plot"),
+    "completion": Group(
+        "print a script that completes hxw at Tab", function=f"{_CLI}.completion:completion"
+    ),
 }
 _FAILED, _USAGE, _INTERRUPTED, _PIPE_CLOSED = 1, 2, 130, 141
 
@@ -123,13 +145,16 @@ def _without_imports(words: list[str]) -> list[str]:
 
 
 def _run(name: str, words: list[str]) -> int:
-    import tyro  # noqa: PLC0415 - slow to import, and not needed for the overview
+    group = GROUPS[name]
+    if group.commands and (not words or words[0] not in group.commands):
+        return _without_command(name, words)
+    import tyro  # noqa: PLC0415 - not needed for the overviews
 
-    commands = GROUPS[name].load()
-    parse = tyro.cli if callable(commands) else tyro.extras.subcommand_cli_from_dict
-    description = sys.modules[GROUPS[name].module].__doc__
+    command, rest = ("", words) if group.function else (words[0], words[1:])
+    called = f"hxw {name} {command}".rstrip()
     try:
-        code = cast(Any, parse)(commands, prog=f"hxw {name}", description=description, args=words)
+        function = group.load(command)
+        code = tyro.cli(_presented(function), prog=called, args=rest, config=_config())
     except SystemExit as stop:  # of the parser, or of a function of the user's own
         if stop.code is None or isinstance(stop.code, int):
             return stop.code or 0
@@ -138,13 +163,55 @@ def _run(name: str, words: list[str]) -> int:
     return int(code or 0)
 
 
+def _config() -> tuple[Any, ...]:
+    import tyro  # noqa: PLC0415 - as above
+
+    return (tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone)
+
+
+def _presented(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose help does not say "(default: None)" or "(default: )" of what has none."""
+    import tyro  # noqa: PLC0415 - as above
+
+    kinds = get_type_hints(function, include_extras=True)
+    parameters = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind = kinds.get(name, parameter.annotation)
+        several = get_origin(get_args(kind)[0] if hasattr(kind, "__metadata__") else kind) is tuple
+        hint = ""
+        if parameter.default in (None, ()):
+            hint = "(optional)"
+        elif several and parameter.default is inspect.Parameter.empty:
+            hint = "(one or more)"
+        if hint:
+            kind = Annotated[kind, tyro.conf.arg(help_behavior_hint=hint)]
+        parameters.append(parameter.replace(annotation=kind))
+
+    @functools.wraps(function)
+    def presented(*arguments: Any, **options: Any) -> Any:
+        return function(*arguments, **options)
+
+    del presented.__wrapped__  # or its annotations would be looked at
+    vars(presented)["__signature__"] = inspect.Signature(parameters)
+    presented.__annotations__ = {each.name: each.annotation for each in parameters}
+    return presented
+
+
+def _without_command(name: str, words: list[str]) -> int:
+    asked = bool(words) and words[0] in ("-h", "--help")
+    print(_overview_of(name), file=sys.stdout if asked else sys.stderr)
+    if words and not asked:
+        near = difflib.get_close_matches(words[0], GROUPS[name].commands, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        print(f"\nhxw {name}: there is no {words[0]!r}{hint}", file=sys.stderr)
+    return 0 if asked else _USAGE
+
+
 def _without_group(words: list[str]) -> int:
     if words and words[0] in ("-h", "--help"):
         print(_overview())
         return 0
     if words and words[0] == "--version":
-        from hxwrappers import __version__  # noqa: PLC0415 - imports torch
-
         print(f"hxwrappers {__version__}")
         return 0
     print(_overview(), file=sys.stderr)
@@ -157,12 +224,22 @@ def _without_group(words: list[str]) -> int:
 
 def _in_a_sentence(error: Exception) -> str:
     text = " ".join(str(error).split())
-    if isinstance(error, HxWrappersError | gym.error.Error | OSError):
+    # Of Gymnasium's errors too; where it was never imported, none can have been raised.
+    gymnasium = sys.modules.get("gymnasium.error")
+    known = (HxWrappersError, OSError, *([gymnasium.Error] if gymnasium else []))
+    if isinstance(error, known):
         return text
     return (
         f"{type(error).__name__}: {text} This was not expected; the same command with --debug "
         "shows where it arose."
     )
+
+
+def _overview_of(name: str) -> str:
+    group = GROUPS[name]
+    lines = [f"usage: hxw {name} COMMAND ...", "", f"  {group.text}", ""]
+    lines += [f"  {command:12}{text}" for command, (text, _) in group.commands.items()]
+    return "\n".join([*lines, "", f"hxw {name} COMMAND --help explains all options."])
 
 
 def _overview() -> str:

@@ -16,7 +16,7 @@ import tyro
 
 from hxwrappers.cli.app import GROUPS
 
-__all__ = ["COMMANDS"]
+__all__ = ["completion"]
 
 _SPEC, _NEWLINE = "COMPLETION_SPEC = ", re.compile(r"(?<!\\)\\n")
 
@@ -29,8 +29,10 @@ def completion(shell: Annotated[Literal["bash", "zsh", "fish"], tyro.conf.Positi
             _hxw in a folder of $fpath; fish: to ~/.config/fish/completions/hxw.fish.
     """
     tree = {
-        name: commands if callable(commands) else _group(name, commands)
-        for name, commands in ((name, group.load()) for name, group in GROUPS.items())
+        name: _group(name, {each: group.load(each) for each in group.commands})
+        if group.commands
+        else group.load()
+        for name, group in GROUPS.items()
     }
     script = io.StringIO()
     with redirect_stdout(script), suppress(SystemExit):
@@ -57,6 +59,3 @@ def _one_of(commands: Mapping[str, Any]) -> Any:
     ]
     # tyro makes a subcommand of a choice; where there is one alone, None makes it a choice.
     return Union[tuple(choices if len(choices) > 1 else [*choices, None])]  # noqa: UP007
-
-
-COMMANDS = completion

@@ -8,20 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import gymnasium as gym
 import tyro
 
-import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
-from hxwrappers.cli.arguments import Json, demo_path
-from hxwrappers.cli.demo_record import record
-from hxwrappers.cli.demo_search import search
-from hxwrappers.cli.demo_studio import studio
+from hxwrappers.cli.arguments import Json, check_option, check_output, demo_path
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.cli.progress import Progress, progress_bar
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.errors import DemoError, DemoFileError, InvalidArgumentError
 
-__all__ = ["COMMANDS"]
+__all__ = ["export", "import_", "info", "render", "slice_", "verify"]
 
 _File = Annotated[Path, tyro.conf.Positional]
 
@@ -35,7 +32,9 @@ def info(file: _File, /, *, as_json: Json = False, width: int = 60, height: int 
         width: Columns of the plot.
         height: Rows of the plot.
     """
-    demo = Demo.load(demo_path(file))
+    check_option("--width", width, 1)
+    check_option("--height", height, 1)
+    demo = _demo_of(file)
     facts = _facts(demo)
     if as_json:
         print(json.dumps({"file": str(file), "bytes": demo_path(file).stat().st_size, **facts}))
@@ -55,8 +54,8 @@ def verify(file: _File, /, *, as_json: Json = False) -> int:
         file: The demonstration, or the name of one that comes with the library.
         as_json: Print one JSON document instead.
     """
-    demo = Demo.load(demo_path(file))
-    env = make_environment(demo)
+    demo = _demo_of(file)
+    env = _environment_of(demo)
     with progress_bar("step", len(demo)) as progress:
         found = demo.player(env).verify(progress)
     env.close()
@@ -100,7 +99,9 @@ def import_(
         snapshot_every: Steps between two snapshots.
         as_json: Print a JSON document for each instead.
     """
+    check_option("--snapshot-every", snapshot_every, 1)
     if source.endswith(".demo"):
+        check_output(out)
         from hxwrappers.demos.openai import import_openai_demo  # noqa: PLC0415 - needs ale-py
 
         with progress_bar("step") as progress:
@@ -127,7 +128,7 @@ def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, datas
 
     if not files:
         raise InvalidArgumentError("Give at least one demonstration to export.")
-    env = make_environment(Demo.load(demo_path(files[0])))
+    env = _environment_of(_demo_of(files[0]))
     with progress_bar("demo", len(files)) as progress:
         written = demos_to_minari(_loaded(files, progress), dataset, env)
     env.close()
@@ -156,8 +157,12 @@ def render(
     """
     from hxwrappers.demos.render import render_demo  # noqa: PLC0415 - needs PyAV
 
-    demo = Demo.load(demo_path(file))
-    env = make_environment(demo, render_mode="rgb_array")
+    check_option("--every", every, 1)
+    check_option("--fps", fps, 0.001, 1000)
+    demo = _demo_of(file)
+    check_option("--start", start, 0, len(demo))
+    check_option("--stop", len(demo) if stop is None else stop, start, len(demo))
+    env = _environment_of(demo, render_mode="rgb_array")
     shown = len(range(start, len(demo) if stop is None else stop, max(every, 1)))
     with progress_bar("frame", shown) as progress:
         count = render_demo(
@@ -194,10 +199,38 @@ def slice_(
         stop_at_reward: Stop right after this positive reward, 1 for the first.
         as_json: Print one JSON document instead.
     """
-    demo = Demo.load(demo_path(file)).slice(
-        stop=stop, stop_at_return=stop_at_return, stop_at_reward=stop_at_reward
-    )
+    ends = (stop, stop_at_return, stop_at_reward)
+    if sum(end is not None for end in ends) != 1:
+        raise InvalidArgumentError(
+            "Give one of --stop, --stop-at-return and --stop-at-reward, which say where it ends."
+        )
+    check_output(out)
+    whole = _demo_of(file)
+    if stop is not None:
+        check_option("--stop", stop, -len(whole) + 1, len(whole))
+        if stop == 0:
+            raise InvalidArgumentError("--stop is 0, which keeps nothing; give a step from 1 on.")
+    if stop_at_reward is not None:
+        check_option("--stop-at-reward", stop_at_reward, 1, int((whole.rewards > 0).sum()))
+    demo = whole.slice(stop=stop, stop_at_return=stop_at_return, stop_at_reward=stop_at_reward)
     _save(demo, out, as_json)
+
+
+def _demo_of(file: Path) -> Demo:
+    """The demonstration that a user named, or what to do with a file of another kind."""
+    if file.suffix in (".demo", ".journal"):
+        kind = "an OpenAI *.demo file" if file.suffix == ".demo" else "the journal of a recording"
+        out = file.with_suffix(".npz") if file.suffix == ".demo" else file.with_suffix("")
+        raise DemoFileError(
+            f"{file} is {kind}. Make a demonstration of it first: hxw demo import {file} {out}"
+        )
+    return Demo.load(demo_path(file))
+
+
+def _environment_of(demo: Demo, **arguments: Any) -> gym.Env[Any, Any]:
+    import hxwrappers.envs  # noqa: F401, PLC0415 - registers those of the library; takes a second
+
+    return make_environment(demo, **arguments)
 
 
 def _save(demo: Demo, path: Path, as_json: bool) -> None:
@@ -211,7 +244,7 @@ def _save(demo: Demo, path: Path, as_json: bool) -> None:
 def _loaded(files: tuple[Path, ...], progress: Progress) -> Iterator[Demo]:
     for done, file in enumerate(files):
         progress(done)
-        yield Demo.load(demo_path(file))
+        yield _demo_of(file)
 
 
 def _demos_of(source: str, snapshot_every: int) -> list[Demo]:
@@ -253,16 +286,3 @@ def _line(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items() if item is not None)
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-COMMANDS = {
-    "info": info,
-    "verify": verify,
-    "import": import_,
-    "export": export,
-    "render": render,
-    "slice": slice_,
-    "search": search,
-    "record": record,
-    "studio": studio,
-}

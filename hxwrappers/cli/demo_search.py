@@ -6,16 +6,18 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tqdm import tqdm
 
 from hxwrappers._files import check_writable
-from hxwrappers.cli.arguments import Json, environment_arguments
+from hxwrappers.cli.arguments import Json, check_option, check_output, environment_arguments
 from hxwrappers.cli.interrupt import stopped_by_interrupt
-from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
 from hxwrappers.errors import SearchError
+
+if TYPE_CHECKING:
+    from hxwrappers.demos.search import Progress
 
 __all__ = ["search"]
 
@@ -80,6 +82,31 @@ def search(
         snapshot_every: Steps between two snapshots of the demonstration.
         as_json: Print one JSON document instead.
     """
+    # Not for --help alone: they take a second.
+    import hxwrappers.envs  # noqa: F401, PLC0415 - registers the environments of the library
+    from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings  # noqa: PLC0415
+
+    for option, value, least in (
+        ("--width", width, 1),
+        ("--height", height, 1),
+        ("--depth", depth, 2),
+        ("--bin-x", bin_x, 1),
+        ("--bin-y", bin_y, 1),
+        ("--workers", workers, 1),
+        ("--seed", seed, 0),
+        ("--seconds", seconds, 1e-3),
+        ("--steps", steps, 1),
+        ("--rooms", rooms, 1),
+        ("--room", room, 1),
+        ("--hold", hold, 1),
+        ("--explore", explore, 1),
+        ("--doomed", doomed, 0),
+        ("--snapshot-every", snapshot_every, 1),
+    ):
+        if value is not None:
+            check_option(option, value, least)
+    check_option("--repeat", repeat, 0, 1)
+    check_output(out)
     check_writable(out)
     settings = SearchSettings(
         env,

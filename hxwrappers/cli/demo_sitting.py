@@ -15,8 +15,9 @@ from typing import Annotated, Any
 import gymnasium as gym
 import tyro
 
+import hxwrappers.envs  # noqa: F401 - registers the environments of the library
 from hxwrappers._modules import import_of_id
-from hxwrappers.cli.arguments import environment_arguments
+from hxwrappers.cli.arguments import OPTIONAL, environment_arguments
 from hxwrappers.cli.progress import progress_bar
 from hxwrappers.demos import (
     Demo,
@@ -25,7 +26,12 @@ from hxwrappers.demos import (
     make_environment,
     recover_demos,
 )
-from hxwrappers.demos.environment import frame_by_frame, import_plugin, is_atari
+from hxwrappers.demos.environment import (
+    frame_by_frame,
+    frames_per_step,
+    import_plugin,
+    is_atari,
+)
 from hxwrappers.demos.play import KeyMap, PlaySession, find_keys, parse_bindings
 from hxwrappers.errors import DemoFileError, DemoMismatchError, InvalidArgumentError, JournalError
 
@@ -56,15 +62,17 @@ class Wish:
         snapshot_every: Steps between two snapshots of the demonstration.
     """
 
-    env: tyro.conf.Positional[str | None] = None
-    out: tyro.conf.Positional[Path | None] = None
-    continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None
-    at: int | None = None
-    keys: tuple[str, ...] = ()
-    idle: int | None = None
-    fps: float | None = None
+    env: Annotated[str | None, OPTIONAL, tyro.conf.Positional] = None
+    out: Annotated[Path | None, OPTIONAL, tyro.conf.Positional] = None
+    continue_: Annotated[
+        Path | None, tyro.conf.arg(name="continue", help_behavior_hint="(optional)")
+    ] = None
+    at: Annotated[int | None, OPTIONAL] = None
+    keys: Annotated[tuple[str, ...], OPTIONAL] = ()
+    idle: Annotated[int | None, OPTIONAL] = None
+    fps: Annotated[float | None, OPTIONAL] = None
     seed: int = 0
-    env_args: tuple[str, ...] = ()
+    env_args: Annotated[tuple[str, ...], OPTIONAL] = ()
     snapshot_every: int = 50
 
 
@@ -242,8 +250,7 @@ def _speed(game: gym.Env[Any, Any], env_id: str, keys: KeyMap) -> float:
     if keys.idle is None:
         return _TURNS_PER_SECOND
     if is_atari(env_id):
-        skip = getattr(game.unwrapped, "_frameskip", 1)
-        return _FRAMES_PER_SECOND / (skip if isinstance(skip, int) else sum(skip) / 2)
+        return _FRAMES_PER_SECOND / frames_per_step(game)
     return float(game.metadata.get("render_fps") or _OTHERWISE)
 
 

@@ -36,7 +36,7 @@ from hxwrappers.impala import load_policy as load_impala_policy
 from hxwrappers.impala.files import KIND as IMPALA
 from hxwrappers.statistics import Estimate, Summary
 
-__all__ = ["COMMANDS", "evaluate", "table"]
+__all__ = ["evaluate", "table"]
 
 _ALGORITHMS = {
     "ppo": "PPO",
@@ -68,6 +68,7 @@ def evaluate(
     algo: Literal["ppo", "recurrent_ppo", "dual_value_ppo", "demo_recurrent_ppo"] = "ppo",
     policy: str = "MlpPolicy",
     policy_kwargs: str = "{}",
+    vecnormalize: Path | None = None,
     device: str = "auto",
     video: Path | None = None,
     as_json: Json = False,
@@ -102,6 +103,9 @@ def evaluate(
         algo: For a zip: what trained it.
         policy: For a zip: the name of its policy, such as CnnPolicy.
         policy_kwargs: For a zip: its policy_kwargs, as a JSON object with names for classes.
+        vecnormalize: For a zip: the file of the VecNormalize that it was trained under (what
+            VecNormalize.save wrote), or none if there was none; must be said where observations are
+            no pictures. Nothing in the file is executed.
         device: Where to run the policy: auto, cpu, cuda; IMPALA's play on the CPU.
         video: Write the best episode of all to this file (mp4).
         as_json: Print one JSON document instead, with every episode.
@@ -109,11 +113,13 @@ def evaluate(
     settings = _object("--env-settings", env_settings)
     recipe = None if env is None else _recipe(env, settings)
     playable: Any
+    statistics = None if vecnormalize is None else str(vecnormalize)
     if model.is_dir() or checkpoint_kind(model) == IMPALA:
+        _refuse_statistics(model, statistics)
         playable = _impala(model, device, recipe)
     else:
         kwargs = _object("--policy-kwargs", policy_kwargs)
-        playable = _sb3(model, recipe, _ALGORITHMS[algo], policy, kwargs, device)
+        playable = _sb3(model, recipe, _ALGORITHMS[algo], policy, kwargs, device, statistics)
     playable.environment = _chosen(playable.environment, recipe, env, settings)
     playable.temperature = temperature
     chosen = starts or _possible(playable.environment)
@@ -262,6 +268,7 @@ def _sb3(
     policy: str,
     policy_kwargs: dict[str, Any],
     device: str,
+    vecnormalize: str | None,
 ) -> Any:
     from hxwrappers.sb3.policy_file import load_policy  # noqa: PLC0415 - needs an extra
     from hxwrappers.sb3.trainer_file import (  # noqa: PLC0415
@@ -277,6 +284,7 @@ def _sb3(
             model, recipe, policy=policy, policy_kwargs=policy_kwargs, device=device
         )
     if not is_sb3_zip(model):
+        _refuse_statistics(model, vecnormalize)
         return load_policy(model, device)
     if recipe is None:
         raise EvaluationError(
@@ -290,7 +298,16 @@ def _sb3(
         policy=policy,
         policy_kwargs=policy_kwargs,
         device=device,
+        vecnormalize=vecnormalize,
     )
+
+
+def _refuse_statistics(model: Path, vecnormalize: str | None) -> None:
+    if vecnormalize is not None:
+        raise EvaluationError(
+            f"--vecnormalize is for zips of Stable-Baselines3; {model} holds by itself what was "
+            "done to its observations. Leave it out."
+        )
 
 
 def _recipe(env: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -329,6 +346,3 @@ def _object(option: str, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise EvaluationError(f"{option} is {text!r}; give a JSON object such as '{{\"a\": 1}}'.")
     return value
-
-
-COMMANDS = evaluate

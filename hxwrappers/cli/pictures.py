@@ -22,7 +22,7 @@ from hxwrappers.novelty.resolve import model_of
 from hxwrappers.plots import plot_bonus, plot_runs
 from hxwrappers.run_logs import find_runs, read_run
 
-__all__ = ["COMMANDS"]
+__all__ = ["plot"]
 
 _CLIP, _CHECKPOINT = "clip.json", "checkpoint.pt"
 
@@ -177,6 +177,3 @@ def _plot_clips(folders: list[Path], embedders: tuple[Path, ...], out: Path) -> 
     seconds = (clips[0].seconds, clips[1].seconds)
     draw_alignment(pairs, seconds, out)
     return f"{clips[0].name} and {clips[1].name}, {', '.join(named)}"
-
-
-COMMANDS = plot

@@ -11,7 +11,6 @@ from typing import Annotated
 import tyro
 
 from hxwrappers._ranges import require_count
-from hxwrappers.cli.app import CommandGroup
 from hxwrappers.cli.arguments import Flag, Json, environment_arguments
 from hxwrappers.cli.progress import progress_bar
 from hxwrappers.envs import make_vector
@@ -21,7 +20,7 @@ from hxwrappers.impala import Impala, ImpalaSettings
 from hxwrappers.impala.reports import Episode
 from hxwrappers.memory import keep_freed_memory
 
-__all__ = ["COMMANDS"]
+__all__ = ["impala"]
 
 
 def impala(
@@ -88,6 +87,3 @@ def impala(
         }
         print(json.dumps({"folder": str(folder), **counts, **facts}))
     return 0
-
-
-COMMANDS: CommandGroup = {"impala": impala}

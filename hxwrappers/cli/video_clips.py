@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
-from hxwrappers.cli.arguments import Flag, Json, demo_path
+from hxwrappers.cli.arguments import OPTIONAL, Flag, Json, demo_path
 from hxwrappers.cli.progress import progress_bar
 from hxwrappers.demos import Demo, make_environment
 from hxwrappers.demos.film import film_demo, film_rates
@@ -22,13 +22,16 @@ from hxwrappers.video.make import make_video, peek
 from hxwrappers.video.style import Style
 from hxwrappers.video.truth import truth_path
 
-__all__ = ["COMMANDS"]
+__all__ = ["decode", "make"]
 
 if TYPE_CHECKING:
     StyleOptions = Style
 else:
     # An option for every attribute of a style, which is left to the style where it is not given.
-    _kinds = {"int": int | None, "float": float | None}
+    _kinds = {
+        "int": Annotated[int | None, OPTIONAL],
+        "float": Annotated[float | None, OPTIONAL],
+    }
     StyleOptions = make_dataclass(
         "StyleOptions",
         [(field.name, _kinds[field.type], None) for field in fields(Style)],
@@ -153,6 +156,3 @@ def decode(
 def _window(crop: tuple[int, int, int, int]) -> str:
     left, top, width, height = crop
     return f"{width} x {height} from column {left} and row {top} on"
-
-
-COMMANDS: dict[str, Any] = {"make": make, "decode": decode}

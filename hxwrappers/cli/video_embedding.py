@@ -35,7 +35,7 @@ from hxwrappers.video.pretraining import Pretraining
 from hxwrappers.video.sampling import PUBLISHED_INTERVALS
 from hxwrappers.video.settings import preset as settings_of
 
-__all__ = ["COMMANDS", "named_embedders"]
+__all__ = ["align", "pretrain"]
 
 _TITLES = {"tdc": "TDC", "cmc": "CMC", "both": "TDC + CMC"}
 _Files = Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -286,6 +286,3 @@ def _tensorboard(folder: Path | None, steps: int) -> AbstractContextManager[Any]
     from hxwrappers._event_log import EventLog  # noqa: PLC0415 - an optional extra
 
     return EventLog(folder, steps)
-
-
-COMMANDS = {"pretrain": pretrain, "align": align}

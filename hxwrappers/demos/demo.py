@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -297,6 +297,33 @@ class Demo:
             },
             self.metadata.to_json(steps=len(self), score=self.score),
         )
+
+    @classmethod
+    def from_actions(
+        cls, env: gym.Env[Any, Any], actions: Iterable[Any], seed: int, **arguments: Any
+    ) -> Demo:
+        """Take actions from a reset with a seed, and make a demonstration of the run.
+
+        Args:
+            env: The environment.
+            actions: The actions, in their order.
+            seed: The seed of the reset.
+            **arguments: `options` of the reset, and `snapshot_every` of `DemoRecording`.
+
+        Raises:
+            InvalidArgumentError: The episode ends before the last action, or an action is none of
+                the environment's.
+
+        Example:
+            >>> import gymnasium as gym
+            >>> env = gym.make("FrozenLake-v1", is_slippery=False)
+            >>> demo = Demo.from_actions(env, [1, 1, 2, 1, 2, 2], seed=0)
+            >>> demo.score, demo.ended
+            (1.0, True)
+        """
+        from hxwrappers.demos.recording import record_actions  # noqa: PLC0415 - makes a Demo
+
+        return record_actions(env, actions, seed, **arguments)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Demo:

@@ -15,10 +15,10 @@ import gymnasium as gym
 
 from hxwrappers._text import brief
 from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.snapshots.base import layers_of
+from hxwrappers.demos.snapshots.layers import layer_name, layers_of
 from hxwrappers.errors import DemoMismatchError
 
-__all__ = ["frame_by_frame", "import_plugin", "is_atari", "make_environment"]
+__all__ = ["frame_by_frame", "frames_per_step", "import_plugin", "is_atari", "make_environment"]
 
 _PLUGINS = {"ALE/": ("ale_py", "atari"), "MiniGrid-": ("minigrid", "minigrid")}
 _PASSED_OVER = {"DemoRecorder", "OrderEnforcing", "PassiveEnvChecker"}
@@ -80,7 +80,7 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
     if name not in gym.registry:
         raise DemoMismatchError(
             f"The environment {name!r} of the demonstration is not registered here. Import what "
-            "registers it first: hxw --import MODULE, or import MODULE in Python."
+            f"registers it first: hxw --import MODULE, or import MODULE in Python{_made_in(demo)}."
         )
     arguments = {key: value for key, value in kwargs.items() if key != "render_mode"}
     if isinstance(arguments.get("frameskip"), list):
@@ -101,6 +101,14 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
     return env
 
 
+def _made_in(demo: Demo) -> str:
+    """Where the environment's class is, for a message; it is not imported."""
+    match demo.metadata.env:
+        case {"spec": {"entry_point": str(entry)}} if ":" in entry:
+            return f" (its class is in the module {brief(entry.partition(':')[0], 60)})"
+    return ""
+
+
 def _time_limit(recorded: list[tuple[Any, Any]]) -> Any:
     """The time limit where `gym.make` puts one: wrappers that the id brings may lie around it."""
     names = [name for name, _ in recorded]
@@ -115,7 +123,7 @@ def _missing(
     recorded: list[tuple[Any, Any]], env: gym.Env[Any, Any]
 ) -> list[tuple[Callable[..., Any], dict[str, Any]]]:
     """The recorded wrappers, innermost first, that the environment did not come with."""
-    own = [type(layer).__name__ for layer in layers_of(env)]
+    own = [layer_name(layer) for layer in layers_of(env)]
     own = [name for name in own if name not in _PASSED_OVER]
     missing = []
     for name, settings in reversed(recorded):
@@ -158,6 +166,24 @@ def frame_by_frame(env_id: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     usual = {"frameskip": 1, "repeat_action_probability": 0.0} if is_atari(env_id) else {}
     return {**usual, **arguments}
+
+
+def frames_per_step(game: gym.Env[Any, Any]) -> float:
+    """The emulator's frames in a step of an Atari game, on average where they are drawn.
+
+    Args:
+        game: The environment; wrappers that skip frames are not counted.
+
+    Example:
+        >>> import ale_py
+        >>> frames_per_step(gym.make("ALE/Pong-v5"))
+        4.0
+        >>> frames_per_step(gym.make("ALE/Pong-v5", frameskip=(2, 5)))  # 2, 3 or 4
+        3.0
+    """
+    skip: Any = getattr(game.unwrapped, "_frameskip", 1)
+    # The emulator draws from the first number up to but without the second.
+    return (sum(skip) - 1) / 2 if isinstance(skip, tuple | list) else float(skip)
 
 
 def import_plugin(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import platform
 import sys
@@ -13,12 +14,11 @@ import gymnasium as gym
 
 from hxwrappers._text import brief
 from hxwrappers.demos.snapshots.base import (
-    NEUTRAL_LAYERS,
     Snapshotter,
-    layers_of,
     settings_of,
     unrestored,
 )
+from hxwrappers.demos.snapshots.layers import NEUTRAL_LAYERS, layer_name, layers_of
 from hxwrappers.errors import DemoFileError, DemoMismatchError
 
 __all__ = [
@@ -144,7 +144,7 @@ def describe_environment(snapshotter: Snapshotter) -> dict[str, Any]:
     return {
         "id": None if spec is None else spec.id,
         "spec": _spec(env),
-        "wrappers": [type(layer).__name__ for layer in layers_of(env)],
+        "wrappers": [layer_name(layer) for layer in layers_of(env)],
         "wrapper_arguments": [recorded_arguments(layer) for layer in layers_of(env)],
         "action_space": str(env.action_space),
         **snapshotter.describe(),
@@ -211,7 +211,7 @@ def _other_arguments(described: dict[str, Any], env: gym.Env[Any, Any]) -> list[
     if not isinstance(wrappers, list) or not isinstance(arguments, list):
         return []
     pairs = zip(
-        [layer for layer in layers_of(env) if not _is_neutral(type(layer).__name__)],
+        [layer for layer in layers_of(env) if not _is_neutral(layer_name(layer))],
         [then for name, then in zip(wrappers, arguments, strict=False) if not _is_neutral(name)],
         strict=False,  # a file may have lost some
     )
@@ -247,9 +247,15 @@ def _spec(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
 
 
 def _spec_document(env: gym.Env[Any, Any]) -> dict[str, Any] | None:
-    """The spec, or None where there is none, or one with classes or functions in it."""
+    """The spec, or None where there is none, or one with objects in its arguments."""
+    spec = copy.copy(env.spec)
     try:
-        document = None if env.spec is None else json.loads(env.spec.to_json())
+        for name in ("entry_point", "vector_entry_point"):
+            maker = getattr(spec, name, None)
+            if callable(maker):  # a class or function, which JSON knows by its name
+                called = getattr(maker, "__qualname__", type(maker).__name__)
+                setattr(spec, name, f"{maker.__module__}:{called}")
+        document = None if spec is None else json.loads(spec.to_json())
     except (TypeError, ValueError, AttributeError):
         return None
     return document if isinstance(document, dict) else None

@@ -35,6 +35,8 @@ def demos_from_minari(
 ) -> list[Demo]:
     """Turn episodes of a Minari dataset into demonstrations, replaying each to check it.
 
+    The ends are those of the replay: an episode that its collector cut off goes on, if asked to.
+
     Args:
         dataset: The dataset, or the id of a local one.
         env: The environment that the dataset was made in; made from the dataset's spec if None.
@@ -87,8 +89,10 @@ def demos_to_minari(
     """Write demonstrations to a Minari dataset, replaying each for its observations.
 
     Observations are stored exactly (`jpeg_encoding=False`). Rewards are the environment's own
-    (extrinsic) ones, as recorded. Snapshots are not part of a dataset; seeds are. One
-    demonstration's observations are held in memory at a time.
+    (extrinsic) ones, as recorded. Snapshots are not part of a dataset; seeds are. A demonstration
+    that stops before its episode ends is stored as truncated there, since readers that join all
+    episodes look for their ends; `demos_from_minari` makes of it what it was. One demonstration's
+    observations are held in memory at a time.
 
     Args:
         demos: The demonstrations, all made in the kind of environment that `env` is.
@@ -209,6 +213,9 @@ def _episode(demo: Demo, env: gym.Env[Any, Any]) -> Any:
                 f"The replay gives the reward {transition.reward} at step {transition.step}, but "
                 f"{demo.rewards[transition.step - 1]} was recorded; nothing was written for it."
             )
+    truncations = demo.truncations.tolist()
+    if truncations:
+        truncations[-1] = truncations[-1] or not demo.ended
     return EpisodeBuffer(
         seed=demo.metadata.seed,
         options=demo.metadata.options,
@@ -216,7 +223,7 @@ def _episode(demo: Demo, env: gym.Env[Any, Any]) -> Any:
         actions=_columns(actions, env.action_space),
         rewards=demo.rewards.tolist(),
         terminations=demo.terminations.tolist(),
-        truncations=demo.truncations.tolist(),
+        truncations=truncations,
     )
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from hxwrappers._text import brief
 from hxwrappers.demos.metadata import check_same_environment, recorded_arguments
 from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
-from hxwrappers.demos.snapshots.base import COUNTING_LAYERS, Counters, layers_of
+from hxwrappers.demos.snapshots.base import Counters
+from hxwrappers.demos.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
 from hxwrappers.errors import (
     DemoMismatchError,
     DemoVerificationError,
@@ -30,6 +31,7 @@ __all__ = ["DemoPlayer", "Difference", "Transition", "Verification"]
 
 _REMEMBER_EVERY = 64
 _RECENT = 512
+_REPEATS = 8  # of a replay that differs: chance may repeat itself by chance
 
 
 class Transition(NamedTuple):
@@ -213,18 +215,40 @@ class DemoPlayer:
             DemoMismatchError: It comes to something else.
         """
         later = (step for step in self.demo.snapshots.steps.tolist() if step > 0)
+        stop = next(later, len(self.demo))
+        difference, first = self._try(stop)
+        if difference is None:
+            return
+        if any(self._try(stop)[1] != first for _ in range(_REPEATS)):
+            cause = (
+                "It does not even repeat itself: the same actions from the same start give "
+                "something else each time, so there is chance in it that reset(seed=) does not "
+                "fix, such as random or numpy.random. Let it draw from self.np_random."
+            )
+        else:
+            spec = self.demo.metadata.env.get("spec")
+            arguments = spec.get("kwargs") if isinstance(spec, dict) else None
+            told = (
+                "It was recorded with arguments that the file does not hold"
+                if arguments is None
+                else f"It was recorded with the arguments {brief(repr(arguments))}"
+            )
+            cause = f"{told}; make the environment with the same, and the same version of it."
+        raise DemoMismatchError(
+            f"The demonstration does not replay in this environment: {difference}. {cause}"
+        )
+
+    def _try(self, stop: int) -> tuple[Difference | None, list[tuple[float, bool]]]:
+        """Play the beginning: the first difference, and all that came up to there."""
         self._go_before(1)
+        seen = []
         with self.snapshotter.unseen():
-            for transition in self._play(0, next(later, len(self.demo))):
+            for transition in self._play(0, stop):
+                seen.append((transition.reward, transition.terminated))
                 difference = self._compare(transition)
                 if difference is not None and difference.what != "truncation":
-                    spec = self.demo.metadata.env.get("spec")
-                    arguments = spec.get("kwargs") if isinstance(spec, dict) else None
-                    raise DemoMismatchError(
-                        f"The demonstration does not replay in this environment: {difference}. "
-                        f"It was recorded with the arguments {brief(repr(arguments))}; make the "
-                        "environment with the same, and the same version of it."
-                    )
+                    return difference, seen
+        return None, seen
 
     def _compare(self, transition: Transition) -> Difference | None:
         at = transition.step - 1
@@ -381,7 +405,7 @@ def _unknown(
         known = list(zip(wrappers, arguments, strict=False))
     unknown = []
     for layer in layers_of(env):
-        told = (type(layer).__name__, recorded_arguments(layer))
+        told = (layer_name(layer), recorded_arguments(layer))
         if told in known:
             known.remove(told)
         elif told[0] in COUNTING_LAYERS:
@@ -404,9 +428,10 @@ def own_reward(reward: SupportsFloat, info: Mapping[str, Any]) -> float:
 
     Args:
         reward: What `step` returned.
-        info: The step's info; bonus wrappers keep the environment's reward there.
+        info: The step's info; bonus wrappers keep the environment's reward there, beside what they
+            added. An `extrinsic_reward` alone is an entry of the environment's, of any meaning.
     """
-    return float(info.get("extrinsic_reward", reward))
+    return float(info["extrinsic_reward"] if "reward_bonus" in info else reward)
 
 
 def _was_reset(env: gym.Env[Any, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -19,7 +19,7 @@ from hxwrappers.errors import DemoError, InvalidArgumentError
 if TYPE_CHECKING:
     from hxwrappers.demos.journal import JournalWriter
 
-__all__ = ["DemoRecording", "smallest_actions", "smallest_integers"]
+__all__ = ["DemoRecording", "record_actions", "smallest_actions", "smallest_integers"]
 
 
 class DemoRecording:
@@ -319,6 +319,35 @@ class DemoRecording:
         self._log.cut(target)
         self._live = {at: state for at, state in self._live.items() if at <= target}
         self._seams = tuple(seam for seam in self._seams if seam <= target)
+
+
+def record_actions(
+    env: gym.Env[Any, Any],
+    actions: Iterable[Any],
+    seed: int,
+    *,
+    options: dict[str, Any] | None = None,
+    snapshot_every: int = 50,
+) -> Demo:
+    """Take actions and record the run; see `Demo.from_actions`."""
+    recording = DemoRecording(
+        env, snapshot_every=snapshot_every, made_by={"tool": "Demo.from_actions"}
+    )
+    recording.reset(seed=seed, options=options)
+    space = env.action_space
+    taken = list(actions)
+    for number, action in enumerate(taken):
+        if recording.ended:
+            raise InvalidArgumentError(
+                f"The episode ended after {number} of the {len(taken)} actions. Give those alone, "
+                "or the seed with which they were taken."
+            )
+        own = int(action) if isinstance(space, gym.spaces.Discrete) else np.asarray(action)
+        fitting = own if isinstance(own, int) else own.astype(space.dtype)
+        if not space.contains(fitting):
+            raise InvalidArgumentError(f"Action {number} is {action!r}, which is not in {space}.")
+        recording.step(own)
+    return recording.demo()
 
 
 def _holds_numbers(space: gym.Space[Any]) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from hxwrappers._text import brief
 from hxwrappers.demos.attempt import AttemptSettings, Course, latest_starting_point
@@ -190,6 +189,8 @@ class SuccessTracker:
 
     def state_dict(self) -> dict[str, Any]:
         """The table and the settings, as numbers, strings and lists."""
+        import torch  # noqa: PLC0415 - takes a second, which those without a checkpoint can spare
+
         words = self.store.look(lambda table: table.words.copy())
         return {
             "digests": list(self._digests),
@@ -203,6 +204,8 @@ class SuccessTracker:
         Raises:
             CheckpointError: The state is of other demonstrations, or incomplete.
         """
+        import torch  # noqa: PLC0415 - takes a second, which those without a checkpoint can spare
+
         size = SuccessTable.size(self.latest)
         try:
             digests = list(state["digests"])
@@ -224,6 +227,30 @@ class SuccessTracker:
         self.store.replace(words)
 
 
+def list_demos(demos: Any) -> list[Demo | str | os.PathLike[str]]:
+    """One or several demonstrations, objects or paths, as a list.
+
+    Raises:
+        DemoError: It is something else.
+    """
+    given = [demos] if isinstance(demos, Demo | str | os.PathLike) else demos
+    if isinstance(given, Iterable):
+        listed = list(given)
+        if all(isinstance(demo, Demo | str | os.PathLike) for demo in listed):
+            return listed
+        if all(isinstance(demo, int | float | np.generic | np.ndarray) for demo in listed):
+            raise DemoError(
+                f"The demonstration is {brief(demos, 40)}, which are actions. A demonstration has "
+                "rewards and states to go back to as well: make one with "
+                "hxwrappers.demos.Demo.from_actions(env, actions, seed), or record one with a "
+                "hxwrappers.DemoRecorder around the environment."
+            )
+    raise DemoError(
+        f"The demonstration is {brief(demos, 40)}; it must be a Demo, the path of a file, or "
+        "several of them."
+    )
+
+
 def load_demos(
     demos: Demo | str | os.PathLike[str] | Sequence[Demo | str | os.PathLike[str]],
 ) -> tuple[Demo, ...]:
@@ -233,12 +260,7 @@ def load_demos(
         DemoError: There is none, or one has no step.
         DemoFileError: A file cannot be read.
     """
-    given = [demos] if isinstance(demos, Demo | str | os.PathLike) else demos
-    if not isinstance(given, Iterable):
-        raise DemoError(
-            f"The demonstration is {brief(demos)}; it must be a Demo, the path of a file, or "
-            "several of them."
-        )
+    given = list_demos(demos)
     loaded = tuple(demo if isinstance(demo, Demo) else Demo.load(demo) for demo in given)
     if not loaded or not all(len(demo) for demo in loaded):
         raise DemoError("A curriculum needs demonstrations of at least one step each.")

@@ -11,7 +11,7 @@ import gymnasium as gym
 from gymnasium.error import DependencyNotInstalled
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers.demos.snapshots.base import layers_of
+from hxwrappers.demos.snapshots.layers import layers_of
 from hxwrappers.envs._build import choose, settings_of, vectorize
 from hxwrappers.envs.atari_vector import GameSettings, RestorableAtariVectorEnv
 from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker

@@ -13,7 +13,7 @@ import gymnasium as gym
 
 from hxwrappers._random import own_generator
 from hxwrappers.checkpoints import is_plain
-from hxwrappers.demos.environment import import_plugin
+from hxwrappers.demos.environment import frames_per_step, import_plugin
 from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
 from hxwrappers.envs.minigrid import make_minigrid
 from hxwrappers.envs.procgen import ProcgenSettings, make_procgen
@@ -206,8 +206,7 @@ def frames_per_second(recipe: Recipe, env: gym.Env[Any, Any]) -> float:
         return 60.0 / float(settings.get("frame_skip", preset.frame_skip))
     game: Any = env.unwrapped
     if recipe.get("maker") == "gymnasium" and hasattr(game, "ale"):
-        skip = game._frameskip  # a number, or a range to draw from, without its end
-        return 60.0 / (skip if isinstance(skip, int) else (sum(skip) - 1) / 2)
+        return 60.0 / frames_per_step(game)
     return float(env.metadata.get("render_fps") or 30)
 
 

@@ -8,8 +8,8 @@ import gymnasium as gym
 from gymnasium.vector import VectorEnv
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from hxwrappers._text import brief
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.wrappers._kinds import described
 
 __all__ = ["hide_training", "require_vec_env", "require_vector_env"]
 
@@ -38,7 +38,7 @@ def require_vec_env(venv: Any, wrapper: object) -> None:
         advice = "Make one with stable_baselines3.common.env_util.make_vec_env."
     raise InvalidArgumentError(
         f"{name} takes a vector environment of Stable-Baselines3 (a VecEnv), not "
-        f"{_described(venv)}. {advice}"
+        f"{described(venv)}. {advice}"
     )
 
 
@@ -66,9 +66,5 @@ def require_vector_env(env: Any) -> None:
     else:
         advice = "Make one with gymnasium.make_vec(id, num_envs=...)."
     raise InvalidArgumentError(
-        f"from_vector_env takes a gymnasium.vector environment, not {_described(env)}. {advice}"
+        f"from_vector_env takes a gymnasium.vector environment, not {described(env)}. {advice}"
     )
-
-
-def _described(thing: object) -> str:
-    return brief(thing if isinstance(thing, gym.Env | VectorEnv) else repr(thing))

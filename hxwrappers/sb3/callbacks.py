@@ -30,6 +30,21 @@ __all__ = [
 ]
 
 
+def _infos_of_step(callback: BaseCallback) -> list[dict[str, Any]]:
+    """The infos of the step.
+
+    Raises:
+        InvalidArgumentError: The algorithm does not show them, as ARS does not.
+    """
+    if "infos" not in callback.locals:
+        raise InvalidArgumentError(
+            f"{type(callback.model).__name__} does not show callbacks the infos of its steps, in "
+            f"which {type(callback).__name__} finds what it logs. Leave the callback out."
+        )
+    infos: list[dict[str, Any]] = callback.locals["infos"]
+    return infos
+
+
 class ExplorationLog(BaseCallback):
     """Logs `exploration/...` for any algorithm and any of the bonuses.
 
@@ -63,7 +78,7 @@ class ExplorationLog(BaseCallback):
             buffer.set_env(self.training_env)
 
     def _on_step(self) -> bool:
-        for info in self.locals["infos"]:
+        for info in _infos_of_step(self):
             if "intrinsic_reward" in info:
                 self._bonuses.add(info["intrinsic_reward"])
                 self._added.add(info["reward_bonus"])
@@ -148,7 +163,7 @@ class ImitationLog(BaseCallback):
         self._checkpoints = _Figures()
 
     def _on_step(self) -> bool:
-        for info, done in zip(self.locals["infos"], self.locals["dones"], strict=True):
+        for info, done in zip(_infos_of_step(self), self.locals["dones"], strict=True):
             if "imitation_reward" in info:
                 self._rewards.add(info["imitation_reward"])
                 self._checkpoints.add(info["imitation_checkpoint"])

@@ -18,6 +18,7 @@ from stable_baselines3.common import torch_layers
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import get_device
+from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
 from hxwrappers._net_sizes import no_larger_than
@@ -30,6 +31,7 @@ from hxwrappers.sb3 import tempered
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.sb3.normalization import Normalization, may_be_normalized, read_vecnormalize
 from hxwrappers.sb3.space_data import read_space, space_data
 
 __all__ = ["ALGORITHMS", "Playable", "build_policy", "load_policy", "save_policy"]
@@ -87,6 +89,7 @@ class Playable:
         policy: The policy.
         environment: The environment's recipe, see `hxwrappers.envs.make_from_recipe`.
         algorithm: What trained it.
+        normalization: What a `VecNormalize` did to the observations that it was trained on.
 
     Attributes:
         temperature: Divides the logits of discrete actions: 0.5, with which the published
@@ -94,9 +97,14 @@ class Playable:
     """
 
     def __init__(
-        self, policy: ActorCriticPolicy, environment: Mapping[str, Any], algorithm: str
+        self,
+        policy: ActorCriticPolicy,
+        environment: Mapping[str, Any],
+        algorithm: str,
+        normalization: Normalization | None = None,
     ) -> None:
         self.policy = policy
+        self.normalization = normalization
         self.environment = dict(environment)
         self.algorithm = algorithm
         self._temperature = 1.0
@@ -138,6 +146,8 @@ class Playable:
         Returns:
             Actions, `(batch, ...)`, and the recurrent state to go on from, or None.
         """
+        if self.normalization is not None:
+            observations = self.normalization(observations)
         return self.policy.predict(observations, state, episode_starts, deterministic)
 
     def require_fit(self, env: gym.Env[Any, Any]) -> None:
@@ -146,8 +156,14 @@ class Playable:
         Raises:
             InvalidSpaceError: Its spaces differ from the policy's.
         """
-        wanted = _form(self.policy.observation_space), _form(self.policy.action_space)
-        if wanted != (_form(env.observation_space), _form(env.action_space)):
+        if self.normalization is not None:
+            self.normalization.check(env.observation_space)
+        normalized = self.normalization is not None
+        mine, theirs = (
+            (_form(acting.observation_space, normalized=normalized), _form(acting.action_space))
+            for acting in (self.policy, env)
+        )
+        if mine != theirs:
             raise InvalidSpaceError(
                 f"The policy acts on {self.policy.observation_space} by "
                 f"{self.policy.action_space}, but its environment has {env.observation_space} and "
@@ -159,9 +175,14 @@ class Playable:
 
 
 def save_policy(
-    path: str | os.PathLike[str], model: OnPolicyAlgorithm, environment: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    model: OnPolicyAlgorithm,
+    environment: Mapping[str, Any],
+    vecnormalize: VecNormalize | str | os.PathLike[str] | None = None,
 ) -> None:
     """Save what a model has learned to do, without its optimiser, for `hxw evaluate` and for use.
+
+    The statistics of a `VecNormalize` that the model trains under are saved with it.
 
     Args:
         path: The file to write, atomically.
@@ -169,11 +190,15 @@ def save_policy(
             Stable-Baselines3, sb3-contrib or this library.
         environment: The recipe of the environment to evaluate it in, see
             `hxwrappers.envs.make_from_recipe`.
+        vecnormalize: The VecNormalize that the model was trained under, or the file that its
+            `save` wrote, for a model that was loaded without its environment; "none" says that
+            there was none.
 
     Raises:
-        CheckpointError: The model has parts that such a file cannot hold: classes of your own, or
-            observations normalised by a VecNormalize.
-        InvalidSpaceError: A space that such a file cannot hold.
+        CheckpointError: The model has parts that such a file cannot hold, classes of your own for
+            example; or it has no environment, and nothing says whether its observations were
+            normalised.
+        InvalidSpaceError: A space that such a file cannot hold, or statistics of another.
 
     Example:
         >>> import tempfile
@@ -193,12 +218,7 @@ def save_policy(
             f"A policy file holds policies of {', '.join(ALGORITHMS)}, of the classes "
             f"{', '.join(_POLICIES)}; this is a {policy} of {type(model).__name__}."
         )
-    normalizer = model.get_vec_normalize_env()
-    if normalizer is not None and normalizer.norm_obs:
-        raise CheckpointError(
-            "The observations are normalised by a VecNormalize, which a policy file does not hold: "
-            "the policy would see other observations at evaluation."
-        )
+    normalization = _normalization_of(model, vecnormalize)
     arguments = {"use_sde": model.use_sde, **(model.policy_kwargs or {})}
     weights = {name: item.detach().cpu() for name, item in model.policy.state_dict().items()}
     state = {
@@ -213,6 +233,7 @@ def save_policy(
         "action_space": space_data(model.action_space),
         "weights": weights,
         "environment": dict(environment),
+        "normalization": None if normalization is None else normalization.state(),
     }
     save_checkpoint(path, KIND, state)
 
@@ -244,7 +265,9 @@ def load_policy(path: str | os.PathLike[str], device: str = "auto") -> Playable:
     policy = build_policy(
         _POLICIES[name], (read_space(observations), read_space(actions)), arguments, weights
     )
-    return Playable(policy.to(get_device(device)), environment, algorithm)
+    statistics = state.get("normalization")  # files of older versions have none
+    normalization = None if statistics is None else Normalization.from_state(statistics, path)
+    return Playable(policy.to(get_device(device)), environment, algorithm, normalization)
 
 
 def build_policy(
@@ -303,10 +326,43 @@ def _class_of_name(name: str, value: Any) -> Any:
     return _CLASSES[name][value]
 
 
-def _form(space: Any) -> Any:
-    """What must agree between two spaces; channels may be first or last, bounds may differ."""
+def _normalization_of(
+    model: OnPolicyAlgorithm, given: VecNormalize | str | os.PathLike[str] | None
+) -> Normalization | None:
+    """What was done to the observations that a model was trained on.
+
+    Raises:
+        CheckpointError: Nothing says.
+    """
+    normalize = model.get_vec_normalize_env() if given is None else given
+    if isinstance(normalize, VecNormalize):
+        seen, acted_on = normalize.observation_space, model.observation_space
+        if normalize.norm_obs and _form(seen, normalized=True) != _form(acted_on, normalized=True):
+            raise CheckpointError(
+                f"The VecNormalize normalises {seen}, but the policy acts on {acted_on}, which "
+                "wrappers around it make of that, and a policy file cannot. Put the VecNormalize "
+                "outermost, around a VecFrameStack for example."
+            )
+        return Normalization.of(normalize)
+    if normalize is not None:
+        return read_vecnormalize(normalize)
+    if model.get_env() is None and may_be_normalized(model.observation_space):
+        raise CheckpointError(
+            "The model has no environment, so that nothing says whether a VecNormalize normalised "
+            "its observations. Give vecnormalize=, its VecNormalize or the file that "
+            'VecNormalize.save wrote, or vecnormalize="none".'
+        )
+    return None
+
+
+def _form(space: Any, *, normalized: bool = False) -> Any:
+    """What must agree between two spaces; channels may be first or last, bounds may differ.
+
+    So may the dtype of observations that are normalised.
+    """
     if isinstance(space, spaces.Dict):
-        return {key: _form(part) for key, part in space.spaces.items()}
+        return {key: _form(part, normalized=normalized) for key, part in space.spaces.items()}
     if isinstance(space, spaces.Box):
-        return "Box", sorted(space.shape) if len(space.shape) == 3 else space.shape, space.dtype
+        shape = tuple(sorted(space.shape)) if len(space.shape) == 3 else space.shape
+        return "Box", shape, None if normalized else space.dtype
     return str(space)

@@ -66,6 +66,12 @@ class TrainingRun:
     stop_when: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model, OnPolicyAlgorithm):
+            raise InvalidArgumentError(
+                f"A TrainingRun trains algorithms that learn from rollouts (PPO, RecurrentPPO, "
+                f"DualValuePPO, A2C, ...), not {type(self.model).__name__}: replay buffers are in "
+                "no checkpoint of it. Use model.learn with a callback that saves."
+            )
         if self.checkpoint_every < 1:
             raise InvalidArgumentError(
                 f"checkpoint_every is {self.checkpoint_every}; it must be at least 1."

@@ -204,14 +204,29 @@ def _row(batch: Any, index: int) -> Any:
     return batch[index]
 
 
-def _split_infos(infos: dict[str, Any], number: int) -> list[dict[str, Any]]:
-    """One info for each environment, of the entries that are marked as its own."""
-    split: list[dict[str, Any]] = [{} for _ in range(number)]
+def _split_infos(infos: dict[Any, Any], number: int) -> list[dict[Any, Any]]:
+    """One info for each environment, of the entries that are marked as its own.
+
+    What is not one value an environment is shared by all: the time of a batched simulator, say.
+    """
+    split: list[dict[Any, Any]] = [{} for _ in range(number)]
     for key, values in infos.items():
-        if key.startswith("_") and key[1:] in infos:
+        if isinstance(key, str) and key.startswith("_") and key[1:] in infos:
             continue
         mask = infos.get(f"_{key}")
-        rows = _split_infos(values, number) if isinstance(values, dict) else values
-        for index in range(number) if mask is None else np.flatnonzero(mask):
+        if isinstance(values, dict):
+            rows: Any = _split_infos(values, number)
+        else:
+            rows = values if _has_rows(values, number) else [values] * number
+        marked = mask is not None and _has_rows(mask, number)
+        for index in np.flatnonzero(cast(Any, mask)) if marked else range(number):
             split[index][key] = rows[index]
     return split
+
+
+def _has_rows(values: Any, number: int) -> bool:
+    """Whether it is one value for each environment: an array, tensor, list or tuple of as many."""
+    if isinstance(values, list | tuple):
+        return len(values) == number
+    shape = getattr(values, "shape", None)
+    return isinstance(shape, tuple) and bool(shape) and shape[0] == number

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gymnasium import spaces
@@ -16,13 +19,16 @@ from stable_baselines3.common.vec_env import VecTransposeImage
 
 from hxwrappers._text import brief
 from hxwrappers._torch_files import read_torch_file
+from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.envs.recipes import make_from_recipe
 from hxwrappers.errors import CheckpointError
+from hxwrappers.sb3._inert_pickle import array_of, read_pickle
+from hxwrappers.sb3.normalization import read_vecnormalize, shows_normalization
 from hxwrappers.sb3.policy_file import ALGORITHMS, Playable, build_policy
 
 __all__ = ["is_sb3_zip", "load_sb3_zip"]
 
-_WEIGHTS = "policy.pth"
+_WEIGHTS, _DATA = "policy.pth", "data"
 _LARGEST = 4 << 30  # bytes
 
 
@@ -43,6 +49,7 @@ def load_sb3_zip(
     policy: str = "MlpPolicy",
     policy_kwargs: Mapping[str, Any] | None = None,
     device: str = "auto",
+    vecnormalize: str | os.PathLike[str] | None = None,
 ) -> Playable:
     """Load the policy from a zip of Stable-Baselines3, without executing code from it.
 
@@ -58,9 +65,14 @@ def load_sb3_zip(
         policy_kwargs: What else it was given, as plain values: `features_extractor_class` and
             `activation_fn` by the names of the classes.
         device: Where to run it.
+        vecnormalize: The file of the VecNormalize that it was trained under, which no zip holds;
+            "none" says that there was none. Must be given where observations are neither pictures
+            nor other whole numbers.
 
     Raises:
-        CheckpointError: The file is no such zip, or its weights do not fit what was said.
+        CheckpointError: The file is no such zip, its weights do not fit what was said, or it may
+            have been trained under a VecNormalize that was not given.
+        InvalidSpaceError: The VecNormalize is of other observations.
         EnvironmentRecipeError: There is no such environment.
     """
     known = ALGORITHMS.get(algorithm)
@@ -77,7 +89,46 @@ def load_sb3_zip(
     pair = _as_trained(env.observation_space), env.action_space
     env.close()
     built = build_policy(kind, pair, policy_kwargs or {}, _weights(path))
-    return Playable(built.to(get_device(device)), environment, algorithm)
+    normalization = None if vecnormalize is None else read_vecnormalize(vecnormalize)
+    if normalization is not None:
+        normalization.check(env.observation_space)
+    elif vecnormalize is None:
+        _require_plain(path, env.observation_space)
+    return Playable(built.to(get_device(device)), environment, algorithm, normalization)
+
+
+def _require_plain(path: str | os.PathLike[str], space: spaces.Space[Any]) -> None:
+    """Refuse a zip whose observations may have been normalised, since it does not hold how."""
+    shown = shows_normalization(space, _last_seen(path))
+    if shown is False:
+        return
+    told = (
+        "was trained on observations that a VecNormalize had normalised"
+        if shown
+        else "does not say whether it was trained on observations that a VecNormalize normalised"
+    )
+    beside = sorted(Path(path).parent.glob("*vecnormalize*.pkl"))
+    beside += sorted(Path(path).parent.glob("*/vecnormalize.pkl"))  # as RL Baselines3 Zoo does it
+    found = f", for example {beside[0]}" if beside else ""
+    raise CheckpointError(
+        f"{path} {told}. Give the file that VecNormalize.save wrote{found}: --vecnormalize FILE. "
+        "If there was no VecNormalize: --vecnormalize none. (In Python: vecnormalize=...)"
+    )
+
+
+def _last_seen(path: str | os.PathLike[str]) -> Any:
+    """The last observations of training, an array or arrays by key; None where unknown."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(_DATA).file_size > _LARGEST:
+                return None
+            entry = json.loads(archive.read(_DATA))["_last_obs"]
+        seen = read_pickle(base64.b64decode(entry[":serialized:"]), path)
+    except (*MALFORMED, OSError, zipfile.BadZipFile, CheckpointError):
+        return None
+    if isinstance(seen, dict):
+        return {key: array_of(part) for key, part in seen.items()}
+    return array_of(seen)
 
 
 def _weights(path: str | os.PathLike[str]) -> dict[str, Any]:

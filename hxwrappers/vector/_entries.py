@@ -70,8 +70,8 @@ def _below(
     # Where an episode ended, the infos beside `final_info` are those of the reset after it.
     ended = infos.get("_final_info", there)
     for source, lanes in ((infos, real & ~ended), (infos.get("final_info", {}), real & ended)):
-        if name in source:
-            said = lanes & source.get(f"_{name}", True)
+        if name in source and "reward_bonus" in source:  # or it is an entry of the environment's
+            said = lanes & source.get(f"_{name}", True) & source.get("_reward_bonus", True)
             values = np.where(said, source[name], values)
             there = there | said
     return values, there

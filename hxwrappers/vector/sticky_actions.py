@@ -19,6 +19,7 @@ from hxwrappers.vector._lanes import (
     lane_seeds,
     reset_lanes,
 )
+from hxwrappers.wrappers._kinds import require_vector
 from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
 
 __all__ = ["StickyActions"]
@@ -55,6 +56,7 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
 
     def __init__(self, env: VectorEnv, repeat_probability: float = 0.25) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, repeat_probability=repeat_probability)
+        require_vector(env, self)
         VectorWrapper.__init__(self, env)
         self._autoreset_mode = autoreset_mode(env)
         check_whole_batches(env)

@@ -14,17 +14,20 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
+from hxwrappers.demos.player import own_reward
 from hxwrappers.errors import SharedModelWarning
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.wrappers._holds_model import HoldsModel
+from hxwrappers.wrappers._kinds import require_env
+from hxwrappers.wrappers._spec import SpecInJson
 
 __all__ = ["NoveltyBonus", "bonus_info", "model_seed", "seeded_copy"]
 
 
-class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class NoveltyBonus(SpecInJson, HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Adds a novelty bonus to the reward of one environment; see `RNDBonus` and `CNDBonus`."""
 
-    unrestored = frozenset({"model", "coefficient", "_streams", "_training"})
+    unrestored = frozenset({"model", "coefficient", "_coefficient", "_streams", "_training"})
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
             observation_key=observation_key,
             **settings,
         )
+        require_env(env, self)
         gym.Wrapper.__init__(self, env)
         if model is None and multiprocessing.parent_process() is not None:
             warnings.warn(
@@ -88,11 +92,16 @@ class NoveltyBonus(HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructo
 def bonus_info(
     info: Mapping[str, Any], reward: float, bonus: float, added: float
 ) -> dict[str, float]:
-    """The entries that a bonus leaves in `info`, on top of those of a bonus below it."""
+    """The entries that a bonus leaves in `info`, on top of those of a bonus below it.
+
+    Entries of these names that the environment has by itself, without a `reward_bonus` beside
+    them, are overwritten.
+    """
+    below = info if "reward_bonus" in info else {}
     return {
-        "extrinsic_reward": info.get("extrinsic_reward", reward),
-        "intrinsic_reward": info.get("intrinsic_reward", 0.0) + bonus,
-        "reward_bonus": info.get("reward_bonus", 0.0) + added,
+        "extrinsic_reward": own_reward(reward, below),
+        "intrinsic_reward": below.get("intrinsic_reward", 0.0) + bonus,
+        "reward_bonus": below.get("reward_bonus", 0.0) + added,
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from hxwrappers.demos.environment import frames_per_step
 from hxwrappers.errors import (
     InvalidArgumentError,
     InvalidObservationError,
@@ -114,9 +115,7 @@ def steps_per_second(env: gym.Env[Any, Any]) -> float | None:
     base = env.unwrapped
     if not hasattr(base, "ale"):
         return None
-    skip = getattr(base, "_frameskip", 1)
-    # The emulator's wrapper draws from the first number up to but without the second.
-    frames = (sum(skip) - 1) / 2 if isinstance(skip, tuple) else float(skip)
+    frames = frames_per_step(base)
     layer: Any = env
     while isinstance(layer, gym.Wrapper):
         frames *= getattr(layer, "frame_skip", getattr(layer, "_skip", 1))

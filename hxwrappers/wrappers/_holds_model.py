@@ -15,8 +15,8 @@ from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.novelty.encoding import batch_of_one, find_part, select
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.resolve import resolve_model
-from hxwrappers.novelty.settings import require_range
 from hxwrappers.wrappers._callers import WatchesCallers, evaluates, warn_of_evaluation
+from hxwrappers.wrappers._coefficient import Coefficient
 from hxwrappers.wrappers._frame_stack import newest_channels
 
 __all__ = ["HoldsModel"]
@@ -27,6 +27,8 @@ class HoldsModel(WatchesCallers):
 
     model: NoveltyModel
     model_class: ClassVar[type[NoveltyModel]]
+    coefficient = Coefficient()
+    """Scale of the bonus in the reward; can be changed at any time."""
 
     def _hold(
         self,
@@ -39,7 +41,6 @@ class HoldsModel(WatchesCallers):
         num_envs: int,
     ) -> None:
         """Set up coefficient, part of the observation, model and streams, for any kind of env."""
-        require_range("coefficient", coefficient, minimum=0.0)
         self._path = find_part(space, observation_key)
         part: spaces.Space[Any] = select(space, self._path)
         if model is None and settings.get("newest_channels") is None:

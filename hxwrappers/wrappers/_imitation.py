@@ -16,6 +16,7 @@ from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.resolve import resolve_checkpoints, resolve_embedder
 from hxwrappers.video.reward import ImitationReward
 from hxwrappers.wrappers._callers import WatchesCallers
+from hxwrappers.wrappers._coefficient import Coefficient
 from hxwrappers.wrappers._frame_source import FrameSource
 from hxwrappers.wrappers._training import HandsTrainingOn
 
@@ -64,6 +65,10 @@ class Imitates(WatchesCallers, HandsTrainingOn):
     """Set-up, observation and persistence of an imitation reward."""
 
     imitation: ImitationReward
+    coefficient = Coefficient()
+    """Factor of what checkpoints are worth; can be changed at any time."""
+    extrinsic_coefficient = Coefficient()
+    """Factor of the environment's own reward; can be changed at any time."""
 
     def _imitate(
         self,
@@ -85,11 +90,6 @@ class Imitates(WatchesCallers, HandsTrainingOn):
             )
         self.coefficient = settings.get("coefficient", 1.0)
         self.extrinsic_coefficient = settings.get("extrinsic_coefficient", 1.0)
-        if not (0 <= self.coefficient < np.inf and 0 <= self.extrinsic_coefficient < np.inf):
-            raise InvalidArgumentError(
-                f"coefficient is {self.coefficient} and extrinsic_coefficient "
-                f"{self.extrinsic_coefficient}; both must be 0 or more."
-            )
         source = settings.get("frames", "render" if can_render else "info")
         self._source = FrameSource(source, space, can_render=can_render)
         self._observe_progress = settings.get("observe_progress", False)

@@ -13,8 +13,9 @@ from gymnasium.core import ActType, ObsType
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.journal import JournalWriter
 from hxwrappers.demos.recording import DemoRecording
-from hxwrappers.demos.snapshots.base import layers_of
+from hxwrappers.demos.snapshots.layers import layers_of
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.wrappers._kinds import require_env
 from hxwrappers.wrappers._training import HandsTrainingOn
 from hxwrappers.wrappers.demo_reset_curriculum import DemoResetCurriculum
 
@@ -73,6 +74,7 @@ class DemoRecorder(
             snapshot_every=snapshot_every,
             seed_resets=seed_resets,
         )
+        require_env(env, self)
         gym.Wrapper.__init__(self, env)
         if any(isinstance(layer, DemoResetCurriculum) for layer in layers_of(env)):
             raise InvalidArgumentError(

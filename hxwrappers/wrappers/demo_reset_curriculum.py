@@ -17,16 +17,19 @@ from gymnasium.core import ActType, ObsType
 
 from hxwrappers._random import generator_from_state, own_generator
 from hxwrappers._ranges import require_count
+from hxwrappers._text import brief
 from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.frontier import FrontierSettings
 from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
-from hxwrappers.demos.snapshots.base import COUNTING_LAYERS, layers_of
+from hxwrappers.demos.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
 from hxwrappers.demos.stores import LocalStore
 from hxwrappers.demos.success_table import StartingPoint
-from hxwrappers.demos.tracker import SuccessTracker
+from hxwrappers.demos.tracker import SuccessTracker, list_demos
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, SharedTrackerWarning
 from hxwrappers.wrappers._callers import evaluates, warn_of_evaluation
+from hxwrappers.wrappers._kinds import require_env
+from hxwrappers.wrappers._spec import SpecInJson, demo_argument
 from hxwrappers.wrappers._statistics import InnerStatistics
 
 __all__ = ["DemoResetCurriculum"]
@@ -39,7 +42,7 @@ _trackers: weakref.WeakValueDictionary[tuple[object, ...], SuccessTracker] = (
 
 
 class DemoResetCurriculum(
-    gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
+    SpecInJson, gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
 ):
     """Starts episodes inside a demonstration, and ever earlier in it as the agent succeeds.
 
@@ -138,6 +141,7 @@ class DemoResetCurriculum(
         replay_multiple: int = 1,
         **frontier: Any,
     ) -> None:
+        demo = demo_argument(demo)
         gym.utils.RecordConstructorArgs.__init__(
             self,
             _disable_deepcopy=True,  # a demonstration may be large
@@ -154,6 +158,7 @@ class DemoResetCurriculum(
             training=training,
             **frontier,
         )
+        require_env(env, self)
         gym.Wrapper.__init__(self, env)
         require_count("replay_steps", replay_steps)
         require_count("replay_multiple", replay_multiple, 1)
@@ -171,13 +176,14 @@ class DemoResetCurriculum(
         self._replaying_well: set[int] = set()
         self._generator = own_generator(None, _OWNER)
         # Time limits and statistics that the demonstration does not know must begin anew as well.
-        names = {type(layer).__name__ for layer in layers_of(env)}
+        names = {layer_name(layer) for layer in layers_of(env)}
         self._has_counters = bool(names & COUNTING_LAYERS)
         self._statistics = InnerStatistics(env)
         self._start: StartingPoint | None = None
         self._attempt: Attempt | None = None
         self._replay: Iterator[Transition] = iter(())
         self._replays_left = 0
+        self._warned = False
         self._lives: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -198,9 +204,11 @@ class DemoResetCurriculum(
             seed: Seeds this wrapper's own draws, and begins anew: an episode in flight is left
                 out. Without a seed it is counted, since a time limit outside may have ended it.
                 The environment's luck is the demonstration's, like all of its state.
-            options: For the environment, but for `starting_point` and `demo`: start from this step
-                (of this demonstration, the first if left out), or where the tracker says in this
-                demonstration. Such an episode is reported like any other.
+            options: `starting_point` and `demo`: start from this step (of this demonstration, the
+                first if left out), or where the tracker says in this demonstration. Such an
+                episode is reported like any other. All others are for the environment, and mean
+                something to plain episodes (`training = False`) alone: the others begin inside the
+                demonstration, with the options that it was recorded with. This is warned of.
 
         Raises:
             InvalidArgumentError: There is no such starting point.
@@ -229,6 +237,7 @@ class DemoResetCurriculum(
         if wanted is not None:
             self._start = checked
         demo, step = self._start
+        self._warn_of_options(options, self._players[demo].demo.metadata.options)
         if demo not in self._replaying_well:
             with self._statistics.unseen():
                 self._players[demo].require_replay()
@@ -288,6 +297,16 @@ class DemoResetCurriculum(
             raise CheckpointError(f"This is no state of a {_OWNER} ({error!r}).") from error
         self.tracker.load_state_dict(table)
         self._generator = generator
+
+    def _warn_of_options(self, given: dict[str, Any], recorded: dict[str, Any] | None) -> None:
+        if given and given != recorded and not self._warned:
+            self._warned = True
+            gym.logger.warn(
+                f"reset(options={brief(repr(given), 80)}) has no effect while {_OWNER} is "
+                "training: episodes begin inside the demonstration, which was reset with "
+                f"{brief(repr(recorded), 80)}. Set training=False for plain episodes, or record a "
+                "demonstration with these options."
+            )
 
     def _count_if_cut_off(self) -> None:
         """Count an episode that was ended outside, as by a time limit around this wrapper.
@@ -401,8 +420,7 @@ def _resolve(
             SharedTrackerWarning,
             stacklevel=3,
         )
-    given = [demos] if isinstance(demos, Demo | str | os.PathLike) else list(demos)
-    key = (settings, *map(_identity, given))
+    key = (settings, *map(_identity, list_demos(demos)))
     shared = _trackers.get(key)
     if shared is None:
         shared = _trackers[key] = SuccessTracker(demos, settings, LocalStore())

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.core import ActType, ObsType
 
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.wrappers._kinds import require_env
 from hxwrappers.wrappers._training import HandsTrainingOn
 
 __all__ = ["FRAME_KEY", "FrameInInfo"]
@@ -42,6 +43,7 @@ class FrameInInfo(
 
     def __init__(self, env: gym.Env[ObsType, ActType]) -> None:
         gym.utils.RecordConstructorArgs.__init__(self)
+        require_env(env, self)
         gym.Wrapper.__init__(self, env)
         if env.render_mode != "rgb_array":
             raise InvalidArgumentError(

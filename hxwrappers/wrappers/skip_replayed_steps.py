@@ -9,6 +9,7 @@ import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.wrappers._kinds import require_env
 from hxwrappers.wrappers._training import HandsTrainingOn
 
 __all__ = ["SkipReplayedSteps"]
@@ -49,6 +50,7 @@ class SkipReplayedSteps(
 
     def __init__(self, env: gym.Env[ObsType, ActType]) -> None:
         gym.utils.RecordConstructorArgs.__init__(self)
+        require_env(env, self)
         gym.Wrapper.__init__(self, env)
         # Replayed steps do not look at it; what a frame skip outside takes beyond them does.
         meanings = list(getattr(env.unwrapped, "get_action_meanings", list)())

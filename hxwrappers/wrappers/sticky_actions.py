@@ -8,7 +8,8 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers.demos.snapshots.base import layers_of
+from hxwrappers.demos.snapshots.layers import layers_of
+from hxwrappers.wrappers._kinds import require_env
 from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
 
 __all__ = ["StickyActions"]
@@ -50,6 +51,7 @@ class StickyActions(
 
     def __init__(self, env: gym.Env[ObsType, ActType], repeat_probability: float = 0.25) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, repeat_probability=repeat_probability)
+        require_env(env, self)
         gym.Wrapper.__init__(self, env)
         self._start_sticky(repeat_probability, 1, env.action_space)
         warn_if_already_sticky(env)

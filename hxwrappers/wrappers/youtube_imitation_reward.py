@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -16,12 +15,14 @@ from hxwrappers.wrappers._imitation import (
     ImitationSettings,
     PathOrEmbedder,
 )
+from hxwrappers.wrappers._kinds import require_env
+from hxwrappers.wrappers._spec import SpecInJson
 
 __all__ = ["YouTubeImitationReward"]
 
 
 class YouTubeImitationReward(
-    Imitates, gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
+    SpecInJson, Imitates, gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
 ):
     """Adds a reward for following a demonstration video, checkpoint by checkpoint.
 
@@ -97,10 +98,11 @@ class YouTubeImitationReward(
     ) -> None:
         gym.utils.RecordConstructorArgs.__init__(
             self,
-            demonstration=_plain(demonstration),
-            embedder=_plain(embedder),
+            demonstration=demonstration,
+            embedder=embedder,
             **settings,
         )
+        require_env(env, self)
         gym.Wrapper.__init__(self, env)
         self._imitate(
             demonstration,
@@ -139,7 +141,3 @@ class YouTubeImitationReward(
         }
         seen = self._observed(observation, self.imitation.progress[0])
         return seen, float(reward) + added, terminated, truncated, info
-
-
-def _plain(argument: Any) -> Any:
-    return os.fspath(argument) if isinstance(argument, os.PathLike) else argument

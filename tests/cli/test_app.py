@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,20 +42,70 @@ EVERY = [
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_the_overview_knows_all_commands(name, capsys):
-    commands = GROUPS[name].load()
-    assert set(GROUPS[name].commands) == (set() if callable(commands) else set(commands))
+    assert bool(GROUPS[name].commands) != bool(GROUPS[name].function)
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert f"  {name} " in out
     assert all(command in out for command in GROUPS[name].commands)
+    if GROUPS[name].commands:
+        assert main([name, "--help"]) == 0
+        out = capsys.readouterr().out
+        for command, (text, _) in GROUPS[name].commands.items():
+            assert re.search(rf"^  {command} +{re.escape(text)}$", out, re.M)
+        assert main([name]) == 2
+        assert main([name, "verfy"]) == 2
+        assert f"hxw {name}: there is no 'verfy'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)
 def test_every_option_is_explained(words):
-    commands = GROUPS[words[0]].load()
-    command = commands if callable(commands) else commands[words[1]]
+    command = GROUPS[words[0]].load(*words[1:])
     explained = {each.arg_name for each in docstring_parser.parse(command.__doc__).params}
     assert explained == set(inspect.signature(command).parameters)
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_help_names_what_is_wanted(words, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main([*words, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: hxw {' '.join(words)} ")
+    assert "{None}" not in out
+    assert "(default: )" not in out
+    # The settings of IMPALA say in their own words what None is.
+    assert words == ["train", "impala"] or "(default: None)" not in out
+    usage = out.split("\n\n")[0].partition("]")[2]
+    positionals = re.sub(r"\[?--?[a-z-]+ (\[\S+ \[\S+ \.\.\.\]\]\]|\S+)|\[OPTIONS\]", "", usage)
+    assert not re.search(r"\b(STR|PATH|INT|FLOAT)\b", positionals), usage
+
+
+HEAVY = ("torch", "stable_baselines3", "matplotlib", "av", "scipy", "ray", "pygame")
+LIGHT = {
+    "--help": ("gymnasium", "numpy", "tyro"),
+    "--version": ("gymnasium", "numpy", "tyro"),
+    "demo --help": ("gymnasium", "numpy", "tyro"),
+    "video": ("gymnasium", "numpy", "tyro"),
+    "nonsense": ("gymnasium", "numpy", "tyro"),
+    "demo info montezuma-first-key": (),
+    "demo info --help": (),
+    "demo verify --help": (),
+    "demo slice --help": (),
+    "demo search --help": (),
+}
+
+
+@pytest.mark.parametrize("words", LIGHT)
+def test_small_commands_import_little(words):
+    """Time depends on the machine; what takes it is what is imported."""
+    program = (
+        "import sys\nfrom hxwrappers.cli import main\nmain(sys.argv[1:])\n"
+        "print('IMPORTED', *{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words.split()], capture_output=True, text=True, check=True
+    )
+    imported = set(done.stdout.rpartition("IMPORTED ")[2].split())
+    assert not imported & {*HEAVY, *LIGHT[words]}
 
 
 def test_a_wrong_name_is_answered_with_a_right_one(capsys):
@@ -66,10 +117,10 @@ def test_a_wrong_name_is_answered_with_a_right_one(capsys):
 
 def test_the_unexpected_is_a_sentence_too(capsys, monkeypatch, tmp_path):
     (tmp_path / "broken_group.py").write_text(
-        '"""Fails."""\n\n\ndef COMMANDS() -> None:\n    """Fail."""\n    raise KeyError("x")\n'
+        '"""Fails."""\n\n\ndef fail() -> None:\n    """Fail."""\n    raise KeyError("x")\n'
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(GROUPS, "broken", Group("broken_group", "fail"))
+    monkeypatch.setitem(GROUPS, "broken", Group("fail", function="broken_group:fail"))
     assert main(["broken"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("hxw: KeyError: 'x' This was not expected; the same command with --debug")
@@ -79,7 +130,7 @@ def test_the_unexpected_is_a_sentence_too(capsys, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("code", "expected"), [(None, 0), (3, 3), ("no data", 1)])
 def test_a_function_of_the_users_own_may_end_it(code, expected, capsys, monkeypatch):
-    monkeypatch.setattr("hxwrappers.cli.completion.COMMANDS", lambda: sys.exit(code))
+    monkeypatch.setattr("hxwrappers.cli.completion.completion", lambda: sys.exit(code))
     assert main(["completion"]) == expected
     assert capsys.readouterr().err.strip() == (code if isinstance(code, str) else "")
 

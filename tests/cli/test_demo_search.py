@@ -52,7 +52,7 @@ def test_a_place_that_cannot_be_written_to_is_refused_first(capsys, tmp_path, mo
     def searching(*_, **__):
         raise AssertionError("it searched first")
 
-    monkeypatch.setattr("hxwrappers.cli.demo_search.Search", searching)
+    monkeypatch.setattr("hxwrappers.demos.search.Search", searching)
     file = tmp_path / "file"
     file.write_text("mine")
     for out, match in ((tmp_path, "is a folder, where a file"), (file / "x.npz", "not be written")):

@@ -72,6 +72,32 @@ def test_structured_observations():
     assert demos_from_minari(dataset)[0].rewards.tolist() == demo.rewards.tolist()
 
 
+ENDS = {
+    "stops before the end": (5, {}, (False, False)),
+    "terminated": (200, {}, (True, False)),
+    "truncated": (8, {"max_episode_steps": 8}, (False, True)),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_every_episode_has_an_end_which_survives_there_and_back(name):
+    steps, arguments, end = ENDS[name]
+    env = gym.make("CartPole-v1", **arguments)
+    demos = [record(env, steps, seed=seed) for seed in (1, 2)]
+    dataset = demos_to_minari(demos, "pole/ends-v0", env)
+    for number in range(3):  # through demonstrations and back, again and again
+        for episode, demo in zip(dataset.iterate_episodes(), demos, strict=True):
+            ends = episode.terminations | episode.truncations
+            assert ends.tolist() == [False] * (len(demo) - 1) + [True]
+            assert episode.terminations[-1] == end[0]
+        back = demos_from_minari(dataset, env=env)
+        for demo, other in zip(demos, back, strict=True):
+            assert (bool(other.terminations[-1]), bool(other.truncations[-1])) == end
+            assert other.ended == demo.ended
+            assert other.verify(env).ok
+        dataset = demos_to_minari(back, f"pole/ends{number}-v0", env)
+
+
 def collected(seed):
     """An episode as other collectors store it: the policy's actions, seed and observations."""
     env = gym.make("CartPole-v1")

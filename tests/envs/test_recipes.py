@@ -4,10 +4,14 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from hxwrappers.cli.demo_sitting import _speed
+from hxwrappers.demos.environment import frames_per_step
+from hxwrappers.demos.play import find_keys
 from hxwrappers.envs import recipes
 from hxwrappers.envs.recipes import IdleStart, frames_per_second, knows_noop, make_from_recipe
 from hxwrappers.errors import EnvironmentRecipeError
 from hxwrappers.wrappers import StickyActions
+from hxwrappers.wrappers._frame_source import steps_per_second
 
 PONG = {"maker": "atari", "game": "pong", "settings": {"preset": "cnd", "frame_skip": 5}}
 DOOR = {"maker": "minigrid", "game": "DoorKey-5x5", "settings": {"view": "full"}}
@@ -53,10 +57,14 @@ def test_a_random_frame_skip_is_not_deterministic():
         ("PongNoFrameskip-v4", {}, 60),
     ],
 )
-def test_videos_of_atari_run_at_the_speed_of_the_game(name, kwargs, rate):
+def test_videos_and_players_run_at_the_speed_of_the_game(name, kwargs, rate):
     pytest.importorskip("ale_py")
     recipe = {"maker": "gymnasium", "id": name, "kwargs": kwargs}
-    assert frames_per_second(recipe, make_from_recipe(recipe)) == rate
+    env = make_from_recipe(recipe)
+    assert frames_per_step(env) == 60 / rate
+    assert frames_per_second(recipe, env) == rate
+    assert steps_per_second(env) == rate
+    assert _speed(env, f"ALE/{name}", find_keys(env)) == rate
 
 
 def test_atari_without_what_is_for_training():

@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from sb3_contrib import ARS
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
@@ -152,3 +153,10 @@ def test_rollouts_of_some_steps_are_not_trained_on():
     model = DQN("MlpPolicy", bonused(), learning_starts=10)
     with pytest.raises(InvalidArgumentError, match="on-policy"):
         model.learn(20, callback=RolloutTraining())
+
+
+@pytest.mark.parametrize("callback", [ExplorationLog, ImitationLog])
+def test_an_algorithm_that_shows_no_infos(callback):
+    model = ARS("LinearPolicy", "CartPole-v1", n_delta=1, n_eval_episodes=1)
+    with pytest.raises(InvalidArgumentError, match="ARS does not show callbacks the infos"):
+        model.learn(10, callback=callback())

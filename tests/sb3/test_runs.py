@@ -7,7 +7,8 @@ import threading
 import numpy as np
 import pytest
 import torch
-from stable_baselines3 import PPO
+from sb3_contrib import ARS
+from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
@@ -114,3 +115,11 @@ def test_bad_arguments(tmp_path):
     for name in ("learning_rate", "clip_range", "clip_range_vf"):
         with pytest.raises(InvalidArgumentError, match=f"schedule of the {name}"):
             build(tmp_path, **{name: lambda remaining: 0.1 * remaining})
+
+
+@pytest.mark.parametrize("kind", [SAC, DQN, ARS])
+def test_algorithms_that_are_not_trained_in_rollouts(kind, tmp_path):
+    env = "Pendulum-v1" if kind is SAC else "CartPole-v1"
+    model = kind("LinearPolicy" if kind is ARS else "MlpPolicy", env)
+    with pytest.raises(InvalidArgumentError, match=rf"learn from rollouts .*not {kind.__name__}"):
+        TrainingRun(model, tmp_path)

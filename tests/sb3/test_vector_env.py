@@ -5,6 +5,7 @@ from typing import ClassVar
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 from stable_baselines3 import PPO
@@ -238,3 +239,67 @@ def test_an_end_that_is_also_a_time_out_is_an_end(mode):
         said += [infos[index]["TimeLimit.truncated"] for index in np.flatnonzero(dones)]
     assert said
     assert not any(said)
+
+
+SHARED = {
+    "number": 1.5,
+    "text": "abc",  # as long as there are environments
+    "bytes": b"abc",
+    "nothing": None,
+    "scalar": np.array(2),
+    "array": np.arange(4),
+    "list": [1, 2],
+    "set": {1, 2, 3},
+    "class": Corridor,
+    7: "a key that is no text",
+    "nested": {"mode": "train", "time": 0.5},
+}
+OWN = {
+    "array": np.arange(3),
+    "matrix": np.ones((3, 2)),
+    "objects": np.array(["a", "b", "c"], object),
+    "list": ["x", "y", "z"],
+    "tuple": (1, 2, 3),
+    "tensor": torch.arange(3),
+}
+
+
+class BatchedSimulator(gym.vector.VectorEnv):
+    """Gives infos of its own making, at a reset and at each step."""
+
+    def __init__(self, infos):
+        self.num_envs = 3
+        self.single_observation_space = gym.spaces.Box(-1, 1, (2,))
+        self.single_action_space = gym.spaces.Discrete(2)
+        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+        self.infos = infos
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros((3, 2), np.float32), dict(self.infos)
+
+    def step(self, actions):
+        over = np.array([False, True, False])
+        final = {"final_obs": np.ones((3, 2), np.float32), "_final_obs": over}
+        observations, infos = self.reset()
+        return observations, np.zeros(3), over, np.zeros(3, bool), {**infos, **final}
+
+
+def test_what_is_not_one_value_an_environment_is_shared():
+    envs = from_vector_env(BatchedSimulator(SHARED))
+    envs.reset()
+    infos = envs.step(np.zeros(3, int))[3]
+    for info in (*infos, *envs.reset_infos):
+        for key, value in SHARED.items():
+            assert info[key] is value or info[key] == value
+
+
+def test_one_value_an_environment_is_dealt_out():
+    marked = {"own": np.arange(3), "_own": np.array([True, False, True])}
+    odd = {"time": 1.5, "_time": "not a mask"}
+    envs = from_vector_env(BatchedSimulator({**OWN, **marked, **odd}))
+    envs.reset()
+    for index, info in enumerate(envs.step(np.zeros(3, int))[3]):
+        for key, values in OWN.items():
+            np.testing.assert_array_equal(info[key], values[index])
+        assert ("own" in info) == (index != 1)
+        assert info["time"] == 1.5

@@ -540,3 +540,14 @@ def test_starting_points_that_do_not_exist(demo, point):
         from_step(env, point)
     with pytest.raises(InvalidArgumentError, match="starting point"):
         env.reset(options={"starting_point": 0, "demo": 1})
+
+
+def test_options_that_have_no_effect_are_warned_of(demo):
+    env = DemoResetCurriculum(lake_env(), demo)
+    with pytest.warns(UserWarning, match=r"reset\(options=\{'level': 3\}\) has no effect"):
+        env.reset(seed=0, options={"level": 3})
+    env.reset(options={"level": 3})  # said once
+    quiet = DemoResetCurriculum(lake_env(), demo)
+    quiet.reset(seed=0, options={"starting_point": 1})
+    quiet.training = False
+    quiet.reset(seed=0, options={"level": 3})

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.demos.codec import decode, encode
 from hxwrappers.demos.search.archive import Archive, Entry
 from hxwrappers.demos.search.trajectory import Node
-from hxwrappers.errors import CheckpointError
+from hxwrappers.errors import MALFORMED, CheckpointError
 
 __all__ = ["archive_from_state", "archive_state"]
 

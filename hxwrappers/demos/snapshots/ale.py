@@ -13,7 +13,8 @@ import numpy as np
 from hxwrappers.demos.capture import GeneratorState, apply, capture
 from hxwrappers.demos.snapshots.ale_layout import is_frame_finished
 from hxwrappers.demos.snapshots.ale_state import check_against, parse_ale_state
-from hxwrappers.demos.snapshots.base import NEUTRAL_LAYERS, LayeredSnapshotter, Snapshot
+from hxwrappers.demos.snapshots.base import LayeredSnapshotter, Snapshot
+from hxwrappers.demos.snapshots.layers import NEUTRAL_LAYERS, layer_name
 from hxwrappers.errors import SnapshotError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class AleSnapshotter(LayeredSnapshotter):
         """
         # The checker looks at the first observation after it was made, and must know it again.
         neutral = all(
-            type(layer).__name__ in NEUTRAL_LAYERS and getattr(layer, "checked_step", True)
+            layer_name(layer) in NEUTRAL_LAYERS and getattr(layer, "checked_step", True)
             for layer in self._layers
         )
         shown = self._base._obs_type

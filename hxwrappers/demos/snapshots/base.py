@@ -14,37 +14,17 @@ import numpy as np
 
 from hxwrappers.demos.capture import Kept, apply, capture, kind_of
 from hxwrappers.demos.codec import decode, encode
+from hxwrappers.demos.snapshots.layers import NEUTRAL_LAYERS, layer_name, layers_of
 from hxwrappers.errors import SnapshotError
 
 __all__ = [
-    "COUNTING_LAYERS",
-    "NEUTRAL_LAYERS",
     "Counters",
     "LayeredSnapshotter",
     "Snapshot",
     "Snapshotter",
-    "layers_of",
     "settings_of",
     "unrestored",
 ]
-
-NEUTRAL_LAYERS = frozenset(
-    {
-        "HumanRendering",
-        "Monitor",
-        "OrderEnforcing",
-        "PassiveEnvChecker",
-        "RecordEpisodeStatistics",
-        "RecordVideo",
-        "RenderCollection",
-        "TimeLimit",
-    }
-)
-"""Wrappers that change neither observations nor rewards: a demonstration recorded with one of them
-can be restored without it, and the other way round."""
-
-COUNTING_LAYERS = NEUTRAL_LAYERS - {"OrderEnforcing", "PassiveEnvChecker"}
-"""Those that begin anew with an episode: limits, statistics, films."""
 
 _CONFIGURATION = frozenset(
     {
@@ -75,15 +55,6 @@ class Snapshot:
     base: Any
     layers: tuple[tuple[str, Any], ...] = ()
     observation: Any = None
-
-
-def layers_of(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, Any, Any]]:
-    """The wrappers of an environment, outermost first, without the innermost environment."""
-    layers = []
-    while isinstance(env, gym.Wrapper):
-        layers.append(env)
-        env = env.env
-    return layers
 
 
 def unrestored(layer: gym.Env[Any, Any]) -> frozenset[str]:
@@ -280,7 +251,7 @@ class LayeredSnapshotter(Snapshotter):
                 "The environment cannot be frozen exactly at this step. Ask exact_now() first and "
                 "take the snapshot a step later."
             )
-        layers = tuple((type(layer).__name__, _layer_state(layer)) for layer in self._layers)
+        layers = tuple((layer_name(layer), _layer_state(layer)) for layer in self._layers)
         return Snapshot(self.family, self.freeze_base(), layers, observation)
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -340,9 +311,10 @@ def _layer_state(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any]:
         for name, value in vars(layer).items()
         if name not in _CONFIGURATION | unrestored(layer)
     }
-    if type(layer).__name__ == "PassiveEnvChecker":
+    known = layer_name(layer)
+    if known == "PassiveEnvChecker":
         return {}
-    if type(layer).__name__ in NEUTRAL_LAYERS:
+    if known in NEUTRAL_LAYERS:
         # Frames for a video or for comparison are no state; counters and flags are. A limit is
         # kept beside them: counters of another one are not taken over.
         return {name: value for name, value in captured.items() if isinstance(value, int | float)}
@@ -351,7 +323,7 @@ def _layer_state(layer: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any]:
 
 def _restore_layer(layer: gym.Wrapper[Any, Any, Any, Any], state: dict[str, Any]) -> None:
     attributes = vars(layer)
-    if type(layer).__name__ in NEUTRAL_LAYERS:
+    if layer_name(layer) in NEUTRAL_LAYERS:
         settings = settings_of(layer)
         if any(
             name.lstrip("_") in settings and attributes.get(name) != value
@@ -371,7 +343,7 @@ def _pair(
     pairs = []
     remaining = list(states)
     for layer in layers:
-        name = type(layer).__name__
+        name = layer_name(layer)
         while remaining and remaining[0][0] != name and remaining[0][0] in NEUTRAL_LAYERS:
             remaining.pop(0)
         if remaining and remaining[0][0] == name:

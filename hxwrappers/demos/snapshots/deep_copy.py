@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import gymnasium as gym
 
 from hxwrappers.demos.capture import Kept
-from hxwrappers.demos.snapshots.base import Snapshot, Snapshotter, layers_of, unrestored
+from hxwrappers.demos.snapshots.base import Snapshot, Snapshotter, unrestored
+from hxwrappers.demos.snapshots.layers import layers_of
 from hxwrappers.errors import SnapshotError
 
 __all__ = ["DeepCopySnapshotter"]

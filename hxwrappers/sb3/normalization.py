@@ -1,0 +1,235 @@
+"""The observation statistics of a `VecNormalize`, read without executing code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecNormalize
+
+from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers.sb3._inert_pickle import Inert, array_of, read_pickle
+
+__all__ = ["Normalization", "may_be_normalized", "read_vecnormalize", "shows_normalization"]
+
+_LARGEST = 1 << 30  # bytes
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """How observations are normalised: `clip((observation - mean) / sqrt(var + epsilon))`.
+
+    Attributes:
+        moments: Mean and variance of the observations, each of their shape; by the key of each
+            normalised part where observations are dicts, and under None where they are not.
+        clip: Results are clipped to plus and minus this.
+        epsilon: Added to the variance.
+    """
+
+    moments: Mapping[str | None, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+    clip: float
+    epsilon: float
+
+    @classmethod
+    def of(cls, normalize: VecNormalize) -> Normalization | None:
+        """The statistics of a wrapper as they are now, or None where it leaves observations be.
+
+        Args:
+            normalize: The wrapper.
+        """
+        if not normalize.norm_obs:
+            return None
+        seen: Any = normalize.obs_rms
+        parts = seen if isinstance(seen, dict) else {None: seen}
+        moments = {key: (np.array(rms.mean), np.array(rms.var)) for key, rms in parts.items()}
+        return cls(moments, float(normalize.clip_obs), float(normalize.epsilon))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Normalization | None:
+        """Read what `VecNormalize.save` wrote, without executing anything in it.
+
+        Args:
+            path: The file, such as `vecnormalize.pkl`.
+
+        Returns:
+            The statistics, or None where the file's VecNormalize leaves observations as they are.
+
+        Raises:
+            CheckpointError: The file is missing, damaged or of something else.
+        """
+        file = Path(path)
+        try:
+            data = file.read_bytes() if file.stat().st_size <= _LARGEST else b""
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+        saved = read_pickle(data, path)
+        attributes = saved.attributes() if isinstance(saved, Inert) else {}
+        if type(saved).__name__ != "VecNormalize":
+            raise CheckpointError(
+                f"{path} holds no VecNormalize. Give the file that VecNormalize.save wrote."
+            )
+        if attributes.get("norm_obs") is False:
+            return None
+        seen = attributes.get("obs_rms")
+        parts = seen if isinstance(seen, dict) else {None: seen}
+        state = [
+            {"key": key, "mean": _moment(rms, "mean"), "var": _moment(rms, "var")}
+            for key, rms in parts.items()
+        ]
+        clip, epsilon = (_number(attributes.get(name)) for name in ("clip_obs", "epsilon"))
+        return cls.from_state({"moments": state, "clip": clip, "epsilon": epsilon}, path)
+
+    def state(self) -> dict[str, Any]:
+        """The statistics as tensors and plain values, for a file."""
+        return {
+            "clip": self.clip,
+            "epsilon": self.epsilon,
+            "moments": [
+                {"key": key, "mean": torch.tensor(mean), "var": torch.tensor(var)}
+                for key, (mean, var) in self.moments.items()
+            ],
+        }
+
+    @classmethod
+    def from_state(cls, state: Any, name: object) -> Normalization:
+        """Read what `state` gave.
+
+        Args:
+            state: The statistics.
+            name: What they were read from, for messages.
+
+        Raises:
+            CheckpointError: They are incomplete or make no sense.
+        """
+        moments: dict[str | None, Any] = {}
+        match state:
+            case {
+                "clip": int() | float() as clip,
+                "epsilon": int() | float() as epsilon,
+                "moments": [_, *_] as parts,
+            } if clip > 0 and epsilon >= 0:
+                for part in parts:
+                    match part:
+                        case {"key": str() | None as key, "mean": mean, "var": var}:
+                            moments[key] = _checked(mean), _checked(var)
+        wrong = not moments or any(
+            mean is None or var is None or mean.shape != var.shape or (var < 0).any()
+            for mean, var in moments.values()
+        )
+        if wrong or (None in moments and len(moments) > 1):
+            raise CheckpointError(
+                f"The statistics of observations in {name} are incomplete or damaged. Save them "
+                "again with VecNormalize.save or save_policy."
+            )
+        return cls(moments, float(clip), float(epsilon))
+
+    def __call__(self, observations: Any) -> Any:
+        """Normalise a batch of observations, `(batch, ...)`, or a dict of such arrays."""
+        if None in self.moments:
+            return self._normalized(observations, None)
+        return {
+            key: self._normalized(part, key) if key in self.moments else part
+            for key, part in observations.items()
+        }
+
+    def check(self, space: spaces.Space[Any]) -> None:
+        """Refuse observations of which these are no statistics.
+
+        Args:
+            space: The space of the environment's observations.
+
+        Raises:
+            InvalidSpaceError: They are of another shape.
+        """
+        whole = None in self.moments
+        parts: dict[str | None, Any] = {None: space}
+        if isinstance(space, spaces.Dict) and not whole:
+            parts.update(space.spaces)
+        shapes = {key: mean.shape for key, (mean, _) in self.moments.items()}
+        for key, shape in shapes.items():
+            part = parts.get(key)
+            if not isinstance(part, spaces.Box) or part.shape != shape:
+                raise InvalidSpaceError(
+                    f"The statistics of the VecNormalize are of observations of shape "
+                    f"{shapes[None] if whole else shapes}, but the environment's are in {space}. "
+                    "Where wrappers of the vector lay inside the VecNormalize (VecFrameStack), "
+                    "the environment has to do what they did."
+                )
+
+    def _normalized(self, observations: Any, key: str | None) -> npt.NDArray[np.float32]:
+        mean, var = self.moments[key]
+        scaled = (np.asarray(observations) - mean) / np.sqrt(var + self.epsilon)
+        return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
+
+
+def read_vecnormalize(given: str | os.PathLike[str]) -> Normalization | None:
+    """Read the file that a user names; "none" says that nothing was normalised.
+
+    Raises:
+        CheckpointError: The file is missing, damaged or of something else.
+    """
+    return None if given == "none" else Normalization.load(given)
+
+
+def may_be_normalized(space: spaces.Space[Any]) -> bool:
+    """Whether observations of a space can have been normalised without any sign of it.
+
+    Pictures and other whole numbers show it, and what is no Box cannot be.
+    """
+    parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
+    return any(isinstance(part, spaces.Box) and part.dtype.kind == "f" for part in parts)
+
+
+def shows_normalization(space: spaces.Space[Any], seen: Any) -> bool | None:
+    """Whether observations that a model was trained on were normalised.
+
+    Args:
+        space: The space of the environment's observations.
+        seen: Some of those that the model saw, an array or a dict of arrays.
+
+    Returns:
+        None where they could be either.
+    """
+    if isinstance(space, spaces.Dict):
+        parts = [(part, seen.get(key)) for key, part in space.spaces.items()]
+    else:
+        parts = [(space, seen)]
+    shown = [_shows(part, values) for part, values in parts]
+    return True if True in shown else None if None in shown else False
+
+
+def _shows(space: spaces.Space[Any], seen: Any) -> bool | None:
+    if not isinstance(space, spaces.Box):
+        return False
+    if not isinstance(seen, np.ndarray):
+        return None if space.dtype.kind == "f" else False
+    if seen.dtype.kind != "f":
+        return False
+    if seen.dtype != space.dtype:  # a VecNormalize makes float32 of anything
+        return True
+    return True if seen.min() < space.low.min() or seen.max() > space.high.max() else None
+
+
+def _moment(moments: Any, name: str) -> Any:
+    attributes = moments.attributes() if isinstance(moments, Inert) else {}
+    array = array_of(attributes.get(name))
+    return None if array is None else torch.tensor(np.array(array))
+
+
+def _number(value: Any) -> Any:
+    array = array_of(value)
+    return value if array is None else array.item() if array.size == 1 else None
+
+
+def _checked(tensor: Any) -> npt.NDArray[np.float64] | None:
+    if not isinstance(tensor, torch.Tensor) or not tensor.dtype.is_floating_point:
+        return None
+    array: npt.NDArray[np.float64] = tensor.detach().cpu().numpy().astype(np.float64)
+    return array if np.isfinite(array).all() else None

@@ -1,0 +1,223 @@
+"""Agents trained under a VecNormalize see at evaluation what they saw in training."""
+
+import json
+import pickle
+from typing import ClassVar
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
+
+from hxwrappers.cli import main
+from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers.sb3 import VecRNDBonus, load_policy, save_policy
+from hxwrappers.sb3._inert_pickle import Inert, read_pickle
+from hxwrappers.sb3.normalization import Normalization
+from hxwrappers.sb3.zip_file import load_sb3_zip
+from tests.traps import trap
+
+QUICK = {"n_steps": 32, "batch_size": 32, "device": "cpu", "seed": 0}
+
+
+class Scaled(gym.Env):
+    """Shows, among large numbers, which action is right; an agent must see them normalised."""
+
+    metadata: ClassVar[dict[str, object]] = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, kind="box", dtype=np.float32, render_mode=None):
+        own = spaces.Box(-1e4, 1e4, (3,), dtype)
+        self.kind, self.dtype, self.render_mode = kind, dtype, render_mode
+        self.observation_space = own
+        if kind == "dict":
+            self.observation_space = spaces.Dict({"seen": own, "mode": spaces.Discrete(2)})
+        self.action_space = spaces.Discrete(2)
+
+    def seen(self):
+        self.right = int(self.np_random.integers(2))
+        own = np.array([1000.0, -500.0, 3000.0 + 10 * self.right], self.dtype)
+        return {"seen": own, "mode": 0} if self.kind == "dict" else own
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self.seen(), {}
+
+    def step(self, action):
+        self.steps += 1
+        reward = float(action == self.right)
+        return self.seen(), reward, self.steps == 16, False, {}
+
+
+gym.register("HxScaled-v0", entry_point="tests.sb3.test_normalization:Scaled")
+KINDS = {
+    "float32": {},
+    "float64": {"dtype": "float64"},
+    "dict": {"kind": "dict"},
+}
+
+
+def recipe(**kwargs):
+    return {"maker": "gymnasium", "id": "HxScaled-v0", "kwargs": kwargs}
+
+
+def trained(kwargs, **options):
+    envs = make_vec_env("HxScaled-v0", 4, seed=0, env_kwargs=kwargs)
+    if kwargs.get("kind") == "dict":
+        options["norm_obs_keys"] = ["seen"]
+    envs = VecNormalize(envs, **options)
+    policy = "MultiInputPolicy" if kwargs.get("kind") == "dict" else "MlpPolicy"
+    model = PPO(policy, envs, **QUICK, learning_rate=0.02)
+    return model.learn(512), envs, policy
+
+
+def normalized(**options):
+    envs = VecNormalize(make_vec_env("HxScaled-v0", 4, seed=0), **options)
+    envs.reset()
+    for _ in range(4):
+        envs.step(np.zeros(4, int))
+    return envs
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def case(request):
+    return KINDS[request.param], *trained(KINDS[request.param])
+
+
+def observations(kwargs, number=20):
+    env = gym.make("HxScaled-v0", **kwargs)
+    seen = [env.reset(seed=seed)[0] for seed in range(number)]
+    if kwargs.get("kind") == "dict":
+        return {key: np.stack([each[key] for each in seen]) for key in seen[0]}
+    return np.stack(seen)
+
+
+def test_a_file_and_a_zip_act_as_the_model_did(case, tmp_path):
+    kwargs, model, envs, policy = case
+    seen = observations(kwargs)
+    expected = model.predict(envs.normalize_obs(seen), deterministic=True)[0]
+    assert 0 < expected.mean() < 1  # it tells the two cases apart
+    save_policy(tmp_path / "policy.pt", model, recipe(**kwargs))
+    model.save(tmp_path / "model.zip")
+    envs.save(tmp_path / "vecnormalize.pkl")
+    loaded = PPO.load(tmp_path / "model.zip", device="cpu")  # has no environment any more
+    with pytest.raises(CheckpointError, match="nothing says whether a VecNormalize"):
+        save_policy(tmp_path / "again.pt", loaded, recipe(**kwargs))
+    save_policy(tmp_path / "again.pt", loaded, recipe(**kwargs), tmp_path / "vecnormalize.pkl")
+    save_policy(tmp_path / "given.pt", loaded, recipe(**kwargs), envs)
+    playables = [load_policy(tmp_path / name) for name in ("policy.pt", "again.pt", "given.pt")]
+    options = {"policy": policy, "device": "cpu"}
+    statistics = tmp_path / "vecnormalize.pkl"
+    playables.append(
+        load_sb3_zip(tmp_path / "model.zip", recipe(**kwargs), vecnormalize=statistics, **options)
+    )
+    for playable in playables:
+        playable.require_fit(gym.make("HxScaled-v0", **kwargs))
+        acted = playable.predict(seen, deterministic=True)[0]
+        np.testing.assert_array_equal(acted, expected)
+    with pytest.raises(CheckpointError, match=r"--vecnormalize FILE.*--vecnormalize none"):
+        load_sb3_zip(tmp_path / "model.zip", recipe(**kwargs), **options)
+    plain = load_sb3_zip(tmp_path / "model.zip", recipe(**kwargs), vecnormalize="none", **options)
+    assert plain.normalization is None
+
+
+def test_the_command_reports_the_true_score(tmp_path, capsys):
+    model, envs, _ = trained({})
+    model.save(tmp_path / "model.zip")
+    envs.save(tmp_path / "vecnormalize.pkl")
+    words = ["evaluate", str(tmp_path / "model.zip"), "--env", "HxScaled-v0", "--starts", "plain"]
+    words += ["--episodes", "5", "--json", "--deterministic", "--device", "cpu"]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert str(tmp_path / "vecnormalize.pkl") in said
+    scores = {}
+    for statistics in ("none", str(tmp_path / "vecnormalize.pkl")):
+        assert main([*words, "--vecnormalize", statistics]) == 0
+        document = json.loads(capsys.readouterr().out)
+        scores[statistics] = document["starts"]["plain"]["mean"]["value"]
+    assert list(scores.values())[1] == 16.0
+    assert scores["none"] < 12
+    save_policy(tmp_path / "policy.pt", model, recipe())
+    words[1] = str(tmp_path / "policy.pt")
+    assert main(words[:2] + words[4:]) == 0
+    assert json.loads(capsys.readouterr().out)["starts"]["plain"]["mean"]["value"] == 16.0
+    assert main([*words, "--vecnormalize", "none"]) == 1
+    assert "holds by itself" in capsys.readouterr().err
+
+
+def test_a_bonus_around_it_and_frames_stacked_inside_change_nothing(tmp_path):
+    envs = VecNormalize(VecFrameStack(make_vec_env("HxScaled-v0", 2, seed=0), 2))
+    model = PPO("MlpPolicy", VecRNDBonus(envs, warmup_steps=4, features=4), **QUICK).learn(64)
+    save_policy(tmp_path / "policy.pt", model, recipe())
+    seen = np.tile(observations({}), 2)
+    expected = model.predict(envs.normalize_obs(seen), deterministic=True)[0]
+    playable = load_policy(tmp_path / "policy.pt")
+    np.testing.assert_array_equal(playable.predict(seen, deterministic=True)[0], expected)
+    with pytest.raises(InvalidSpaceError, match="VecFrameStack"):
+        playable.require_fit(gym.make("HxScaled-v0"))
+
+
+def test_one_that_normalises_rewards_alone(tmp_path):
+    envs = normalized(norm_obs=False)
+    envs.save(tmp_path / "vecnormalize.pkl")
+    assert Normalization.load(tmp_path / "vecnormalize.pkl") is None
+    model = PPO("MlpPolicy", envs, **QUICK)
+    save_policy(tmp_path / "policy.pt", model, recipe())
+    assert load_policy(tmp_path / "policy.pt").normalization is None
+
+
+# Python 3 has never written older ones by default, as VecNormalize.save does.
+@pytest.mark.parametrize("protocol", range(3, pickle.HIGHEST_PROTOCOL + 1))
+def test_every_form_of_pickle_is_read(protocol, tmp_path):
+    envs = normalized()
+    (tmp_path / "saved.pkl").write_bytes(pickle.dumps(envs, protocol))
+    found = Normalization.load(tmp_path / "saved.pkl")
+    mean, var = found.moments[None]
+    np.testing.assert_array_equal(mean, envs.obs_rms.mean)
+    np.testing.assert_array_equal(var, envs.obs_rms.var)
+    assert (found.clip, found.epsilon) == (envs.clip_obs, envs.epsilon)
+
+
+HOSTILE = {
+    "text": b"no pickle",
+    "empty": b"",
+    "cut": pickle.dumps({"a": np.ones(3)})[:-9],
+    "another class": pickle.dumps(np.random.default_rng(0)),
+    "a dict": pickle.dumps({"obs_rms": 1, "norm_obs": True}),
+    "persistent": b"Pvecnormalize\n.",
+    "much memory": b"\x80\x04\x8a\x01\x00r\xff\xff\xff\xff.",
+    "extension": b"\x80\x02\x82\x01.",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_files_of_something_else_are_refused(name, tmp_path):
+    (tmp_path / "x.pkl").write_bytes(HOSTILE[name])
+    with pytest.raises(CheckpointError, match=r"x\.pkl"):
+        Normalization.load(tmp_path / "x.pkl")
+    with pytest.raises(CheckpointError, match=r"missing\.pkl cannot be read"):
+        Normalization.load(tmp_path / "missing.pkl")
+
+
+def test_nothing_in_a_pickle_is_called(tmp_path):
+    sprung = tmp_path / "sprung"
+    (tmp_path / "x.pkl").write_bytes(trap(sprung))
+    with pytest.raises(CheckpointError, match="no VecNormalize"):
+        Normalization.load(tmp_path / "x.pkl")
+    assert not sprung.exists()
+    assert isinstance(read_pickle(trap(sprung), "x"), Inert)
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize("change", ["mean", "var", "clip_obs", "epsilon", "obs_rms"])
+def test_damaged_statistics_are_refused(change, tmp_path):
+    envs = normalized()
+    owner = envs.obs_rms if change in ("mean", "var") else envs
+    wrong = {"mean": np.full(3, np.nan), "var": -np.ones(3), "clip_obs": -1.0, "epsilon": "x"}
+    setattr(owner, change, wrong.get(change))
+    envs.save(tmp_path / "x.pkl")
+    with pytest.raises(CheckpointError, match="incomplete or damaged"):
+        Normalization.load(tmp_path / "x.pkl")
