@@ -105,7 +105,7 @@ class RewardFilter:
                 in the order given.
             rewards: Rewards of these streams, shape `(batch,)`.
         """
-        missing = int(max(streams, default=-1)) + 1 - len(self.sums)
+        missing = int(streams.max(initial=-1)) + 1 - len(self.sums)
         if missing > 0:
             self.sums = torch.cat([self.sums, self.sums.new_zeros(missing)])
         values = rewards.to(self.sums)
@@ -146,6 +146,8 @@ class RewardFilter:
 
 def _without_repeats(streams: np.ndarray) -> list[slice]:
     """Cut a batch so that no stream stands twice in a part."""
+    if len(np.unique(streams)) == len(streams):
+        return [slice(0, len(streams))]
     starts, seen = [0], set[int]()
     for index, stream in enumerate(streams.tolist()):
         if stream in seen:

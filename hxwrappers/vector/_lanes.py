@@ -63,7 +63,8 @@ def reset_lanes(env: VectorEnv, options: Mapping[str, Any] | None) -> npt.NDArra
     mask = None if options is None else options.get("reset_mask")
     if mask is None:
         return np.ones(env.num_envs, dtype=np.bool_)
-    return np.array(mask, dtype=np.bool_)
+    # Of a tensor on a GPU no array can be made.
+    return np.array(mask.tolist() if hasattr(mask, "tolist") else mask, dtype=np.bool_)
 
 
 def lane_seeds(

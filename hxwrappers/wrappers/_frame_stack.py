@@ -36,7 +36,7 @@ def newest_channels(
 
 def _stacked_frames(env: Any) -> int | None:
     layer = env
-    while layer is not None:
+    while hasattr(layer, "observation_space"):
         if type(layer).__name__ == "AtariVectorEnv":
             return int(layer.single_observation_space.shape[0])  # it keeps no number
         # Gymnasium's FrameStackObservation, the Procgen environment, Stable-Baselines3's stack.

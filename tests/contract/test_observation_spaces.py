@@ -269,7 +269,7 @@ def test_tensors_are_scored_where_they_are(kind, space, mode, monkeypatch):
         assert isinstance(rewards, torch.Tensor)
         assert torch.equal(rewards, infos["extrinsic_reward"] + infos["reward_bonus"])
         if mode is AutoresetMode.DISABLED:
-            envs.reset(options={"reset_mask": terminations.tolist()})
+            envs.reset(options={"reset_mask": terminations})
     assert float(infos["intrinsic_reward"].sum()) > 0
     assert envs.model.updates >= 2
 
