@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.demos.search.trajectory import Node
+from hxwrappers.demos.search.trajectory import Node, Start
 
 __all__ = ["Archive", "Cell", "Entry", "is_better"]
 
@@ -35,6 +35,11 @@ class Entry:
     node: Node
     snapshot: Any
 
+    def start(self, seed: int) -> Start:
+        """The state as one to explore from, with the seed of the random actions."""
+        actions = b"" if self.snapshot else self.node.trajectory()
+        return Start(self.score, self.length, self.lives, self.snapshot, actions, seed)
+
 
 def is_better(score: float, length: int, than_score: float, than_length: int) -> bool:
     """Whether one way is better than another: a higher score, or the same in fewer steps.
@@ -47,15 +52,13 @@ def is_better(score: float, length: int, than_score: float, than_length: int) ->
 
 
 class Archive:
-    """Cells with the best way known to each, how often each was visited, and the best way of all.
+    """Cells with the best way known to each, and how often each was visited.
 
     Cells are numbered in the order in which they are found.
 
     Attributes:
         cells: The cells by number.
         entries: The best way to each, by number.
-        best: The best way of all, which may lead to the episode's end and so into no cell; None
-            while the archive is empty.
 
     Example:
         >>> archive = Archive()
@@ -69,7 +72,6 @@ class Archive:
     def __init__(self) -> None:
         self.cells: list[Cell] = []
         self.entries: list[Entry] = []
-        self.best: Entry | None = None
         self._numbers: dict[Cell, int] = {}
         self._visits = np.zeros(64, np.int64)
 
@@ -78,7 +80,6 @@ class Archive:
         cls,
         cells: list[Cell],
         entries: list[Entry],
-        best: Entry,
         visits: npt.NDArray[np.int64],
     ) -> Archive:
         """An archive put together from its parts.
@@ -86,7 +87,6 @@ class Archive:
         Args:
             cells: The cells by number.
             entries: The best way to each.
-            best: The best way of all.
             visits: How often each was visited.
 
         Raises:
@@ -98,7 +98,6 @@ class Archive:
                 raise ValueError(f"the cell {cell!r} comes twice")
             archive._add(cell, entry)
         archive.visits[:] = visits
-        archive.best = best
         return archive
 
     def __len__(self) -> int:
@@ -123,7 +122,6 @@ class Archive:
         Returns:
             Whether it was kept.
         """
-        self.offer_end(entry)
         number = self._numbers.get(cell)
         if number is None:
             self._add(cell, entry)
@@ -133,18 +131,6 @@ class Archive:
             return False
         self.entries[number] = entry
         return True
-
-    def offer_end(self, entry: Entry) -> bool:
-        """Keep a way as the best of all if it is; it may have ended the episode.
-
-        Returns:
-            Whether it was kept.
-        """
-        best = self.best
-        if best is None or is_better(entry.score, entry.length, best.score, best.length):
-            self.best = entry
-            return True
-        return False
 
     def visit(self, cells: Iterable[Cell]) -> None:
         """Count a visit of each cell; what is not in the archive is passed over."""

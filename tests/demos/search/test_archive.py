@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.demos.search.archive import Archive, Entry, is_better
-from hxwrappers.demos.search.trajectory import Node, pack_actions
+from hxwrappers.demos.search.trajectory import Node
 from hxwrappers.demos.search.weights import draw, visit_weights
 
 
@@ -38,18 +38,6 @@ def test_visits_stay_when_a_way_is_replaced():
     assert archive.cells == ["a", "b"]
 
 
-def test_the_best_may_end_the_episode():
-    archive = Archive()
-    archive.offer("a", way(3, 5))
-    end = way(4, 50)
-    assert archive.offer_end(end)
-    assert archive.best is end
-    assert len(archive) == 1
-    assert not archive.offer_end(way(4, 50))
-    archive.offer("b", way(4, 49))
-    assert archive.best is archive.get("b")
-
-
 def test_more_cells_than_there_was_room_for():
     archive = Archive()
     for number in range(200):
@@ -67,15 +55,15 @@ def test_trajectories_nobody_needs_are_freed():
     gc.collect()
     before = alive()
     archive = Archive()
-    start = Node(None, pack_actions([1]))
-    end = Node(Node(start, pack_actions([2])), pack_actions([3, 4]))
-    assert end.trajectory() == [1, 2, 3, 4]
+    start = Node(None, bytes([1]))
+    end = Node(Node(start, bytes([2])), bytes([3, 4]))
+    assert end.trajectory() == bytes([1, 2, 3, 4])
     archive.offer("a", way(0, 4, end))
     del end
     assert alive() == before + 3
-    archive.offer("a", way(0, 3, Node(start, pack_actions([5]))))
+    archive.offer("a", way(0, 3, Node(start, bytes([5]))))
     assert alive() == before + 2
-    assert archive.get("a").node.trajectory() == [1, 5]
+    assert archive.get("a").node.trajectory() == bytes([1, 5])
 
 
 def test_long_chains_are_freed_without_recursion():

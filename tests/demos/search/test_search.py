@@ -17,7 +17,7 @@ MONTEZUMA = SearchSettings(
 
 def contents(search):
     """All that a search knows, as plain values."""
-    entries = [*search.archive.entries, search.archive.best]
+    entries = [*search.archive.entries, search.best]
     return (
         search.archive.cells,
         [(entry.score, entry.length, entry.lives, entry.node.trajectory()) for entry in entries],
@@ -33,7 +33,7 @@ def test_the_row():
     search = Search(toys.settings())
     progress = search.run(Limits(score=6))
     assert progress.score == 6
-    assert search.archive.best.length == 15
+    assert search.best.length == 15
     assert 20 not in search.archive.cells  # there the episode ends
     lengths = {
         cell: entry.length
@@ -64,7 +64,7 @@ def test_held_actions():
     search = Search(toys.settings(hold=3))
     search.run(Limits(score=6))
     assert set(search.archive.cells) <= {2, 5, 8, 11, 14, 17}
-    assert len(search.demo()) == search.archive.best.length
+    assert len(search.demo()) == search.best.length
 
 
 @pytest.mark.parametrize("hold", [1, 3])
@@ -104,6 +104,7 @@ def test_checkpoints_of_other_searches_and_damaged_ones(tmp_path):
     state = load_checkpoint(file, "Search")
     for damage in (
         {"archive": {**state["archive"], "parents": state["archive"]["parents"] + 5}},
+        {"best": {}},
         {"archive": {**state["archive"], "cells": torch.zeros(3, dtype=torch.uint8)}},
         {"archive": {}},
         {"reference": None},
@@ -135,7 +136,7 @@ def test_frames_of_what_is_rendered():
 
 def test_environments_that_cannot_be_searched():
     for name, message in (
-        ("tests/Silent-v0", "draws from numbered ones"),
+        ("tests/Silent-v0", "draws from spaces"),
         ("tests/Uncopyable-v0", "too slow for a search"),
         ("tests/Nothing-v0", "cannot be made"),
     ):
