@@ -151,14 +151,17 @@ class NoveltySearch(SearchRun):
         scores = self.population.scores
         weights = self._guide.weights(len(self.population)) / (1 + self.population.visits)
         drawn: list[int] = draw(weights, count, self._generator).tolist()
-        levels = np.unique(scores)[-_LEVELS:].tolist()
-        if len(levels) < 2:
+        different = np.unique(scores)
+        levels = different[-_LEVELS:].tolist()
+        # Where every step earns or costs something, a score says how long the way was, and no more.
+        if len(levels) < 2 or len(different) > len(scores) / 2:
             return drawn
+        self._turns = {level: self._turns.get(level, 0) for level in levels}
         for place, by_level in enumerate(self._generator.random(count) < self._novel.levels):
             if by_level:
-                turns = [1 / math.sqrt(1 + self._turns.get(level, 0)) for level in levels]
+                turns = [1 / math.sqrt(1 + self._turns[level]) for level in levels]
                 level = levels[int(draw(np.array(turns), 1, self._generator)[0])]
-                self._turns[level] = self._turns.get(level, 0) + 1
+                self._turns[level] += 1
                 there = np.flatnonzero(scores == level)
                 drawn[place] = int(there[draw(weights[there], 1, self._generator)[0]])
         return drawn

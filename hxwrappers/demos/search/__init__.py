@@ -9,6 +9,7 @@ from hxwrappers.demos.search.limits import Limits, Progress
 from hxwrappers.demos.search.run import SearchRun
 from hxwrappers.demos.search.search import Search
 from hxwrappers.demos.search.settings import ExplorationSettings, SearchSettings
+from hxwrappers.demos.search.standstill import standstill
 from hxwrappers.demos.search.state import entries_from_state, entries_state
 from hxwrappers.demos.search.state_cells import GridCells, MontezumaCells
 from hxwrappers.demos.search.trajectory import Node, Start
@@ -41,4 +42,5 @@ __all__ = [
     "has_frames",
     "is_better",
     "shrink",
+    "standstill",
 ]
