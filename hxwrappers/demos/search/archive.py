@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from hxwrappers.demos.search.trajectory import Node, Start
 
 __all__ = ["Archive", "Cell", "Entry", "is_better"]
+
+_OVERHEAD, _PLAIN_CELL = 600, 100
+"""Bytes of an entry's Python objects, and of a cell that is no bytes: what a million take here."""
 
 Cell = Hashable
 """What tells one cell from another: None, a number, a string, bytes, or a tuple of these."""
@@ -74,6 +78,7 @@ class Archive:
         self.entries: list[Entry] = []
         self._numbers: dict[Cell, int] = {}
         self._visits = np.zeros(64, np.int64)
+        self._size, self._size_of_object = 0, 0
 
     @classmethod
     def restored(
@@ -129,6 +134,7 @@ class Archive:
         known = self.entries[number]
         if not is_better(entry.score, entry.length, known.score, known.length):
             return False
+        self._size += self._size_of(cell, entry) - self._size_of(cell, known)
         self.entries[number] = entry
         return True
 
@@ -139,9 +145,54 @@ class Archive:
             if number is not None:
                 self._visits[number] += 1
 
+    @property
+    def size(self) -> int:
+        """About how many bytes the cells and their states take."""
+        return self._size
+
+    def drop(self, size: int) -> list[Cell]:
+        """Drop the least promising cells until the others take no more than some bytes.
+
+        Those visited most often are the least promising; of those visited equally often, those with
+        the lowest score. The first cell, with which every way begins, stays.
+
+        Args:
+            size: Bytes.
+
+        Returns:
+            The cells that were dropped.
+        """
+        visits = self._visits
+        order = sorted(
+            range(1, len(self)), key=lambda number: (-visits[number], self.entries[number].score)
+        )
+        gone: set[int] = set()
+        for number in order:
+            if self._size <= size:
+                break
+            gone.add(number)
+            self._size -= self._size_of(self.cells[number], self.entries[number])
+        dropped = [self.cells[number] for number in sorted(gone)]
+        kept = [number for number in range(len(self)) if number not in gone]
+        self._visits = visits[kept]
+        self.cells = [self.cells[number] for number in kept]
+        self.entries = [self.entries[number] for number in kept]
+        self._numbers = {cell: number for number, cell in enumerate(self.cells)}
+        return dropped
+
     def _add(self, cell: Cell, entry: Entry) -> None:
         number = self._numbers[cell] = len(self.cells)
         self.cells.append(cell)
         self.entries.append(entry)
+        self._size += self._size_of(cell, entry)
         if number == len(self._visits):
             self._visits = np.concatenate([self._visits, np.zeros_like(self._visits)])
+
+    def _size_of(self, cell: Cell, entry: Entry) -> int:
+        """About how many bytes an entry takes, with the cell and the end of the trajectory."""
+        size = _OVERHEAD + (len(cell) if isinstance(cell, bytes) else _PLAIN_CELL)
+        if entry.snapshot is None or isinstance(entry.snapshot, bytes):
+            return size + len(entry.snapshot or b"") + len(entry.node.actions)
+        if not self._size_of_object:  # objects of one environment are about alike, and slow to size
+            self._size_of_object = len(pickle.dumps(entry.snapshot))
+        return size + self._size_of_object

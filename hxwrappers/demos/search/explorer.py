@@ -19,10 +19,12 @@ class Order(NamedTuple):
 
     Attributes:
         known: Cells to which a better way became known since the explorer's last order.
+        forgotten: Cells that were dropped and count as new again.
         starts: The cells to explore from with their states, one exploration each.
     """
 
     known: list[tuple[Cell, float, int]]
+    forgotten: list[Cell]
     starts: list[tuple[Cell, Start]]
 
 
@@ -104,6 +106,8 @@ class Explorer:
 
     def carry_out(self, order: Order) -> list[Exploration]:
         """Do an order."""
+        for cell in order.forgotten:
+            self._known.pop(cell, None)
         self.learn(order.known)
         return [self.explore(cell, start) for cell, start in order.starts]
 

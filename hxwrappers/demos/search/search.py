@@ -25,11 +25,16 @@ from hxwrappers.errors import InvalidArgumentError
 __all__ = ["Search"]
 
 
+_MEGABYTE = 1e6
+_SHARE_KEPT = 0.9
+
+
 @dataclass
 class _Desk:
-    """What the search keeps of one worker: cells it has not heard of, and its order."""
+    """What the search keeps of one worker: cells it has not heard of or is to forget, its order."""
 
     news: dict[Cell, None]
+    forgotten: list[Cell] = field(default_factory=list)
     starts: list[tuple[int, Node]] = field(default_factory=list)
 
 
@@ -83,6 +88,7 @@ class Search(SearchRun):
         self.rooms: list[Cell] = []
         self._desks: list[_Desk] = []
         self._batch = settings.batch
+        self._limit = None if settings.memory is None else settings.memory * _MEGABYTE
         super().__init__(
             settings,
             Explorer,
@@ -141,9 +147,10 @@ class Search(SearchRun):
         known = []
         for cell in desk.news:
             entry = self.archive.get(cell)
-            assert entry is not None
-            known.append((cell, entry.score, entry.length))
-        desk.news, desk.starts = {}, []
+            if entry is not None:
+                known.append((cell, entry.score, entry.length))
+        forgotten = desk.forgotten
+        desk.news, desk.forgotten, desk.starts = {}, [], []
         starts = []
         weights = visit_weights(self.archive.visits)
         numbers = draw(weights, self._batch, self._generator).tolist()
@@ -151,7 +158,7 @@ class Search(SearchRun):
             entry = self.archive.entries[number]
             starts.append((self.archive.cells[number], entry.start(seed)))
             desk.starts.append((number, entry.node))
-        return Order(known, starts)
+        return Order(known, forgotten, starts)
 
     def _take_in(self, worker: int, explorations: list[Exploration] | None) -> None:
         desk = self._desks[worker]
@@ -162,11 +169,12 @@ class Search(SearchRun):
             changed = self._add(number, node, exploration)
             for other in self._desks:
                 other.news.update(changed)
+        self._keep_within_memory()
 
     def _add(self, number: int, node: Node, exploration: Exploration) -> dict[Cell, None]:
         """Add what an exploration found to the archive and return the cells that changed."""
-        start = self.archive.entries[number]
-        if exploration.snapshot is not None and start.node is node:
+        start = self.archive.entries[number] if number < len(self.archive) else None
+        if exploration.snapshot is not None and start is not None and start.node is node:
             start.snapshot = exploration.snapshot
         changed: dict[Cell, None] = {}
         for finding in exploration.findings:
@@ -178,6 +186,13 @@ class Search(SearchRun):
         self.archive.visit(exploration.visited)
         self._count(exploration.steps, fell=exploration.fell)
         return changed
+
+    def _keep_within_memory(self) -> None:
+        if self._limit is None or self.archive.size <= self._limit:
+            return
+        dropped = self.archive.drop(int(_SHARE_KEPT * self._limit))
+        for desk in self._desks:
+            desk.forgotten += dropped
 
     def _keep(self, cell: Cell, entry: Entry) -> bool:
         if cell not in self.archive:

@@ -127,9 +127,21 @@ class SearchSettings(ExplorationSettings):
 
     Attributes:
         cells: What tells one place from another.
+        memory: Megabytes that the cells with their states may take; where they take more, the
+            least promising are dropped until a tenth of it is free.
+
+    Raises:
+        InvalidArgumentError: A number is out of range.
     """
 
     cells: CellSettings = field(default_factory=CellSettings)
+    _: KW_ONLY
+    memory: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.memory is not None and not self.memory > 0:
+            raise InvalidArgumentError(f"memory is {self.memory}, but must be more than 0 MB.")
 
     def make_search_env(self) -> gym.Env[Any, Any]:
         """The environment with the cheapest observations from which the cells can be told."""

@@ -78,3 +78,31 @@ def test_weights():
     counts = np.bincount(draw(np.array([1.0, 0.5, 0.5]), 40_000, np.random.default_rng(0)))
     assert np.abs(counts / 40_000 - [0.5, 0.25, 0.25]).max() < 0.01
     assert draw(np.ones(1), 3, np.random.default_rng(0)).tolist() == [0, 0, 0]
+
+
+def test_the_least_promising_cells_are_dropped():
+    archive = Archive()
+    for number in range(100):
+        archive.offer(number, way(number % 7, number))
+        archive.visit([number] * (number % 10))
+    whole = archive.size
+    dropped = archive.drop(whole // 2)
+    assert archive.size <= whole // 2
+    assert len(archive) + len(dropped) == 100
+    assert 0 in archive  # every way begins there
+    assert min(number % 10 for number in dropped) >= max(number % 10 for number in archive.cells)
+    assert archive.visits.tolist() == [number % 10 for number in archive.cells]
+    assert all(archive.get(number).length == number for number in archive.cells)
+    for number in dropped:
+        assert archive.offer(number, way(0, number))
+    assert len(archive) == 100
+    archive.visit([dropped[0]])
+    assert archive.visits[-len(dropped)] == 1
+
+
+def test_the_size_follows_what_is_kept():
+    archive = Archive()
+    archive.offer("a", Entry(0, 9, None, Node(None, b""), bytes(1000)))
+    before = archive.size
+    archive.offer("a", Entry(0, 8, None, Node(None, b""), bytes(400)))
+    assert archive.size == before - 600

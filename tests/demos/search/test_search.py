@@ -180,3 +180,19 @@ def test_sizes_on_disk_stay_small(tmp_path):
     packed = [len(entry.snapshot) for entry in search.archive.entries]
     assert np.mean(packed) < 600
     assert file.stat().st_size < 100_000 + 1000 * len(packed)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_memory_is_bounded(workers):
+    settings = SearchSettings(
+        "MountainCarContinuous-v0", cells=CellSettings("observation"), memory=0.05
+    )
+    search = Search(settings, workers=workers)
+    most = []
+    search.run(Limits(steps=4000), lambda _: most.append(search.archive.size))
+    assert max(most) <= 0.05e6
+    assert len(search.archive) > 20
+    assert search.progress.cells == len(search.archive.entries)
+    assert len(search.demo()) == search.best.length
+    with pytest.raises(InvalidArgumentError, match="more than 0 MB"):
+        SearchSettings("CartPole-v1", memory=0)
