@@ -33,9 +33,7 @@ class NoveltyGuide:
         seed: Seed of the model.
     """
 
-    def __init__(
-        self, space: spaces.Box, power: float, capacity: int, seed: int
-    ) -> None:
+    def __init__(self, space: spaces.Box, power: float, capacity: int, seed: int) -> None:
         self._power = power
         if power == 0:
             return

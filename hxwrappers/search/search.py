@@ -233,8 +233,6 @@ class NoveltySearch(SearchRun):
     def _restore(self, state: Mapping[str, Any]) -> None:
         self._make_parts()
         self.population.load_state_dict(state["population"], self._explorer.actions.size)
-        self._turns = dict(
-            zip(state["levels"].tolist(), state["turns"].tolist(), strict=True)
-        )
+        self._turns = dict(zip(state["levels"].tolist(), state["turns"].tolist(), strict=True))
         self._scale.load_state_dict(state["scale"])
         self._guide.load_state_dict(state["guide"])

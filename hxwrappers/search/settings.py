@@ -57,9 +57,9 @@ class NoveltySearchSettings(ExplorationSettings):
             or not 0 <= self.novelty <= 16
         ):
             raise InvalidArgumentError(
-                f"siblings is {self.siblings}, but must be at least {FEWEST_SIBLINGS}; note_every is "
-                f"{self.note_every}, but must be at least 1; levels is {self.levels}, but is a share from 0 to 1; novelty is "
-                f"{self.novelty}, but is a power from 0 to 16."
+                f"siblings is {self.siblings}, but must be at least {FEWEST_SIBLINGS}; note_every "
+                f"is {self.note_every}, but must be at least 1; levels is {self.levels}, but is a "
+                f"share from 0 to 1; novelty is {self.novelty}, but is a power from 0 to 16."
             )
 
     def make_search_env(self) -> gym.Env[Any, Any]:

@@ -145,8 +145,10 @@ def test_what_is_doomed_does_not_join():
     search = NoveltySearch(row(explore=200, repeat=1.0, doomed=3, note_every=1))
     search.run(Limits(steps=4000))
     assert {entry.lives for entry in search.population.entries} == {2}
-    places = {5 + 2 * sum(entry.node.trajectory()[::2]) - entry.length
-              for entry in search.population.entries}
+    places = {
+        5 + 2 * sum(entry.node.trajectory()[::2]) - entry.length
+        for entry in search.population.entries
+    }
     assert min(places) == 3
 
 
@@ -178,7 +180,9 @@ def test_a_reward_of_ones_own():
     search = NoveltySearch(settings)
     assert search.run(Limits(score=0.1, steps=50_000)).score >= 0.1
     assert len(search.demo()) == search.best.length
-    with pytest.raises(SearchError, match="The reward function .*broken failed: ZeroDivisionError"):
+    with pytest.raises(
+        SearchError, match=r"The reward function .*broken failed: ZeroDivisionError"
+    ):
         NoveltySearch(
             NoveltySearchSettings("CartPole-v1", reward="tests.search.test_novelty_search:broken")
         ).run(Limits(steps=100))
@@ -199,8 +203,15 @@ def broken(env, observation, reward):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"siblings": 2}, {"note_every": 0}, {"levels": 2}, {"novelty": -1}, {"population": 3},
-     {"growth": 0}, {"explore": 0}],
+    [
+        {"siblings": 2},
+        {"note_every": 0},
+        {"levels": 2},
+        {"novelty": -1},
+        {"population": 3},
+        {"growth": 0},
+        {"explore": 0},
+    ],
 )
 def test_settings_out_of_range(changes):
     with pytest.raises(InvalidArgumentError):

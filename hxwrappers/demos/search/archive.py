@@ -31,6 +31,7 @@ class Entry:
         lives: The lives left there, or None where the environment has none.
         node: The end of the trajectory.
         snapshot: The frozen state, packed; None where it must be made again from the trajectory.
+        picture: The frame there, where cells adapt and it is needed to find the cell again.
     """
 
     score: float
@@ -38,6 +39,7 @@ class Entry:
     lives: int | None
     node: Node
     snapshot: Any
+    picture: bytes | None = None
 
     def start(self, seed: int) -> Start:
         """The state as one to explore from, with the seed of the random actions."""
@@ -138,12 +140,12 @@ class Archive:
         self.entries[number] = entry
         return True
 
-    def visit(self, cells: Iterable[Cell]) -> None:
-        """Count a visit of each cell; what is not in the archive is passed over."""
+    def visit(self, cells: Iterable[Cell], times: int = 1) -> None:
+        """Count visits of each cell; what is not in the archive is passed over."""
         for cell in cells:
             number = self._numbers.get(cell)
             if number is not None:
-                self._visits[number] += 1
+                self._visits[number] += times
 
     @property
     def size(self) -> int:
@@ -190,7 +192,8 @@ class Archive:
 
     def _size_of(self, cell: Cell, entry: Entry) -> int:
         """About how many bytes an entry takes, with the cell and the end of the trajectory."""
-        size = _OVERHEAD + (len(cell) if isinstance(cell, bytes) else _PLAIN_CELL)
+        size = _OVERHEAD + len(entry.picture or b"")
+        size += len(cell) if isinstance(cell, bytes) else _PLAIN_CELL
         if entry.snapshot is None or isinstance(entry.snapshot, bytes):
             return size + len(entry.snapshot or b"") + len(entry.node.actions)
         if not self._size_of_object:  # objects of one environment are about alike, and slow to size

@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from hxwrappers._modules import load_function
+from hxwrappers.demos.search.adaptive_cells import AdaptiveFrameCells, FrameSize
 from hxwrappers.demos.search.archive import Cell
 from hxwrappers.demos.search.frame_cells import FrameCells
 from hxwrappers.demos.search.state_cells import GridCells, MontezumaCells
@@ -37,7 +38,8 @@ class CellSettings:
     """Which cells, and how coarse.
 
     Attributes:
-        kind: `"frame"`, `"observation"` (each observation is a cell), `"montezuma"`,
+        kind: `"frame"`, `"adaptive"` (frames whose size follows what is seen, beginning with the
+            size given here), `"observation"` (each observation is a cell), `"montezuma"`,
             `"minigrid"`, or a function of your own as `"module:function"`.
         width: Columns of the downscaled frame.
         height: Rows of the downscaled frame.
@@ -68,6 +70,8 @@ def make_cells(settings: CellSettings, env: gym.Env[Any, Any]) -> CellFunction:
     match settings.kind:
         case "frame":
             return FrameCells(settings.width, settings.height, settings.depth)
+        case "adaptive":
+            return AdaptiveFrameCells(FrameSize(settings.width, settings.height, settings.depth))
         case "observation":
             return observation_cells
         case "montezuma":
@@ -78,8 +82,8 @@ def make_cells(settings: CellSettings, env: gym.Env[Any, Any]) -> CellFunction:
             return load_function(kind, "cell", CellError)
         case kind:
             raise CellError(
-                f"There are no cells called {kind!r}. Give frame, observation, montezuma, "
-                'minigrid, or a function of your own as "module:function".'
+                f"There are no cells called {kind!r}. Give frame, adaptive, observation, "
+                'montezuma, minigrid, or a function of your own as "module:function".'
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from hxwrappers.demos.search.adaptive_cells import AdaptiveFrameCells, FrameSize
 from hxwrappers.demos.search.archive import Cell, is_better
 from hxwrappers.demos.search.bursts import Bursts
 from hxwrappers.demos.search.cells import call_cells, checked_cell, make_cells
@@ -20,11 +21,13 @@ class Order(NamedTuple):
     Attributes:
         known: Cells to which a better way became known since the explorer's last order.
         forgotten: Cells that were dropped and count as new again.
+        size: The size of frame cells that adapt; None where cells do not.
         starts: The cells to explore from with their states, one exploration each.
     """
 
     known: list[tuple[Cell, float, int]]
     forgotten: list[Cell]
+    size: FrameSize | None
     starts: list[tuple[Cell, Start]]
 
 
@@ -39,6 +42,7 @@ class Finding(NamedTuple):
         actions: The actions since the finding before, or since the start, packed.
         snapshot: The packed state; None at the end of an episode.
         terminated: Whether the episode ended by itself there.
+        picture: The frame there, where cells adapt.
     """
 
     cell: Cell
@@ -48,6 +52,7 @@ class Finding(NamedTuple):
     actions: bytes
     snapshot: Any
     terminated: bool = False
+    picture: bytes | None = None
 
 
 class Exploration(NamedTuple):
@@ -59,6 +64,7 @@ class Exploration(NamedTuple):
         steps: The environment's steps that it took.
         snapshot: The packed state it began in, where that had to be made again; otherwise None.
         fell: Whether it ended with a lost life.
+        picture: The frame where it ended, where cells adapt.
     """
 
     findings: list[Finding]
@@ -66,6 +72,7 @@ class Exploration(NamedTuple):
     steps: int
     snapshot: Any
     fell: bool = False
+    picture: bytes | None = None
 
 
 class Explorer:
@@ -97,7 +104,9 @@ class Explorer:
         """The state after the reset; to be asked for before anything is explored."""
         bursts = self._bursts
         cell = checked_cell(call_cells(self._cells, self._env, bursts.first), self._cells)
-        return Finding(cell, 0.0, 0, bursts.first_lives, b"", self._packer.pack())
+        picture = self._picture(bursts.first)
+        snapshot = self._packer.pack()
+        return Finding(cell, 0.0, 0, bursts.first_lives, b"", snapshot, picture=picture)
 
     def room(self, cell: Cell) -> Cell:
         """The room that a cell lies in, or None where the cell function knows no rooms."""
@@ -106,6 +115,12 @@ class Explorer:
 
     def carry_out(self, order: Order) -> list[Exploration]:
         """Do an order."""
+        if isinstance(self._cells, AdaptiveFrameCells) and order.size not in (
+            None,
+            self._cells.size,
+        ):
+            self._cells.resize(order.size)
+            self._known.clear()
         for cell in order.forgotten:
             self._known.pop(cell, None)
         self.learn(order.known)
@@ -146,10 +161,21 @@ class Explorer:
                 replaced.append(self._known.get(cell))
                 self._known[cell] = (score, length)
                 actions = self.actions.pack(since)
-                findings.append(Finding(cell, score, length, lives, actions, self._packer.pack()))
+                findings.append(
+                    Finding(
+                        cell,
+                        score,
+                        length,
+                        lives,
+                        actions,
+                        self._packer.pack(),
+                        picture=self._picture(moment.observation),
+                    )
+                )
                 since = []
             visited[cell] = None
-        return Exploration(findings, list(visited), length - start.length, rebuilt, fell)
+        picture = self._picture(moment.observation)
+        return Exploration(findings, list(visited), length - start.length, rebuilt, fell, picture)
 
     def _forget_doomed(
         self,
@@ -173,6 +199,12 @@ class Explorer:
                 del self._known[cell]
             else:
                 self._known[cell] = before
+
+    def _picture(self, observation: Any) -> bytes | None:
+        """The frame as it is now, if cells adapt."""
+        if isinstance(self._cells, AdaptiveFrameCells):
+            return self._cells.picture(self._env, observation)
+        return None
 
     def _is_progress(self, cell: Cell, score: float, length: int) -> bool:
         try:

@@ -52,7 +52,11 @@ class FrameCells:
 
     def __call__(self, env: gym.Env[Any, Any], observation: Any) -> bytes:
         """The cell that a frame lies in: its small picture, row by row, a byte a pixel."""
-        small = shrink(grey_frame(env, observation), self._width, self._height)
+        return self.of_grey(grey_frame(env, observation))
+
+    def of_grey(self, frame: npt.NDArray[Any]) -> bytes:
+        """The cell of a frame in grey, shape `(height, width)`, 0 to 255."""
+        small = shrink(frame, self._width, self._height)
         levels = np.minimum(small * (self._depth / 256), self._depth - 1)
         cell: bytes = levels.astype(np.uint8).tobytes()
         return cell
@@ -71,9 +75,7 @@ def is_picture(observation: object) -> bool:
 def has_frames(env: gym.Env[Any, Any], observation: Any) -> bool:
     """Whether there is a frame to be had: an observation that is one, a screen, or a rendering."""
     return (
-        is_picture(observation)
-        or hasattr(env.unwrapped, "ale")
-        or env.render_mode == "rgb_array"
+        is_picture(observation) or hasattr(env.unwrapped, "ale") or env.render_mode == "rgb_array"
     )
 
 

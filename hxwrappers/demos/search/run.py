@@ -120,9 +120,7 @@ class SearchRun(ABC):
         workers: Workers = (
             OwnWorker(self._explorer)
             if count == 1
-            else ProcessWorkers(
-                self._make_explorer, self.settings, count, self._explorer.reference
-            )
+            else ProcessWorkers(self._make_explorer, self.settings, count, self._explorer.reference)
         )
         self._open(count)
         busy = [False] * count

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from hxwrappers.demos.demo import Demo
+from hxwrappers.demos.search.adaptation import Adaptation
 from hxwrappers.demos.search.archive import Archive, Cell, Entry
 from hxwrappers.demos.search.explorer import Exploration, Explorer, Order
 from hxwrappers.demos.search.run import SearchRun
@@ -88,6 +89,7 @@ class Search(SearchRun):
         self.rooms: list[Cell] = []
         self._desks: list[_Desk] = []
         self._batch = settings.batch
+        self._adaptation = Adaptation(settings.cells)
         self._limit = None if settings.memory is None else settings.memory * _MEGABYTE
         super().__init__(
             settings,
@@ -133,7 +135,7 @@ class Search(SearchRun):
 
     def _begin(self) -> None:
         first = self._explorer.beginning()
-        self.best = Entry(0.0, 0, first.lives, Node(None, b""), first.snapshot)
+        self.best = Entry(0.0, 0, first.lives, Node(None, b""), first.snapshot, first.picture)
         self._keep(first.cell, self.best)
 
     def _extent(self) -> tuple[int, int]:
@@ -158,7 +160,7 @@ class Search(SearchRun):
             entry = self.archive.entries[number]
             starts.append((self.archive.cells[number], entry.start(seed)))
             desk.starts.append((number, entry.node))
-        return Order(known, forgotten, starts)
+        return Order(known, forgotten, self._adaptation.size, starts)
 
     def _take_in(self, worker: int, explorations: list[Exploration] | None) -> None:
         desk = self._desks[worker]
@@ -169,6 +171,7 @@ class Search(SearchRun):
             changed = self._add(number, node, exploration)
             for other in self._desks:
                 other.news.update(changed)
+        self._adapt()
         self._keep_within_memory()
 
     def _add(self, number: int, node: Node, exploration: Exploration) -> dict[Cell, None]:
@@ -179,13 +182,29 @@ class Search(SearchRun):
         changed: dict[Cell, None] = {}
         for finding in exploration.findings:
             node = Node(node, finding.actions)
-            entry = Entry(finding.score, finding.length, finding.lives, node, finding.snapshot)
+            entry = Entry(
+                finding.score,
+                finding.length,
+                finding.lives,
+                node,
+                finding.snapshot,
+                finding.picture,
+            )
             self._offer(entry, terminated=finding.terminated)
-            if finding.snapshot is not None and self._keep(finding.cell, entry):
-                changed[finding.cell] = None
+            cell = self._adaptation.cell(finding.cell, finding.picture)
+            if finding.snapshot is not None and self._keep(cell, entry):
+                changed[cell] = None
+        self._adaptation.see(exploration.picture)
         self.archive.visit(exploration.visited)
         self._count(exploration.steps, fell=exploration.fell)
         return changed
+
+    def _adapt(self) -> None:
+        rebuilt = self._adaptation.adapt(self.archive, self._explorations, self._generator)
+        if rebuilt is not None:
+            self.archive = rebuilt
+            for desk in self._desks:
+                desk.news, desk.forgotten = dict.fromkeys(rebuilt.cells), []
 
     def _keep_within_memory(self) -> None:
         if self._limit is None or self.archive.size <= self._limit:
@@ -219,10 +238,14 @@ class Search(SearchRun):
         return max(ways, key=lambda entry: (entry.score, -entry.length))
 
     def _state(self) -> dict[str, Any]:
-        return {"archive": {**cells_state(self.archive), **entries_state(self.archive.entries)}}
+        return {
+            "archive": {**cells_state(self.archive), **entries_state(self.archive.entries)},
+            "adaptation": self._adaptation.state_dict(),
+        }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         entries = entries_from_state(state["archive"], self._explorer.actions.size)
         self.archive = archive_from_state(state["archive"], entries)
+        self._adaptation.load_state_dict(state["adaptation"])
         for cell in self.archive.cells:
             self._note_room(cell)

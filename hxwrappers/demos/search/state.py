@@ -15,7 +15,14 @@ from hxwrappers.demos.search.archive import Archive, Entry
 from hxwrappers.demos.search.trajectory import Node
 from hxwrappers.errors import CheckpointError
 
-__all__ = ["archive_from_state", "cells_state", "entries_from_state", "entries_state"]
+__all__ = [
+    "archive_from_state",
+    "cells_state",
+    "entries_from_state",
+    "entries_state",
+    "pack",
+    "unpack",
+]
 
 _NO_LIVES = -1
 
@@ -39,10 +46,11 @@ def entries_state(entries: Sequence[Entry]) -> dict[str, Any]:
             [-1 if node.parent is None else numbers[id(node.parent)] for node in nodes],
             dtype=torch.int64,
         ),
-        "actions": _packed([node.actions for node in nodes]),
-        "snapshots": _packed(
+        "actions": pack([node.actions for node in nodes]),
+        "snapshots": pack(
             [entry.snapshot if isinstance(entry.snapshot, bytes) else b"" for entry in entries]
         ),
+        "pictures": pack([entry.picture or b"" for entry in entries]),
     }
 
 
@@ -59,19 +67,27 @@ def entries_from_state(state: Mapping[str, Any], action_size: int) -> list[Entry
     try:
         nodes: list[Node] = []
         for parent, actions in zip(
-            state["parents"].tolist(), _unpacked(state["actions"]), strict=True
+            state["parents"].tolist(), unpack(state["actions"]), strict=True
         ):
             if not -1 <= parent < len(nodes) or len(actions) % action_size:
                 raise ValueError("a trajectory that goes on from a later one")
             nodes.append(Node(nodes[parent] if parent >= 0 else None, actions))
         return [
-            Entry(score, length, None if lives == _NO_LIVES else lives, nodes[node], data or None)
-            for score, length, lives, node, data in zip(
+            Entry(
+                score,
+                length,
+                None if lives == _NO_LIVES else lives,
+                nodes[node],
+                data or None,
+                picture or None,
+            )
+            for score, length, lives, node, data, picture in zip(
                 state["scores"].tolist(),
                 state["lengths"].tolist(),
                 state["lives"].tolist(),
                 state["nodes"].tolist(),
-                _unpacked(state["snapshots"]),
+                unpack(state["snapshots"]),
+                unpack(state["pictures"]),
                 strict=True,
             )
         ]
@@ -129,11 +145,13 @@ def _bytes(data: bytes) -> torch.Tensor:
     return torch.from_numpy(np.frombuffer(data, np.uint8).copy())
 
 
-def _packed(parts: list[bytes]) -> dict[str, torch.Tensor]:
+def pack(parts: Sequence[bytes]) -> dict[str, torch.Tensor]:
+    """Strings of bytes as two tensors."""
     ends = list(accumulate(map(len, parts), initial=0))
     return {"data": _bytes(b"".join(parts)), "ends": torch.tensor(ends)}
 
 
-def _unpacked(packed: Mapping[str, torch.Tensor]) -> list[bytes]:
+def unpack(packed: Mapping[str, torch.Tensor]) -> list[bytes]:
+    """The strings that `pack` packed."""
     data = packed["data"].numpy().tobytes()
     return [data[start:end] for start, end in pairwise(packed["ends"].tolist())]

@@ -196,3 +196,26 @@ def test_memory_is_bounded(workers):
     assert len(search.demo()) == search.best.length
     with pytest.raises(InvalidArgumentError, match="more than 0 MB"):
         SearchSettings("CartPole-v1", memory=0)
+
+
+def test_cells_that_adapt(tmp_path, monkeypatch):
+    monkeypatch.setattr("hxwrappers.demos.search.adaptation._FIRST", 32)
+    pytest.importorskip("ale_py")
+    # Two columns of two greys tell nothing apart on this screen; the search finds that out.
+    cells = CellSettings("adaptive", 2, 2, 2)
+    settings = SearchSettings("ALE/Venture-v5", cells=cells, explore=20)
+    straight = Search(settings)
+    straight.run(Limits(steps=2000))
+    before = len(straight.archive)
+    straight.run(Limits(steps=9000))
+    assert straight._adaptation.size != (2, 2, 2)
+    assert len(straight.archive) > 2 * before
+    assert {bytes(cell[:3]) for cell in straight.archive.cells} == {
+        bytes(straight._adaptation.size)
+    }
+    file = tmp_path / "search.pt"
+    Search(settings, checkpoint=file).run(Limits(steps=6000))
+    resumed = Search(settings, checkpoint=file)
+    resumed.run(Limits(steps=9000))
+    assert contents(resumed) == contents(straight)
+    assert resumed.demo().score == resumed.best.score
