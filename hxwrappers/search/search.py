@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from hxwrappers.demos import Demo
 from hxwrappers.demos.search import Entry, Node, SearchRun, draw
 from hxwrappers.search.explorer import Candidate, Exploration, NoveltyExplorer, Order
+from hxwrappers.search.groups import Groups
 from hxwrappers.search.guide import NoveltyGuide
 from hxwrappers.search.population import Population
 from hxwrappers.search.scale import Scale
 from hxwrappers.search.settings import NoveltySearchSettings
+from hxwrappers.search.signatures import SCENE_DISTANCE, scene_part
 
 __all__ = ["NoveltySearch"]
-
-_LEVELS = 12
 
 
 class NoveltySearch(SearchRun):
@@ -33,7 +31,7 @@ class NoveltySearch(SearchRun):
     times over by random actions, many of them repeated; and what was reached joins the population
     where it is farther from all states than the two nearest of them are from each other, of which
     the one that lags is then dropped (novelty search: Lehman and Stanley 2011). A share of the
-    turns goes to the states with the best scores.
+    turns is divided among groups of states, each of one scene and one of the best scores.
 
     With one worker the search is the same every time.
 
@@ -76,7 +74,6 @@ class NoveltySearch(SearchRun):
     ) -> None:
         self._novel = settings
         self._under_way: dict[int, list[tuple[int, Node]]] = {}
-        self._turns: dict[float, int] = {}
         super().__init__(
             settings,
             NoveltyExplorer,
@@ -122,6 +119,8 @@ class NoveltySearch(SearchRun):
         settings, explorer = self._novel, self._explorer
         self.population = Population(explorer.vector_size, settings.population, settings.growth)
         self._scale = Scale(explorer.view, explorer.vector_size)
+        scene = scene_part(explorer.view)
+        self._groups = Groups(scene, SCENE_DISTANCE, settings.population)
         self._guide = NoveltyGuide(
             explorer.view.space, settings.novelty, settings.population, settings.seed
         )
@@ -151,20 +150,9 @@ class NoveltySearch(SearchRun):
         scores = self.population.scores
         weights = self._guide.weights(len(self.population)) / (1 + self.population.visits)
         drawn: list[int] = draw(weights, count, self._generator).tolist()
-        different = np.unique(scores)
-        levels = different[-_LEVELS:].tolist()
-        # Where every step earns or costs something, a score says how long the way was, and no more.
-        if len(levels) < 2 or len(different) > len(scores) / 2:
-            return drawn
-        self._turns = {level: self._turns.get(level, 0) for level in levels}
-        for place, by_level in enumerate(self._generator.random(count) < self._novel.levels):
-            if by_level:
-                turns = [1 / math.sqrt(1 + self._turns[level]) for level in levels]
-                level = levels[int(draw(np.array(turns), 1, self._generator)[0])]
-                self._turns[level] += 1
-                there = np.flatnonzero(scores == level)
-                drawn[place] = int(there[draw(weights[there], 1, self._generator)[0]])
-        return drawn
+        by_group = self._generator.random(count) < self._novel.groups
+        shared = self._groups.draw(scores, weights, int(by_group.sum()), self._generator)
+        return drawn if shared is None else drawn[len(shared) :] + shared
 
     def _take_in(self, worker: int, explorations: list[Exploration] | None) -> None:
         joined: set[int] = set()
@@ -218,14 +206,14 @@ class NoveltySearch(SearchRun):
     ) -> tuple[int, bool]:
         number, changed = self.population.offer(vector, entry, self._explorations)
         if changed:
+            self._groups.note(number, vector)
             self._guide.note(number, candidate.picture)
         return number, changed
 
     def _state(self) -> dict[str, Any]:
         return {
             "population": self.population.state_dict(),
-            "levels": torch.tensor(list(self._turns), dtype=torch.float64),
-            "turns": torch.tensor(list(self._turns.values()), dtype=torch.int64),
+            "groups": self._groups.state_dict(len(self.population)),
             "scale": self._scale.state_dict(),
             "guide": self._guide.state_dict(len(self.population)),
         }
@@ -233,6 +221,6 @@ class NoveltySearch(SearchRun):
     def _restore(self, state: Mapping[str, Any]) -> None:
         self._make_parts()
         self.population.load_state_dict(state["population"], self._explorer.actions.size)
-        self._turns = dict(zip(state["levels"].tolist(), state["turns"].tolist(), strict=True))
+        self._groups.load_state_dict(state["groups"])
         self._scale.load_state_dict(state["scale"])
         self._guide.load_state_dict(state["guide"])

@@ -29,8 +29,8 @@ class NoveltySearchSettings(ExplorationSettings):
         note_every: Actions between two states of an exploration that may join the population.
         population: States that are kept at most.
         growth: Explorations for each state that is kept: the population grows as it is explored.
-        levels: Share of the states explored from that is drawn in equal parts from the best
-            scores, however few states have them; the others are drawn from all.
+        groups: Share of the states explored from that is divided among groups, those of one scene
+            and one of the best scores, however few states they have; the others are drawn from all.
         novelty: Power of the novelty model's error in the weight of a state; 0 does without the
             model.
 
@@ -44,8 +44,8 @@ class NoveltySearchSettings(ExplorationSettings):
     siblings: int = 6
     note_every: int = 5
     population: int = 4096
-    growth: int = 16
-    levels: float = 0.5
+    growth: int = 48
+    groups: float = 0.5
     novelty: float = 0.0
 
     def __post_init__(self) -> None:
@@ -53,12 +53,12 @@ class NoveltySearchSettings(ExplorationSettings):
         if (
             self.siblings < FEWEST_SIBLINGS
             or self.note_every < 1
-            or not 0 <= self.levels <= 1
+            or not 0 <= self.groups <= 1
             or not 0 <= self.novelty <= 16
         ):
             raise InvalidArgumentError(
                 f"siblings is {self.siblings}, but must be at least {FEWEST_SIBLINGS}; note_every "
-                f"is {self.note_every}, but must be at least 1; levels is {self.levels}, but is a "
+                f"is {self.note_every}, but must be at least 1; groups is {self.groups}, but is a "
                 f"share from 0 to 1; novelty is {self.novelty}, but is a power from 0 to 16."
             )
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hxwrappers.demos.search import shrink
 from hxwrappers.search.views import SIDE, Frames, View
 
-__all__ = ["FEWEST_SIBLINGS", "signatures", "vector_size"]
+__all__ = ["FEWEST_SIBLINGS", "SCENE_DISTANCE", "scene_part", "signatures", "vector_size"]
 
 Vectors = list[npt.NDArray[np.float32]]
 
@@ -21,6 +21,8 @@ _LEVELS = 20
 """Levels of grey, of 255, by which a pixel must differ from the scene to be a mark."""
 _SCENE_WEIGHT = 1.5
 _SPREAD = 0.8
+SCENE_DISTANCE = 0.6
+"""Scenes farther apart are different ones: an enemy that moves makes 0.2, another room about 1."""
 FEWEST_SIBLINGS = 3
 """Without so many pictures nothing tells the scene from what the actions moved."""
 
@@ -58,6 +60,11 @@ def signatures(views: Sequence[npt.NDArray[Any]]) -> Vectors:
         length = float(np.sqrt(spread @ spread))
         vectors.append(np.concatenate([spread / length if length else spread, below]))
     return vectors
+
+
+def scene_part(view: View) -> slice:
+    """Where in a signature of a view the scene is; nowhere in numbers."""
+    return slice(_MARKS**2, None) if isinstance(view, Frames) else slice(0, 0)
 
 
 def vector_size(view: View) -> int:

@@ -56,7 +56,7 @@ def contents(search):
         search.population.vectors.tolist(),
         search.population.visits.tolist(),
         search.population.spacing,
-        search._turns,
+        search._groups._turns,
         search.progress.steps,
         search.progress.falls,
         search._generator.bit_generator.state,
@@ -98,7 +98,7 @@ def test_goals_that_pay_nothing(name):
     ("settings", "steps"),
     [
         (row(), 600),
-        (row(novelty=1.0), 300),
+        (row(novelty=1.0), 150),
         (NoveltySearchSettings(CORRIDOR), 3000),
         (MONTEZUMA, 2500),
     ],
@@ -163,7 +163,8 @@ def test_checkpoints_of_other_searches_and_damaged_ones(tmp_path):
         {"population": {**population, "vectors": torch.zeros(2, 2)}},
         {"population": {**population, "nearest": population["nearest"] + 99}},
         {"population": {}},
-        {"levels": torch.zeros(9)},
+        {"groups": {}},
+        {"groups": {**state["groups"], "scenes": state["groups"]["scenes"] + 9}},
         {"scale": {**state["scale"], "mean": torch.zeros(2)}},
         {"best": {}},
         {"steps": None},
@@ -180,9 +181,7 @@ def test_a_reward_of_ones_own():
     search = NoveltySearch(settings)
     assert search.run(Limits(score=0.1, steps=50_000)).score >= 0.1
     assert len(search.demo()) == search.best.length
-    with pytest.raises(
-        SearchError, match=r"The reward function .*broken failed: ZeroDivisionError"
-    ):
+    with pytest.raises(SearchError, match=r"reward function .*broken failed: ZeroDivision"):
         NoveltySearch(
             NoveltySearchSettings("CartPole-v1", reward="tests.search.test_novelty_search:broken")
         ).run(Limits(steps=100))
@@ -206,7 +205,7 @@ def broken(env, observation, reward):
     [
         {"siblings": 2},
         {"note_every": 0},
-        {"levels": 2},
+        {"groups": 2},
         {"novelty": -1},
         {"population": 3},
         {"growth": 0},

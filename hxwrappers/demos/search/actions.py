@@ -156,8 +156,8 @@ def _ways_to_draw(
         lows = space.start.reshape(-1).tolist()
         highs = (space.start + space.nvec - 1).reshape(-1).tolist()
     else:
-        lows = [0] * int(np.prod(space.shape))
-        highs = [1] * len(lows)
+        lows = [0.0] * int(np.prod(space.shape))
+        highs = [1.0] * len(lows)
     return list(zip(lows, highs, strict=True))
 
 

@@ -122,12 +122,9 @@ class Search(SearchRun):
             InvalidArgumentError: There is no such room, or no way to the end was found.
             DemoVerificationError: The environment's snapshots turn out not to be exact.
         """
-        if room is not None:
-            entry = self._best_into(room)
-        else:
-            entry = self._end() if end else self.best
+        by_score = self._end() if end and room is None else self.best
         return self.way_to_demo(
-            entry,
+            by_score if room is None else self._best_into(room),
             snapshot_every=snapshot_every,
             shorten_seconds=shorten_seconds,
             made_by=made_by,
