@@ -132,8 +132,12 @@ class NoveltyExplorer:
         moments = range(0, self._settings.explore + 1, self._settings.note_every)
         vectors: dict[tuple[int, int], Array] = {}
         for moment in moments:
-            alive = [number for number, burst in enumerate(bursts) if moment in burst.noted]
-            pictures = [bursts[number].noted[moment].picture for number in alive]
+            alive = {
+                number: burst.noted[moment].picture
+                for number, burst in enumerate(bursts)
+                if moment in burst.noted
+            }
+            pictures = [picture for picture in alive.values() if picture is not None]
             vectors.update(
                 ((number, moment), vector)
                 for number, vector in zip(alive, signatures(pictures), strict=False)

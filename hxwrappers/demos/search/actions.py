@@ -150,11 +150,13 @@ def _ways_to_draw(
     space: spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary,
 ) -> list[tuple[float, float]]:
     """The bounds of each number, both included; infinite where there is none."""
+    lows: list[float]
+    highs: list[float]
     if isinstance(space, spaces.Box):
         lows, highs = space.low.reshape(-1).tolist(), space.high.reshape(-1).tolist()
     elif isinstance(space, spaces.MultiDiscrete):
-        lows = space.start.reshape(-1).tolist()
-        highs = (space.start + space.nvec - 1).reshape(-1).tolist()
+        lows = space.start.astype(float).reshape(-1).tolist()
+        highs = (space.start + space.nvec - 1.0).reshape(-1).tolist()
     else:
         lows = [0.0] * int(np.prod(space.shape))
         highs = [1.0] * len(lows)
