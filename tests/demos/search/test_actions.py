@@ -42,5 +42,5 @@ def test_drawn_within_the_space_and_kept(space):
     ids=repr,
 )
 def test_others_are_refused(space):
-    with pytest.raises(SearchError, match="X-v0 are .*draws from spaces"):
+    with pytest.raises(SearchError, match=r"X-v0 are .*draws from spaces"):
         actions_of(space, "X-v0")

@@ -18,7 +18,7 @@ def first_order(settings):
     explorer = Explorer(settings)
     first = explorer.beginning()
     start = Start(0.0, 0, first.lives, first.snapshot, b"", 1)
-    return explorer, Order([(first.cell, 0.0, 0)], [], [(first.cell, start)])
+    return explorer, Order([(first.cell, 0.0, 0)], [], None, [(first.cell, start)])
 
 
 def test_a_killed_worker_is_replaced():
