@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -22,7 +21,7 @@ from hxwrappers.search.signatures import SCENE_DISTANCE, scene_part
 __all__ = ["NoveltySearch"]
 
 
-class NoveltySearch(SearchRun):
+class NoveltySearch(SearchRun[NoveltySearchSettings]):
     """A search guided by novelty, without cells or any knowledge of the game.
 
     A population of states explores (Go-With-The-Winner: Aldous and Vazirani 1994; with uncertainty
@@ -64,23 +63,7 @@ class NoveltySearch(SearchRun):
 
     kind: ClassVar[str] = "NoveltySearch"
 
-    def __init__(
-        self,
-        settings: NoveltySearchSettings,
-        *,
-        workers: int = 1,
-        checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: float = 60.0,
-    ) -> None:
-        self._novel = settings
-        self._under_way: dict[int, list[tuple[int, Node]]] = {}
-        super().__init__(
-            settings,
-            NoveltyExplorer,
-            workers=workers,
-            checkpoint=checkpoint,
-            checkpoint_every=checkpoint_every,
-        )
+    make_explorer: ClassVar[Any] = NoveltyExplorer
 
     def demo(
         self,
@@ -109,14 +92,9 @@ class NoveltySearch(SearchRun):
             made_by=made_by,
         )
 
-    def _begin(self) -> None:
-        self._make_parts()
-        first: Candidate = self._explorer.beginning()
-        self.best = Entry(0.0, 0, first.lives, Node(None, b""), first.snapshot)
-        self._join(first, self.best, self._scale.scaled(first.vector))
-
-    def _make_parts(self) -> None:
-        settings, explorer = self._novel, self._explorer
+    def _prepare(self) -> None:
+        settings, explorer = self.settings, self._explorer
+        self._under_way: dict[int, list[tuple[int, Node]]] = {}
         self.population = Population(explorer.vector_size, settings.population, settings.growth)
         self._scale = Scale(explorer.view, explorer.vector_size)
         scene = scene_part(explorer.view)
@@ -125,6 +103,11 @@ class NoveltySearch(SearchRun):
             explorer.view.space, settings.novelty, settings.population, settings.seed
         )
 
+    def _begin(self) -> None:
+        first: Candidate = self._explorer.beginning()
+        self.best = Entry(0.0, 0, first.lives, Node(None, b""), first.snapshot)
+        self._join(first, self.best, self._scale.scaled(first.vector))
+
     def _extent(self) -> tuple[int, int]:
         return len(self.population), 0
 
@@ -132,7 +115,7 @@ class NoveltySearch(SearchRun):
         self._under_way = {worker: [] for worker in range(count)}
 
     def _order(self, worker: int) -> Order:
-        settings = self._novel
+        settings = self.settings
         numbers = self._drawn(settings.batch)
         entries = [self.population.entries[number] for number in numbers]
         self._under_way[worker] = [
@@ -150,7 +133,7 @@ class NoveltySearch(SearchRun):
         scores = self.population.scores
         weights = self._guide.weights(len(self.population)) / (1 + self.population.visits)
         drawn: list[int] = draw(weights, count, self._generator).tolist()
-        by_group = self._generator.random(count) < self._novel.groups
+        by_group = self._generator.random(count) < self.settings.groups
         shared = self._groups.draw(scores, weights, int(by_group.sum()), self._generator)
         return drawn if shared is None else drawn[len(shared) :] + shared
 
@@ -219,7 +202,6 @@ class NoveltySearch(SearchRun):
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        self._make_parts()
         self.population.load_state_dict(state["population"], self._explorer.actions.size)
         self._groups.load_state_dict(state["groups"])
         self._scale.load_state_dict(state["scale"])

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
@@ -21,7 +21,7 @@ from hxwrappers.demos.search.outcome import make_demo
 from hxwrappers.demos.search.settings import ExplorationSettings
 from hxwrappers.demos.search.shortening import shortened
 from hxwrappers.demos.search.state import entries_from_state, entries_state
-from hxwrappers.demos.search.workers import MakeExplorer, OwnWorker, ProcessWorkers, Workers
+from hxwrappers.demos.search.workers import OwnWorker, ProcessWorkers, Workers
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, SearchError
 
 __all__ = ["SearchRun"]
@@ -29,7 +29,10 @@ __all__ = ["SearchRun"]
 _SEEDS = 1 << 48
 
 
-class SearchRun(ABC):
+SettingsT = TypeVar("SettingsT", bound=ExplorationSettings)
+
+
+class SearchRun(ABC, Generic[SettingsT]):
     """A search that gives orders to workers and takes in what they found.
 
     Args:
@@ -51,12 +54,14 @@ class SearchRun(ABC):
     kind: ClassVar[str]
     """What its checkpoints are called."""
 
+    make_explorer: ClassVar[Any]
+    """Makes what a worker explores with; see `MakeExplorer`."""
+
     best: Entry
 
     def __init__(
         self,
-        settings: ExplorationSettings,
-        make_explorer: MakeExplorer,
+        settings: SettingsT,
         *,
         workers: int = 1,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -69,14 +74,14 @@ class SearchRun(ABC):
         self._steps, self._explorations, self._falls, self._still_since = 0, 0, 0, 0
         self._seconds, self._workers_lost = 0.0, 0
         self._generator = _random.own_generator(settings.seed, self.kind)
-        self._make_explorer = make_explorer
         self._number_of_workers = workers
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
         self._checkpoint_every = checkpoint_every
         self._stopping = False
         saved = self._load()
         reference = None if saved is None else saved["reference"]
-        self._explorer: Any = make_explorer(settings, reference)  # type: ignore[arg-type]
+        self._explorer: Any = self.make_explorer(settings, reference)
+        self._prepare()
         if saved is None:
             self._begin()
         else:
@@ -120,7 +125,7 @@ class SearchRun(ABC):
         workers: Workers = (
             OwnWorker(self._explorer)
             if count == 1
-            else ProcessWorkers(self._make_explorer, self.settings, count, self._explorer.reference)
+            else ProcessWorkers(self.make_explorer, self.settings, count, self._explorer.reference)
         )
         self._open(count)
         busy = [False] * count
@@ -196,6 +201,10 @@ class SearchRun(ABC):
             entry = shortened(self.settings, entry, shorten_seconds)
             found["shortened_from"] = before
         return make_demo(self.settings, entry, found, snapshot_every=snapshot_every)
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Make what the search keeps, empty; the settings and the explorer are there."""
 
     @abstractmethod
     def _begin(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -39,7 +38,7 @@ class _Desk:
     starts: list[tuple[int, Node]] = field(default_factory=list)
 
 
-class Search(SearchRun):
+class Search(SearchRun[SearchSettings]):
     """The first phase of go-explore (Ecoffet et al. 2019, arXiv 1901.10995; 2021, Nature 590).
 
     Again and again a cell is drawn, cells visited rarely before others; its state is restored;
@@ -77,27 +76,7 @@ class Search(SearchRun):
 
     kind: ClassVar[str] = "Search"
 
-    def __init__(
-        self,
-        settings: SearchSettings,
-        *,
-        workers: int = 1,
-        checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: float = 60.0,
-    ) -> None:
-        self.archive = Archive()
-        self.rooms: list[Cell] = []
-        self._desks: list[_Desk] = []
-        self._batch = settings.batch
-        self._adaptation = Adaptation(settings.cells)
-        self._limit = None if settings.memory is None else settings.memory * _MEGABYTE
-        super().__init__(
-            settings,
-            Explorer,
-            workers=workers,
-            checkpoint=checkpoint,
-            checkpoint_every=checkpoint_every,
-        )
+    make_explorer: ClassVar[Any] = Explorer
 
     def demo(
         self,
@@ -130,6 +109,12 @@ class Search(SearchRun):
             made_by=made_by,
         )
 
+    def _prepare(self) -> None:
+        self.archive = Archive()
+        self.rooms: list[Cell] = []
+        self._desks: list[_Desk] = []
+        self._adaptation = Adaptation(self.settings.cells)
+
     def _begin(self) -> None:
         first = self._explorer.beginning()
         self.best = Entry(0.0, 0, first.lives, Node(None, b""), first.snapshot, first.picture)
@@ -152,8 +137,8 @@ class Search(SearchRun):
         desk.news, desk.forgotten, desk.starts = {}, [], []
         starts = []
         weights = visit_weights(self.archive.visits)
-        numbers = draw(weights, self._batch, self._generator).tolist()
-        for number, seed in zip(numbers, self._seeds(self._batch), strict=True):
+        numbers = draw(weights, self.settings.batch, self._generator).tolist()
+        for number, seed in zip(numbers, self._seeds(self.settings.batch), strict=True):
             entry = self.archive.entries[number]
             starts.append((self.archive.cells[number], entry.start(seed)))
             desk.starts.append((number, entry.node))
@@ -204,9 +189,10 @@ class Search(SearchRun):
                 desk.news, desk.forgotten = dict.fromkeys(rebuilt.cells), []
 
     def _keep_within_memory(self) -> None:
-        if self._limit is None or self.archive.size <= self._limit:
+        memory = self.settings.memory
+        if memory is None or self.archive.size <= memory * _MEGABYTE:
             return
-        dropped = self.archive.drop(int(_SHARE_KEPT * self._limit))
+        dropped = self.archive.drop(int(_SHARE_KEPT * memory * _MEGABYTE))
         for desk in self._desks:
             desk.forgotten += dropped
 
