@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["import_named", "import_of_id", "not_importable"]
+__all__ = ["import_named", "import_of_id", "load_function", "not_importable"]
 
 
 def import_named(module: str) -> ModuleType:
@@ -61,3 +63,34 @@ def not_importable(name: str, error: Exception) -> InvalidArgumentError:
         f"{name} cannot be imported ({error}). Name a module that Python finds, for example one in "
         "the current folder."
     )
+
+
+def load_function(name: str, role: str, error_class: type[Exception]) -> Callable[..., Any]:
+    """The function that the user named as `module:name`.
+
+    Args:
+        name: Where it is.
+        role: What it is for, as an error calls it: "cell", "reward".
+        error_class: What to raise.
+
+    Raises:
+        Exception: `error_class`: there is no such module, or no such function in it.
+
+    Example:
+        >>> load_function("math:sqrt", "reward", ValueError)(9)
+        3.0
+    """
+    module_name, _, path = name.partition(":")
+    try:
+        found: Any = import_named(module_name)
+    except (ImportError, ValueError) as error:
+        raise error_class(
+            f"The {role} function {name} cannot be imported: {error}. Write it as module:function; "
+            "its module must be in the current folder or on the Python path."
+        ) from error
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise error_class(f"The module {module_name} has no function {path!r} for a {role}.")
+    function: Callable[..., Any] = found
+    return function

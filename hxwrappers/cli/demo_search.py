@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tqdm import tqdm
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hxwrappers._files import check_writable
 from hxwrappers.cli.arguments import Json, check_option, check_output, environment_arguments
 from hxwrappers.cli.interrupt import stopped_by_interrupt
-from hxwrappers.errors import SearchError
+from hxwrappers.errors import InvalidArgumentError, SearchError
 
 if TYPE_CHECKING:
     from hxwrappers.demos.search import Progress
@@ -29,53 +29,72 @@ def search(
     out: Annotated[Path, tyro.conf.Positional],
     /,
     *,
+    by: Literal["cells", "novelty"] = "cells",
     cells: str = "frame",
     width: int = 11,
     height: int = 8,
     depth: int = 8,
     bin_x: int = 8,
     bin_y: int = 8,
+    population: int | None = None,
+    siblings: int | None = None,
+    novelty: float | None = None,
     workers: int = 1,
     seed: int = 0,
     seconds: float | None = None,
     steps: int | None = None,
     score: float | None = None,
     rooms: int | None = None,
+    until: Literal["limit", "end"] = "limit",
     room: int | None = None,
+    reward: str | None = None,
     hold: int | None = None,
-    explore: int = 50,
-    repeat: float = 0.9,
-    doomed: int = 10,
+    explore: int | None = None,
+    repeat: float | None = None,
+    doomed: int | None = None,
+    memory: float | None = None,
+    shorten: float = 10.0,
     env_args: tuple[str, ...] = (),
     checkpoint: Path | None = None,
     snapshot_every: int = 50,
     as_json: Json = False,
 ) -> int:
-    """Find a demonstration without a demonstrator, by go-explore's first phase.
+    """Find a demonstration without a demonstrator, by cells or by novelty.
 
     Without a limit it searches for 5 minutes. Ctrl-C ends it early; what was found is written.
 
     Args:
         env: The environment's id, for example ALE/MontezumaRevenge-v5.
         out: The demonstration to write: the best score found, in the fewest steps.
-        cells: What tells places apart: frame, observation, montezuma, minigrid, or your own
-            function as module:function, called with the environment and the observation.
+        by: What guides it: cells (go-explore's first phase), or novelty, which needs no cells.
+        cells: What tells places apart: frame, adaptive (frames whose size follows what is seen),
+            observation, montezuma, minigrid, or your own function as module:function, called with
+            the environment and the observation.
         width: Columns of the downscaled frame.
         height: Rows of the downscaled frame.
         depth: Levels of grey of the downscaled frame.
         bin_x: Pixels that count as one place, across (montezuma).
         bin_y: Pixels that count as one place, down (montezuma).
+        population: States kept at most, by novelty; 4096 unless given.
+        siblings: Explorations from each state drawn, by novelty; 6 unless given.
+        novelty: Power of a novelty model's error in a state's weight, by novelty; 0 does without.
         workers: Processes that explore; with one the search is the same every time.
         seed: Seed of the search and of the environment's reset.
         seconds: Stop after this time.
         steps: Stop after so many steps of the environment, earlier runs included.
         score: Stop at this score.
         rooms: Stop at so many rooms.
+        until: With end, stop at the first way to the episode's own end, and write the best one.
         room: Write the best way into the so-manieth room that was found, from 1.
+        reward: A reward of your own to search by, as module:function, called with the environment,
+            the observation and the environment's reward after each step.
         hold: Steps for which each action is held; 4 for Atari games frame by frame, otherwise 1.
-        explore: Actions of one exploration.
-        repeat: The probability with which an action is repeated.
-        doomed: How many of the last actions before a lost life lead to nothing that is kept.
+        explore: Actions of one exploration; 50 by cells, 30 by novelty unless given.
+        repeat: The probability with which an action is repeated; 0.9 unless given.
+        doomed: How many of the last actions before a lost life lead to nothing that is kept; 10
+            unless given.
+        memory: Megabytes for the states that are kept, by cells; the least promising are dropped.
+        shorten: Seconds to look for a shorter way with the same score before it is written.
         env_args: Arguments for gymnasium.make, as name=value; an Atari game is played frame by
             frame unless it has a frameskip here.
         checkpoint: A file to keep the search in, and to go on from if it exists.
@@ -84,7 +103,14 @@ def search(
     """
     # Not for --help alone: they take a second.
     import hxwrappers.envs  # noqa: F401, PLC0415 - registers the environments of the library
-    from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings  # noqa: PLC0415
+    from hxwrappers.demos.search import (  # noqa: PLC0415
+        CellSettings,
+        Limits,
+        Search,
+        SearchSettings,
+        standstill,
+    )
+    from hxwrappers.search import NoveltySearch, NoveltySearchSettings  # noqa: PLC0415
 
     for option, value, least in (
         ("--width", width, 1),
@@ -102,46 +128,75 @@ def search(
         ("--explore", explore, 1),
         ("--doomed", doomed, 0),
         ("--snapshot-every", snapshot_every, 1),
+        ("--population", population, 2),
+        ("--siblings", siblings, 1),
+        ("--novelty", novelty, 0),
+        ("--memory", memory, 1),
+        ("--shorten", shorten, 0),
     ):
         if value is not None:
             check_option(option, value, least)
-    check_option("--repeat", repeat, 0, 1)
+    if repeat is not None:
+        check_option("--repeat", repeat, 0, 1)
     check_output(out)
     check_writable(out)
-    settings = SearchSettings(
-        env,
-        environment_arguments(env_args),
-        CellSettings(cells, width, height, depth, bin_x, bin_y),
-        seed=seed,
-        hold=hold,
-        explore=explore,
-        repeat=repeat,
-        doomed=doomed,
-    )
+    given = {
+        "seed": seed,
+        "hold": hold,
+        "explore": explore,
+        "repeat": repeat,
+        "doomed": doomed,
+        "reward": reward,
+    }
+    by_novelty = {"population": population, "siblings": siblings, "novelty": novelty}
+    only_by_cells = {"rooms": rooms, "room": room, "memory": memory}
+    _refuse(by, only_by_cells if by == "novelty" else by_novelty)
+    arguments = environment_arguments(env_args)
+    found: Search | NoveltySearch
+    if by == "cells":
+        kind = CellSettings(cells, width, height, depth, bin_x, bin_y)
+        given["memory"] = memory
+        settings = SearchSettings(env, arguments, kind, **_set(given))
+        found = Search(settings, workers=workers, checkpoint=checkpoint)
+    else:
+        novel = NoveltySearchSettings(env, arguments, **_set({**given, **by_novelty}))
+        found = NoveltySearch(novel, workers=workers, checkpoint=checkpoint)
+    end = until == "end"
     if (seconds, steps, score, rooms) == (None, None, None, None):
         seconds = _DEFAULT_SECONDS
-    found = Search(settings, workers=workers, checkpoint=checkpoint)
     with tqdm(unit="step", unit_scale=True, disable=None, leave=False) as bar:
         bar.update(found.progress.steps)
 
         def show(progress: Progress) -> None:
             bar.update(progress.steps - bar.n)
-            bar.set_postfix_str(_in_words(progress), refresh=False)
+            bar.set_postfix_str(_in_words(progress, by), refresh=False)
 
         with stopped_by_interrupt(found.stop):
-            progress = found.run(Limits(seconds, steps, score, rooms), show)
+            progress = found.run(Limits(seconds, steps, score, rooms, end), show)
     if progress.workers_lost:
         print(f"hxw: {progress.workers_lost} workers died and were replaced", file=sys.stderr)
+    still = standstill(progress, by_cells=by == "cells")
+    if still is not None:
+        print(f"hxw: {still}", file=sys.stderr)
+    if end and not progress.ended:
+        raise SearchError(
+            f"No way to the episode's own end was found in {progress.steps:,} steps: "
+            f"{_in_words(progress, by)}. Nothing is written. Search for longer."
+        )
+    which: dict[str, Any] = {"room": room} if isinstance(found, Search) else {}
     demo = found.demo(
-        room=room,
+        **which,
+        end=end,
         snapshot_every=snapshot_every,
+        shorten_seconds=shorten,
         made_by={"command": shlex.join(["hxw", *sys.argv[1:]])},
     )
     if not len(demo):
         raise SearchError(
             f"Nothing better than the start was found in {progress.steps:,} steps: "
-            f"{_in_words(progress)}. Nothing is written. Search for longer or over other --cells; "
-            "where every step costs something, a search cannot tell what is worth it."
+            f"{_in_words(progress, by)}. Nothing is written. Search for longer, over other --cells "
+            "or --by novelty; where every step costs something, search --until end or by a "
+            "--reward of your own."
         )
     demo.save(out)
     if as_json:
@@ -152,11 +207,31 @@ def search(
         return 0
     print(
         f"{out}: {len(demo)} steps, score {demo.score:g}, verified; found in {progress.steps:,} "
-        f"steps and {progress.seconds:.0f} s: {_in_words(progress)}"
+        f"steps and {progress.seconds:.0f} s: {_in_words(progress, by)}"
     )
     return 0
 
 
-def _in_words(progress: Progress) -> str:
+def _set(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _refuse(by: str, others: dict[str, Any]) -> None:
+    """Refuse options of the other kind of search.
+
+    Raises:
+        InvalidArgumentError: One was given.
+    """
+    for name in _set(others):
+        raise InvalidArgumentError(
+            f"--{name} has no meaning in a search by {by}. Leave it out, or search "
+            f"--by {'cells' if by == 'novelty' else 'novelty'}."
+        )
+
+
+def _in_words(progress: Progress, by: str) -> str:
     rooms = f", {progress.rooms} rooms" if progress.rooms else ""
-    return f"best score {progress.score:g}, {progress.cells:,} cells{rooms}"
+    kept = "cells" if by == "cells" else "states"
+    ended = ", the end" if progress.ended else ""
+    return f"best score {progress.score:g}, {progress.cells:,} {kept}{rooms}{ended}"

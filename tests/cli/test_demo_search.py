@@ -111,3 +111,39 @@ def test_an_interrupt_ends_it_in_good_order(tmp_path):
     made_by = Demo.load(out).metadata.made_by
     assert json.dumps(made_by["search"])
     assert made_by["workers"] == 2
+
+
+def test_by_novelty_until_the_end(capsys, tmp_path):
+    out_file, kept = tmp_path / "car.npz", tmp_path / "search.pt"
+    words = ("MountainCar-v0", out_file, "--by", "novelty", "--until", "end", "--checkpoint", kept)
+    code, out, _ = run(capsys, *words, "--steps", "100000", "--shorten", "1")
+    assert code == 0
+    assert "states, the end" in out
+    demo = Demo.load(out_file)
+    assert demo.terminations[-1]
+    assert demo.metadata.made_by["search"]["siblings"] == 6
+    assert demo.metadata.made_by["shortened_from"] >= len(demo)
+    code, out, _ = run(capsys, *words, "--json")  # what was kept has reached the end already
+    assert code == 0
+    assert json.loads(out)["search_steps"] == demo.metadata.made_by["search_steps"]
+
+
+def test_options_of_the_other_search(capsys, tmp_path):
+    for words, message in (
+        (("--by", "novelty", "--rooms", "3"), "--rooms has no meaning in a search by novelty"),
+        (("--siblings", "3"), "--siblings has no meaning in a search by cells"),
+        (("--cells", "observation", "--until", "end", "--steps", "9"), "No way to the episode's"),
+    ):
+        drip = "tests.demos.search.toys:tests/Drip-v0"
+        code, _, err = run(capsys, drip, tmp_path / "out.npz", *words)
+        assert code == 1
+        assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_search_that_stands_still_says_why(capsys, tmp_path):
+    words = ("--cells", "observation", "--steps", "30000")
+    _, _, err = run(capsys, "CliffWalking-v1", tmp_path / "cliff.npz", *words)
+    assert "hxw: Nothing new for " in err
+    assert "only " in err
+    assert "cells are told apart. Give finer ones" in err

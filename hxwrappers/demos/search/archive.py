@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.demos.search.trajectory import Node
+from hxwrappers.demos.search.trajectory import Node, Start
 
 __all__ = ["Archive", "Cell", "Entry", "is_better"]
+
+_OVERHEAD, _PLAIN_CELL = 600, 100
+"""Bytes of an entry's Python objects, and of a cell that is no bytes: what a million take here."""
 
 Cell = Hashable
 """What tells one cell from another: None, a number, a string, bytes, or a tuple of these."""
@@ -27,6 +31,7 @@ class Entry:
         lives: The lives left there, or None where the environment has none.
         node: The end of the trajectory.
         snapshot: The frozen state, packed; None where it must be made again from the trajectory.
+        picture: The frame there, where cells adapt and it is needed to find the cell again.
     """
 
     score: float
@@ -34,6 +39,12 @@ class Entry:
     lives: int | None
     node: Node
     snapshot: Any
+    picture: bytes | None = None
+
+    def start(self, seed: int) -> Start:
+        """The state as one to explore from, with the seed of the random actions."""
+        actions = b"" if self.snapshot else self.node.trajectory()
+        return Start(self.score, self.length, self.lives, self.snapshot, actions, seed)
 
 
 def is_better(score: float, length: int, than_score: float, than_length: int) -> bool:
@@ -47,15 +58,13 @@ def is_better(score: float, length: int, than_score: float, than_length: int) ->
 
 
 class Archive:
-    """Cells with the best way known to each, how often each was visited, and the best way of all.
+    """Cells with the best way known to each, and how often each was visited.
 
     Cells are numbered in the order in which they are found.
 
     Attributes:
         cells: The cells by number.
         entries: The best way to each, by number.
-        best: The best way of all, which may lead to the episode's end and so into no cell; None
-            while the archive is empty.
 
     Example:
         >>> archive = Archive()
@@ -69,16 +78,15 @@ class Archive:
     def __init__(self) -> None:
         self.cells: list[Cell] = []
         self.entries: list[Entry] = []
-        self.best: Entry | None = None
         self._numbers: dict[Cell, int] = {}
         self._visits = np.zeros(64, np.int64)
+        self._size, self._size_of_object = 0, 0
 
     @classmethod
     def restored(
         cls,
         cells: list[Cell],
         entries: list[Entry],
-        best: Entry,
         visits: npt.NDArray[np.int64],
     ) -> Archive:
         """An archive put together from its parts.
@@ -86,7 +94,6 @@ class Archive:
         Args:
             cells: The cells by number.
             entries: The best way to each.
-            best: The best way of all.
             visits: How often each was visited.
 
         Raises:
@@ -98,7 +105,6 @@ class Archive:
                 raise ValueError(f"the cell {cell!r} comes twice")
             archive._add(cell, entry)
         archive.visits[:] = visits
-        archive.best = best
         return archive
 
     def __len__(self) -> int:
@@ -123,7 +129,6 @@ class Archive:
         Returns:
             Whether it was kept.
         """
-        self.offer_end(entry)
         number = self._numbers.get(cell)
         if number is None:
             self._add(cell, entry)
@@ -131,31 +136,66 @@ class Archive:
         known = self.entries[number]
         if not is_better(entry.score, entry.length, known.score, known.length):
             return False
+        self._size += self._size_of(cell, entry) - self._size_of(cell, known)
         self.entries[number] = entry
         return True
 
-    def offer_end(self, entry: Entry) -> bool:
-        """Keep a way as the best of all if it is; it may have ended the episode.
-
-        Returns:
-            Whether it was kept.
-        """
-        best = self.best
-        if best is None or is_better(entry.score, entry.length, best.score, best.length):
-            self.best = entry
-            return True
-        return False
-
-    def visit(self, cells: Iterable[Cell]) -> None:
-        """Count a visit of each cell; what is not in the archive is passed over."""
+    def visit(self, cells: Iterable[Cell], times: int = 1) -> None:
+        """Count visits of each cell; what is not in the archive is passed over."""
         for cell in cells:
             number = self._numbers.get(cell)
             if number is not None:
-                self._visits[number] += 1
+                self._visits[number] += times
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the cells and their states take."""
+        return self._size
+
+    def drop(self, size: int) -> list[Cell]:
+        """Drop the least promising cells until the others take no more than some bytes.
+
+        Those visited most often are the least promising; of those visited equally often, those with
+        the lowest score. The first cell, with which every way begins, stays.
+
+        Args:
+            size: Bytes.
+
+        Returns:
+            The cells that were dropped.
+        """
+        visits = self._visits
+        order = sorted(
+            range(1, len(self)), key=lambda number: (-visits[number], self.entries[number].score)
+        )
+        gone: set[int] = set()
+        for number in order:
+            if self._size <= size:
+                break
+            gone.add(number)
+            self._size -= self._size_of(self.cells[number], self.entries[number])
+        dropped = [self.cells[number] for number in sorted(gone)]
+        kept = [number for number in range(len(self)) if number not in gone]
+        self._visits = visits[kept]
+        self.cells = [self.cells[number] for number in kept]
+        self.entries = [self.entries[number] for number in kept]
+        self._numbers = {cell: number for number, cell in enumerate(self.cells)}
+        return dropped
 
     def _add(self, cell: Cell, entry: Entry) -> None:
         number = self._numbers[cell] = len(self.cells)
         self.cells.append(cell)
         self.entries.append(entry)
+        self._size += self._size_of(cell, entry)
         if number == len(self._visits):
             self._visits = np.concatenate([self._visits, np.zeros_like(self._visits)])
+
+    def _size_of(self, cell: Cell, entry: Entry) -> int:
+        """About how many bytes an entry takes, with the cell and the end of the trajectory."""
+        size = _OVERHEAD + len(entry.picture or b"")
+        size += len(cell) if isinstance(cell, bytes) else _PLAIN_CELL
+        if entry.snapshot is None or isinstance(entry.snapshot, bytes):
+            return size + len(entry.snapshot or b"") + len(entry.node.actions)
+        if not self._size_of_object:  # objects of one environment are about alike, and slow to size
+            self._size_of_object = len(pickle.dumps(entry.snapshot))
+        return size + self._size_of_object

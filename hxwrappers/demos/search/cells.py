@@ -10,7 +10,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from hxwrappers._modules import import_named
+from hxwrappers._modules import load_function
+from hxwrappers.demos.search.adaptive_cells import AdaptiveFrameCells, FrameSize
 from hxwrappers.demos.search.archive import Cell
 from hxwrappers.demos.search.frame_cells import FrameCells
 from hxwrappers.demos.search.state_cells import GridCells, MontezumaCells
@@ -37,7 +38,8 @@ class CellSettings:
     """Which cells, and how coarse.
 
     Attributes:
-        kind: `"frame"`, `"observation"` (each observation is a cell), `"montezuma"`,
+        kind: `"frame"`, `"adaptive"` (frames whose size follows what is seen, beginning with the
+            size given here), `"observation"` (each observation is a cell), `"montezuma"`,
             `"minigrid"`, or a function of your own as `"module:function"`.
         width: Columns of the downscaled frame.
         height: Rows of the downscaled frame.
@@ -68,6 +70,8 @@ def make_cells(settings: CellSettings, env: gym.Env[Any, Any]) -> CellFunction:
     match settings.kind:
         case "frame":
             return FrameCells(settings.width, settings.height, settings.depth)
+        case "adaptive":
+            return AdaptiveFrameCells(FrameSize(settings.width, settings.height, settings.depth))
         case "observation":
             return observation_cells
         case "montezuma":
@@ -75,11 +79,11 @@ def make_cells(settings: CellSettings, env: gym.Env[Any, Any]) -> CellFunction:
         case "minigrid":
             return GridCells(env)
         case kind if _USERS_OWN.match(kind):
-            return _load(kind)
+            return load_function(kind, "cell", CellError)
         case kind:
             raise CellError(
-                f"There are no cells called {kind!r}. Give frame, observation, montezuma, "
-                'minigrid, or a function of your own as "module:function".'
+                f"There are no cells called {kind!r}. Give frame, adaptive, observation, "
+                'montezuma, minigrid, or a function of your own as "module:function".'
             )
 
 
@@ -126,23 +130,6 @@ def call_cells(cells: CellFunction, env: gym.Env[Any, Any], observation: Any) ->
             f"The cell function {_name(cells)} failed: {type(error).__name__}: {error}. It is "
             "called with the environment and the observation."
         ) from error
-
-
-def _load(kind: str) -> CellFunction:
-    module_name, _, path = kind.partition(":")
-    try:
-        found: Any = import_named(module_name)
-    except ImportError as error:
-        raise CellError(
-            f"The cell function {kind} cannot be imported: {error}. Its module must be in the "
-            "current folder or on the Python path."
-        ) from error
-    for name in path.split("."):
-        found = getattr(found, name, None)
-    if not callable(found):
-        raise CellError(f"The module {module_name} has no function {path!r} to tell cells by.")
-    function: CellFunction = found
-    return function
 
 
 def _name(cells: CellFunction) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hxwrappers.errors import CellError, InvalidArgumentError
 
-__all__ = ["FrameCells", "is_picture"]
+__all__ = ["FrameCells", "grey_frame", "has_frames", "is_picture", "shrink"]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _MAX_SIDE, _MAX_DEPTH = 256, 256
@@ -52,12 +52,11 @@ class FrameCells:
 
     def __call__(self, env: gym.Env[Any, Any], observation: Any) -> bytes:
         """The cell that a frame lies in: its small picture, row by row, a byte a pixel."""
-        frame = observation if is_picture(observation) else _rendered(env)
-        pixels: npt.NDArray[Any] = np.asarray(frame, np.float32)
-        if pixels.ndim == 3:
-            pixels = pixels[:, :, -3:] @ _LUMA if pixels.shape[2] >= 3 else pixels[:, :, -1]
-        small = _means(pixels.shape[0], self._height) @ pixels
-        small = small @ _means(pixels.shape[1], self._width).T
+        return self.of_grey(grey_frame(env, observation))
+
+    def of_grey(self, frame: npt.NDArray[Any]) -> bytes:
+        """The cell of a frame in grey, shape `(height, width)`, 0 to 255."""
+        small = shrink(frame, self._width, self._height)
         levels = np.minimum(small * (self._depth / 256), self._depth - 1)
         cell: bytes = levels.astype(np.uint8).tobytes()
         return cell
@@ -73,11 +72,47 @@ def is_picture(observation: object) -> bool:
     )
 
 
-def _rendered(env: gym.Env[Any, Any]) -> Any:
+def has_frames(env: gym.Env[Any, Any], observation: Any) -> bool:
+    """Whether there is a frame to be had: an observation that is one, a screen, or a rendering."""
+    return (
+        is_picture(observation) or hasattr(env.unwrapped, "ale") or env.render_mode == "rgb_array"
+    )
+
+
+def grey_frame(env: gym.Env[Any, Any], observation: Any) -> npt.NDArray[Any]:
+    """The frame in grey: the observation where it is one, or the screen, or what is rendered.
+
+    Returns:
+        Shape `(height, width)`, 0 to 255, uint8 or float32.
+
+    Raises:
+        CellError: There is none.
+    """
+    frame = observation if is_picture(observation) else _rendered(env)
+    if frame.ndim == 2:
+        return frame
+    pixels: npt.NDArray[np.float32] = np.asarray(frame, np.float32)
+    return pixels[:, :, -3:] @ _LUMA if pixels.shape[2] >= 3 else pixels[:, :, -1]
+
+
+def shrink(frame: npt.NDArray[Any], width: int, height: int) -> npt.NDArray[np.float32]:
+    """A grey frame in fewer pixels, each the mean of those it stands for.
+
+    Example:
+        >>> shrink(np.eye(4), 2, 2).tolist()
+        [[0.5, 0.0], [0.0, 0.5]]
+    """
+    rows = _means(frame.shape[0], height) @ frame.astype(np.float32)
+    small: npt.NDArray[np.float32] = rows @ _means(frame.shape[1], width).T
+    return small
+
+
+def _rendered(env: gym.Env[Any, Any]) -> npt.NDArray[Any]:
     game: Any = env.unwrapped
     if hasattr(game, "ale"):
-        return game.ale.getScreenGrayscale()
-    frame = env.render() if env.render_mode == "rgb_array" else None
+        screen: npt.NDArray[np.uint8] = game.ale.getScreenGrayscale()
+        return screen
+    frame: Any = env.render() if env.render_mode == "rgb_array" else None
     if not isinstance(frame, np.ndarray):
         raise CellError(
             "The observations are no pictures and the environment does not render any, so there "

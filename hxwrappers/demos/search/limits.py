@@ -16,9 +16,13 @@ class Progress:
         explorations: Explorations.
         seconds: Time.
         score: The best score found.
-        cells: How many cells are known.
+        cells: How many cells are known; in a search by novelty, how many states are kept.
         rooms: How many rooms are known; 0 where the cell function knows none.
         workers_lost: How many worker processes died and were replaced since the search was made.
+        ended: Whether a way to the episode's own end was found.
+        falls: How many explorations ended with a lost life.
+        still_since: Steps of the environment at which something new was found last: a better score,
+            a way to the end, or a room or cell.
     """
 
     steps: int
@@ -28,6 +32,9 @@ class Progress:
     cells: int
     rooms: int
     workers_lost: int
+    ended: bool = False
+    falls: int = 0
+    still_since: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,14 @@ class Limits:
         steps: Steps of the environment, earlier runs of a resumed search included.
         score: A score to reach.
         rooms: A number of rooms to find.
+        end: Whether a way to the episode's own end is enough.
     """
 
     seconds: float | None = None
     steps: int | None = None
     score: float | None = None
     rooms: int | None = None
+    end: bool = False
 
     def reached(self, progress: Progress, seconds: float) -> bool:
         """Whether a limit is reached.
@@ -58,7 +67,7 @@ class Limits:
             >>> Limits(score=100).reached(progress, 5.0), Limits(rooms=2).reached(progress, 5.0)
             (True, False)
         """
-        return any(
+        return (self.end and progress.ended) or any(
             limit is not None and reached >= limit
             for limit, reached in (
                 (self.seconds, seconds),

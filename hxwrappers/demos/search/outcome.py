@@ -8,15 +8,16 @@ from typing import Any
 
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.recording import DemoRecording
+from hxwrappers.demos.search.actions import actions_of
 from hxwrappers.demos.search.archive import Entry
-from hxwrappers.demos.search.settings import SearchSettings
+from hxwrappers.demos.search.settings import ExplorationSettings
 from hxwrappers.errors import DemoVerificationError
 
 __all__ = ["make_demo"]
 
 
 def make_demo(
-    settings: SearchSettings,
+    settings: ExplorationSettings,
     entry: Entry,
     made_by: Mapping[str, Any],
     *,
@@ -38,13 +39,15 @@ def make_demo(
     try:
         recording = DemoRecording(env, snapshot_every=snapshot_every, made_by=made_by)
         recording.reset(seed=settings.seed)
-        start = getattr(env.action_space, "start", 0)
-        for action in entry.node.trajectory():
+        actions = actions_of(env.action_space, settings.env_id)
+        for action in actions.unpack(entry.node.trajectory()):
             for _ in range(settings.steps_held):
                 if not recording.ended:
-                    recording.step(int(start) + action)
+                    recording.step(actions.taken(action))
         # Sums of the same rewards in another order may differ in the last digits.
-        same = math.isclose(recording.score, entry.score, rel_tol=1e-9, abs_tol=1e-9)
+        same = settings.reward is not None or math.isclose(
+            recording.score, entry.score, rel_tol=1e-9, abs_tol=1e-9
+        )
         if not same or len(recording) != entry.length:
             raise DemoVerificationError(
                 f"The trajectory was found with score {entry.score:g} in {entry.length} steps, but "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Any
 
 import gymnasium as gym
@@ -14,22 +14,20 @@ from hxwrappers.demos.search.cells import CellSettings
 from hxwrappers.demos.search.frame_cells import is_picture
 from hxwrappers.errors import InvalidArgumentError, SearchError
 
-__all__ = ["SearchSettings"]
+__all__ = ["ExplorationSettings", "SearchSettings"]
 
 _FRAMES_HELD = 4
-_MAX_ACTIONS = 1 << 16
 
 
 @dataclass(frozen=True)
-class SearchSettings:
-    """What to search and how; the same settings and one worker give the same search.
+class ExplorationSettings:
+    """What every search is asked: what to search, and how to act at random there.
 
     Attributes:
         env_id: The environment's id, with a module in front where one must be imported
             (`"my_package:MyGame-v0"`).
         env_args: Arguments for `gym.make`, JSON values. Atari games are played frame by frame and
             without sticky actions unless they say otherwise.
-        cells: What tells one place from another.
         seed: Seed of the search, and of the reset that every trajectory begins with.
         hold: Steps for which each action is held; None holds it for 4 frames in an Atari game with
             frame skip 1 and for one step elsewhere.
@@ -38,6 +36,8 @@ class SearchSettings:
         doomed: How many of the last actions before a lost life lead to nothing that is kept, unless
             they earned a reward.
         batch: Explorations that a worker does between two exchanges.
+        reward: A reward of your own, as `"module:function"`, in place of the environment's: called
+            with the environment, the observation and the environment's reward after each step.
 
     Raises:
         InvalidArgumentError: A number is out of range.
@@ -45,13 +45,14 @@ class SearchSettings:
 
     env_id: str
     env_args: dict[str, Any] = field(default_factory=dict)
-    cells: CellSettings = field(default_factory=CellSettings)
+    _: KW_ONLY
     seed: int = 0
     hold: int | None = None
     explore: int = 50
     repeat: float = 0.9
     doomed: int = 10
     batch: int = 16
+    reward: str | None = None
 
     def __post_init__(self) -> None:
         counts = (1 if self.hold is None else self.hold, self.explore, self.batch)
@@ -77,23 +78,25 @@ class SearchSettings:
         """The environment as a demonstration shows it.
 
         Raises:
-            SearchError: There is no such environment, it cannot be made, or its actions are not
-                numbered.
+            SearchError: There is no such environment, or it cannot be made.
         """
         return self._make()
 
-    def make_search_env(self) -> gym.Env[Any, Any]:
-        """The same environment with the cheapest observations from which the cells can be told.
+    def make_env_with_pictures(self) -> gym.Env[Any, Any]:
+        """The same environment, showing what pictures can be made of as cheaply as it can.
 
-        Emulator, actions and rewards are the same; an Atari game shows its RAM.
+        Emulator, actions and rewards are the same. An Atari game shows its RAM, since its screen
+        can be read at any time; an environment whose observations are no pictures renders them, if
+        it can.
         """
         if is_atari(self.env_id):
             return self._make(obs_type=self._arguments.get("obs_type", "ram"))
         env = self._make()
-        if self.cells.kind != "frame" or env.render_mode == "rgb_array":
+        if env.render_mode == "rgb_array":
             return env
-        observation, _ = env.reset(seed=self.seed)
-        if is_picture(observation) or "rgb_array" not in env.metadata.get("render_modes", []):
+        if is_picture(env.reset(seed=self.seed)[0]) or "rgb_array" not in env.metadata.get(
+            "render_modes", []
+        ):
             return env
         env.close()
         return self._make(render_mode="rgb_array")
@@ -115,10 +118,33 @@ class SearchSettings:
             raise
         except (gym.error.Error, ImportError, TypeError, ValueError) as error:
             raise SearchError(f"The environment {self.env_id!r} cannot be made: {error}") from error
-        space = env.action_space
-        if not isinstance(space, gym.spaces.Discrete) or space.n > _MAX_ACTIONS:
-            raise SearchError(
-                f"The actions of {self.env_id} are {space}, but the search draws from numbered "
-                "ones (Discrete). Put a wrapper around the environment that numbers them."
-            )
         return env
+
+
+@dataclass(frozen=True)
+class SearchSettings(ExplorationSettings):
+    """What to search by cells and how; the same settings and one worker give the same search.
+
+    Attributes:
+        cells: What tells one place from another.
+        memory: Megabytes that the cells with their states may take; where they take more, the
+            least promising are dropped until a tenth of it is free.
+
+    Raises:
+        InvalidArgumentError: A number is out of range.
+    """
+
+    cells: CellSettings = field(default_factory=CellSettings)
+    _: KW_ONLY
+    memory: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.memory is not None and not self.memory > 0:
+            raise InvalidArgumentError(f"memory is {self.memory}, but must be more than 0 MB.")
+
+    def make_search_env(self) -> gym.Env[Any, Any]:
+        """The environment with the cheapest observations from which the cells can be told."""
+        if self.cells.kind == "frame" or is_atari(self.env_id):
+            return self.make_env_with_pictures()
+        return self._make()

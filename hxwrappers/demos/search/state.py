@@ -1,8 +1,8 @@
-"""An archive as plain values for a checkpoint, and back."""
+"""Entries and archives as plain values for a checkpoint, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -14,41 +14,51 @@ from hxwrappers.demos.search.archive import Archive, Entry
 from hxwrappers.demos.search.trajectory import Node
 from hxwrappers.errors import MALFORMED, CheckpointError
 
-__all__ = ["archive_from_state", "archive_state"]
+__all__ = [
+    "archive_from_state",
+    "cells_state",
+    "entries_from_state",
+    "entries_state",
+    "pack",
+    "unpack",
+]
 
 _NO_LIVES = -1
 
 
-def archive_state(archive: Archive) -> dict[str, Any]:
-    """An archive as tensors.
+def entries_state(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Entries as tensors.
 
     Trajectories stay the shared tree that they are. Snapshots that are not bytes are left out;
     they are made again from the trajectories.
     """
-    assert archive.best is not None, "an archive begins with the start"
-    entries = [*archive.entries, archive.best]
     numbers, nodes = _numbered([entry.node for entry in entries])
     return {
-        "cells": _bytes(encode(archive.cells)),
-        "visits": torch.from_numpy(archive.visits.copy()),
         "scores": torch.tensor([entry.score for entry in entries], dtype=torch.float64),
-        "lengths": torch.tensor([entry.length for entry in entries]),
+        "lengths": torch.tensor([entry.length for entry in entries], dtype=torch.int64),
         "lives": torch.tensor(
-            [_NO_LIVES if entry.lives is None else entry.lives for entry in entries]
+            [_NO_LIVES if entry.lives is None else entry.lives for entry in entries],
+            dtype=torch.int64,
         ),
-        "nodes": torch.tensor([numbers[id(entry.node)] for entry in entries]),
+        "nodes": torch.tensor([numbers[id(entry.node)] for entry in entries], dtype=torch.int64),
         "parents": torch.tensor(
-            [-1 if node.parent is None else numbers[id(node.parent)] for node in nodes]
+            [-1 if node.parent is None else numbers[id(node.parent)] for node in nodes],
+            dtype=torch.int64,
         ),
-        "actions": _packed([node.actions for node in nodes]),
-        "snapshots": _packed(
+        "actions": pack([node.actions for node in nodes]),
+        "snapshots": pack(
             [entry.snapshot if isinstance(entry.snapshot, bytes) else b"" for entry in entries]
         ),
+        "pictures": pack([entry.picture or b"" for entry in entries]),
     }
 
 
-def archive_from_state(state: Mapping[str, Any]) -> Archive:
-    """The archive that `archive_state` wrote.
+def entries_from_state(state: Mapping[str, Any], action_size: int) -> list[Entry]:
+    """The entries that `entries_state` wrote.
+
+    Args:
+        state: What it wrote.
+        action_size: Bytes of a packed action.
 
     Raises:
         CheckpointError: The state is damaged.
@@ -56,25 +66,58 @@ def archive_from_state(state: Mapping[str, Any]) -> Archive:
     try:
         nodes: list[Node] = []
         for parent, actions in zip(
-            state["parents"].tolist(), _unpacked(state["actions"]), strict=True
+            state["parents"].tolist(), unpack(state["actions"]), strict=True
         ):
-            if not -1 <= parent < len(nodes) or len(actions) % 2:
+            if not -1 <= parent < len(nodes) or len(actions) % action_size:
                 raise ValueError("a trajectory that goes on from a later one")
             nodes.append(Node(nodes[parent] if parent >= 0 else None, actions))
-        entries = [
-            Entry(score, length, None if lives == _NO_LIVES else lives, nodes[node], data or None)
-            for score, length, lives, node, data in zip(
+        return [
+            Entry(
+                score,
+                length,
+                None if lives == _NO_LIVES else lives,
+                nodes[node],
+                data or None,
+                picture or None,
+            )
+            for score, length, lives, node, data, picture in zip(
                 state["scores"].tolist(),
                 state["lengths"].tolist(),
                 state["lives"].tolist(),
                 state["nodes"].tolist(),
-                _unpacked(state["snapshots"]),
+                unpack(state["snapshots"]),
+                unpack(state["pictures"]),
                 strict=True,
             )
         ]
+    except MALFORMED as error:
+        raise CheckpointError(
+            f"The checkpoint of the search is damaged ({error}). Begin the search anew."
+        ) from error
+
+
+def cells_state(archive: Archive) -> dict[str, Any]:
+    """The cells of an archive and their visits as tensors; its entries have their own state."""
+    return {
+        "cells": _bytes(encode(archive.cells)),
+        "visits": torch.from_numpy(archive.visits.copy()),
+    }
+
+
+def archive_from_state(state: Mapping[str, Any], entries: list[Entry]) -> Archive:
+    """The archive of which `cells_state` wrote the cells.
+
+    Args:
+        state: What it wrote.
+        entries: The best way to each cell.
+
+    Raises:
+        CheckpointError: The state is damaged.
+    """
+    try:
         cells = decode(state["cells"].numpy().tobytes())
         visits = state["visits"].numpy().astype(np.int64)
-        return Archive.restored(cells, entries[:-1], entries[-1], visits)
+        return Archive.restored(cells, entries, visits)
     except MALFORMED as error:
         raise CheckpointError(
             f"The checkpoint of the search is damaged ({error}). Begin the search anew."
@@ -101,11 +144,13 @@ def _bytes(data: bytes) -> torch.Tensor:
     return torch.from_numpy(np.frombuffer(data, np.uint8).copy())
 
 
-def _packed(parts: list[bytes]) -> dict[str, torch.Tensor]:
+def pack(parts: Sequence[bytes]) -> dict[str, torch.Tensor]:
+    """Strings of bytes as two tensors."""
     ends = list(accumulate(map(len, parts), initial=0))
     return {"data": _bytes(b"".join(parts)), "ends": torch.tensor(ends)}
 
 
-def _unpacked(packed: Mapping[str, torch.Tensor]) -> list[bytes]:
+def unpack(packed: Mapping[str, torch.Tensor]) -> list[bytes]:
+    """The strings that `pack` packed."""
     data = packed["data"].numpy().tobytes()
     return [data[start:end] for start, end in pairwise(packed["ends"].tolist())]

@@ -1,13 +1,10 @@
-"""Trajectories that share their beginnings: each knows its parent and its own last actions."""
+"""Trajectories that share their beginnings, and the states that they lead to."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-__all__ = ["Node", "pack_actions", "unpack_actions"]
-
-_TYPE = "H"
+__all__ = ["Node", "Start"]
 
 
 class Node:
@@ -18,13 +15,13 @@ class Node:
 
     Args:
         parent: The node before, or None for the reset.
-        actions: The actions since then, as `pack_actions` packs them.
+        actions: The actions since then, packed (see `Actions.pack`).
 
     Example:
         >>> start = Node(None, b"")
-        >>> left = Node(start, pack_actions([3, 3]))
-        >>> Node(left, pack_actions([1])).trajectory()
-        [3, 3, 1]
+        >>> left = Node(start, b"33")
+        >>> Node(left, b"1").trajectory()
+        b'331'
     """
 
     __slots__ = ("actions", "parent")
@@ -33,26 +30,31 @@ class Node:
         self.parent = parent
         self.actions = actions
 
-    def trajectory(self) -> list[int]:
-        """All actions from the reset to here."""
+    def trajectory(self) -> bytes:
+        """All actions from the reset to here, packed."""
         parts = []
         node: Node | None = self
         while node is not None:
             parts.append(node.actions)
             node = node.parent
-        return unpack_actions(b"".join(reversed(parts)))
+        return b"".join(reversed(parts))
 
 
-def pack_actions(actions: Iterable[int]) -> bytes:
-    """Actions as bytes, two an action."""
-    return array(_TYPE, actions).tobytes()
+class Start(NamedTuple):
+    """A state to explore from.
 
-
-def unpack_actions(packed: bytes) -> list[int]:
-    """The actions that `pack_actions` packed.
-
-    Example:
-        >>> unpack_actions(pack_actions([0, 17]))
-        [0, 17]
+    Attributes:
+        score: The return on the way to it.
+        length: The environment's steps on the way to it.
+        lives: The lives left, or None.
+        snapshot: The packed state, or None where it must be made again by the actions.
+        actions: All actions from the reset, packed; empty where there is a snapshot.
+        seed: Seed of the random actions.
     """
-    return array(_TYPE, packed).tolist()
+
+    score: float
+    length: int
+    lives: int | None
+    snapshot: Any
+    actions: bytes
+    seed: int

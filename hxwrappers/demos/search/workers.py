@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, Protocol
 
 from hxwrappers import errors
 from hxwrappers._signals import interrupts_ignored
-from hxwrappers.demos.search.archive import Cell
-from hxwrappers.demos.search.explorer import Exploration, Explorer, Start
-from hxwrappers.demos.search.settings import SearchSettings
 from hxwrappers.errors import HxWrappersError, SearchError
 
-__all__ = ["Order", "OwnWorker", "ProcessWorkers", "Report", "Workers"]
+__all__ = ["Explores", "MakeExplorer", "OwnWorker", "ProcessWorkers", "Report", "Workers"]
 
 _MAX_DEATHS_IN_A_ROW = 3
 _SECONDS_TO_END = 5.0
 
 
-class Order(NamedTuple):
-    """What one worker is to do next.
+class Explores(Protocol):
+    """What a worker explores with: it does orders."""
 
-    Attributes:
-        known: Cells to which a better way became known since the worker's last order.
-        starts: Where to explore from, one exploration each.
-    """
+    def carry_out(self, order: Any) -> list[Any]:
+        """Do an order and give what came of it."""
 
-    known: list[tuple[Cell, float, int]]
-    starts: list[Start]
+
+MakeExplorer = Callable[[Any, bytes], Explores]
+"""Makes what a worker process explores with, from the settings and the reference of the packed
+snapshots; a class or function of a module, so that the process can import it."""
 
 
 class Report(NamedTuple):
@@ -37,12 +35,12 @@ class Report(NamedTuple):
 
     Attributes:
         worker: Its number.
-        explorations: One for each start of its order; None where the worker died. Another one,
-            which knows no cells yet, has then taken its number.
+        explorations: What came of its order; None where the worker died. Another one, which knows
+            nothing yet, has then taken its number.
     """
 
     worker: int
-    explorations: list[Exploration] | None
+    explorations: list[Any] | None
 
 
 class Workers(Protocol):
@@ -51,7 +49,7 @@ class Workers(Protocol):
     count: int
     deaths: int
 
-    def send(self, worker: int, order: Order) -> None:
+    def send(self, worker: int, order: Any) -> None:
         """Give an order to a worker that has none."""
 
     def receive(self) -> list[Report]:
@@ -71,18 +69,18 @@ class OwnWorker:
     count = 1
     deaths = 0
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Explores) -> None:
         self._explorer = explorer
-        self._order: Order | None = None
+        self._order: Any | None = None
 
-    def send(self, worker: int, order: Order) -> None:  # noqa: ARG002 - there is but one
+    def send(self, worker: int, order: Any) -> None:  # noqa: ARG002 - there is but one
         """Take an order; it is done when it is asked for."""
         self._order = order
 
     def receive(self) -> list[Report]:
         """Do the order."""
         assert self._order is not None, "nothing was sent"
-        return [Report(0, _carry_out(self._explorer, self._order))]
+        return [Report(0, self._explorer.carry_out(self._order))]
 
     def close(self) -> None:
         """Nothing is left to end."""
@@ -92,6 +90,7 @@ class ProcessWorkers:
     """Workers in processes of their own; one that dies is replaced, and its order is lost.
 
     Args:
+        make: Makes what a process explores with.
         settings: What to search and how.
         count: How many processes.
         reference: What packed snapshots are compressed against.
@@ -101,9 +100,10 @@ class ProcessWorkers:
         deaths: How many died so far.
     """
 
-    def __init__(self, settings: SearchSettings, count: int, reference: bytes) -> None:
+    def __init__(self, make: MakeExplorer, settings: Any, count: int, reference: bytes) -> None:
         self.count = count
         self.deaths = 0
+        self._make = make
         self._settings = settings
         self._reference = reference
         self._context = multiprocessing.get_context("spawn")
@@ -119,7 +119,7 @@ class ProcessWorkers:
         """The ids of the processes, by number of the worker."""
         return [process.pid for process in self._processes]
 
-    def send(self, worker: int, order: Order) -> None:
+    def send(self, worker: int, order: Any) -> None:
         """Send an order to a process."""
         try:
             self._pipes[worker].send(order)
@@ -153,7 +153,7 @@ class ProcessWorkers:
     def _start(self, worker: int) -> None:
         mine, its = self._context.Pipe()
         process = self._context.Process(
-            target=_work, args=(its, self._settings, self._reference), daemon=True
+            target=_work, args=(its, self._make, self._settings, self._reference), daemon=True
         )
         with interrupts_ignored():
             process.start()
@@ -194,18 +194,13 @@ class ProcessWorkers:
         return Report(worker, None)
 
 
-def _carry_out(explorer: Explorer, order: Order) -> list[Exploration]:
-    explorer.learn(order.known)
-    return [explorer.explore(start) for start in order.starts]
-
-
-def _work(pipe: Connection, settings: SearchSettings, reference: bytes) -> None:
+def _work(pipe: Connection, make: MakeExplorer, settings: Any, reference: bytes) -> None:
     """What runs in a worker's process: do orders until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that gives orders
     try:
-        explorer = Explorer(settings, reference)
+        explorer = make(settings, reference)
         while True:
-            pipe.send(_carry_out(explorer, pipe.recv()))
+            pipe.send(explorer.carry_out(pipe.recv()))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:  # whatever it is, it must reach the process that gives orders

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.demos.search.archive import Archive, Entry, is_better
-from hxwrappers.demos.search.trajectory import Node, pack_actions
+from hxwrappers.demos.search.trajectory import Node
 from hxwrappers.demos.search.weights import draw, visit_weights
 
 
@@ -38,18 +38,6 @@ def test_visits_stay_when_a_way_is_replaced():
     assert archive.cells == ["a", "b"]
 
 
-def test_the_best_may_end_the_episode():
-    archive = Archive()
-    archive.offer("a", way(3, 5))
-    end = way(4, 50)
-    assert archive.offer_end(end)
-    assert archive.best is end
-    assert len(archive) == 1
-    assert not archive.offer_end(way(4, 50))
-    archive.offer("b", way(4, 49))
-    assert archive.best is archive.get("b")
-
-
 def test_more_cells_than_there_was_room_for():
     archive = Archive()
     for number in range(200):
@@ -67,15 +55,15 @@ def test_trajectories_nobody_needs_are_freed():
     gc.collect()
     before = alive()
     archive = Archive()
-    start = Node(None, pack_actions([1]))
-    end = Node(Node(start, pack_actions([2])), pack_actions([3, 4]))
-    assert end.trajectory() == [1, 2, 3, 4]
+    start = Node(None, bytes([1]))
+    end = Node(Node(start, bytes([2])), bytes([3, 4]))
+    assert end.trajectory() == bytes([1, 2, 3, 4])
     archive.offer("a", way(0, 4, end))
     del end
     assert alive() == before + 3
-    archive.offer("a", way(0, 3, Node(start, pack_actions([5]))))
+    archive.offer("a", way(0, 3, Node(start, bytes([5]))))
     assert alive() == before + 2
-    assert archive.get("a").node.trajectory() == [1, 5]
+    assert archive.get("a").node.trajectory() == bytes([1, 5])
 
 
 def test_long_chains_are_freed_without_recursion():
@@ -90,3 +78,31 @@ def test_weights():
     counts = np.bincount(draw(np.array([1.0, 0.5, 0.5]), 40_000, np.random.default_rng(0)))
     assert np.abs(counts / 40_000 - [0.5, 0.25, 0.25]).max() < 0.01
     assert draw(np.ones(1), 3, np.random.default_rng(0)).tolist() == [0, 0, 0]
+
+
+def test_the_least_promising_cells_are_dropped():
+    archive = Archive()
+    for number in range(100):
+        archive.offer(number, way(number % 7, number))
+        archive.visit([number] * (number % 10))
+    whole = archive.size
+    dropped = archive.drop(whole // 2)
+    assert archive.size <= whole // 2
+    assert len(archive) + len(dropped) == 100
+    assert 0 in archive  # every way begins there
+    assert min(number % 10 for number in dropped) >= max(number % 10 for number in archive.cells)
+    assert archive.visits.tolist() == [number % 10 for number in archive.cells]
+    assert all(archive.get(number).length == number for number in archive.cells)
+    for number in dropped:
+        assert archive.offer(number, way(0, number))
+    assert len(archive) == 100
+    archive.visit([dropped[0]])
+    assert archive.visits[-len(dropped)] == 1
+
+
+def test_the_size_follows_what_is_kept():
+    archive = Archive()
+    archive.offer("a", Entry(0, 9, None, Node(None, b""), bytes(1000)))
+    before = archive.size
+    archive.offer("a", Entry(0, 8, None, Node(None, b""), bytes(400)))
+    assert archive.size == before - 600

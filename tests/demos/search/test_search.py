@@ -17,7 +17,7 @@ MONTEZUMA = SearchSettings(
 
 def contents(search):
     """All that a search knows, as plain values."""
-    entries = [*search.archive.entries, search.archive.best]
+    entries = [*search.archive.entries, search.best]
     return (
         search.archive.cells,
         [(entry.score, entry.length, entry.lives, entry.node.trajectory()) for entry in entries],
@@ -33,7 +33,7 @@ def test_the_row():
     search = Search(toys.settings())
     progress = search.run(Limits(score=6))
     assert progress.score == 6
-    assert search.archive.best.length == 15
+    assert search.best.length == 15
     assert 20 not in search.archive.cells  # there the episode ends
     lengths = {
         cell: entry.length
@@ -64,7 +64,7 @@ def test_held_actions():
     search = Search(toys.settings(hold=3))
     search.run(Limits(score=6))
     assert set(search.archive.cells) <= {2, 5, 8, 11, 14, 17}
-    assert len(search.demo()) == search.archive.best.length
+    assert len(search.demo()) == search.best.length
 
 
 @pytest.mark.parametrize("hold", [1, 3])
@@ -108,6 +108,7 @@ def test_checkpoints_of_other_searches_and_damaged_ones(tmp_path):
     state = load_checkpoint(file, "Search")
     for damage in (
         {"archive": {**state["archive"], "parents": state["archive"]["parents"] + 5}},
+        {"best": {}},
         {"archive": {**state["archive"], "cells": torch.zeros(3, dtype=torch.uint8)}},
         {"archive": {}},
         {"reference": None},
@@ -139,7 +140,7 @@ def test_frames_of_what_is_rendered():
 
 def test_environments_that_cannot_be_searched():
     for name, message in (
-        ("tests/Silent-v0", "draws from numbered ones"),
+        ("tests/Silent-v0", "draws from spaces"),
         ("tests/Uncopyable-v0", "too slow for a search"),
         ("tests/Nothing-v0", "cannot be made"),
     ):
@@ -183,3 +184,42 @@ def test_sizes_on_disk_stay_small(tmp_path):
     packed = [len(entry.snapshot) for entry in search.archive.entries]
     assert np.mean(packed) < 600
     assert file.stat().st_size < 100_000 + 1000 * len(packed)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_memory_is_bounded(workers):
+    settings = SearchSettings(
+        "MountainCarContinuous-v0", cells=CellSettings("observation"), memory=0.05
+    )
+    search = Search(settings, workers=workers)
+    most = []
+    search.run(Limits(steps=4000), lambda _: most.append(search.archive.size))
+    assert max(most) <= 0.05e6
+    assert len(search.archive) > 20
+    assert search.progress.cells == len(search.archive.entries)
+    assert len(search.demo()) == search.best.length
+    with pytest.raises(InvalidArgumentError, match="more than 0 MB"):
+        SearchSettings("CartPole-v1", memory=0)
+
+
+def test_cells_that_adapt(tmp_path, monkeypatch):
+    monkeypatch.setattr("hxwrappers.demos.search.adaptation._FIRST", 32)
+    pytest.importorskip("ale_py")
+    # Two columns of two greys tell nothing apart on this screen; the search finds that out.
+    cells = CellSettings("adaptive", 2, 2, 2)
+    settings = SearchSettings("ALE/Venture-v5", cells=cells, explore=20)
+    straight = Search(settings)
+    straight.run(Limits(steps=2000))
+    before = len(straight.archive)
+    straight.run(Limits(steps=9000))
+    assert straight._adaptation.size != (2, 2, 2)
+    assert len(straight.archive) > 2 * before
+    assert {bytes(cell[:3]) for cell in straight.archive.cells} == {
+        bytes(straight._adaptation.size)
+    }
+    file = tmp_path / "search.pt"
+    Search(settings, checkpoint=file).run(Limits(steps=6000))
+    resumed = Search(settings, checkpoint=file)
+    resumed.run(Limits(steps=9000))
+    assert contents(resumed) == contents(straight)
+    assert resumed.demo().score == resumed.best.score

@@ -7,8 +7,9 @@ import signal
 import pytest
 
 from hxwrappers.demos.search import Limits, Search
-from hxwrappers.demos.search.explorer import Explorer, Start
-from hxwrappers.demos.search.workers import Order, ProcessWorkers
+from hxwrappers.demos.search.explorer import Explorer, Order
+from hxwrappers.demos.search.trajectory import Start
+from hxwrappers.demos.search.workers import ProcessWorkers
 from hxwrappers.errors import CellError, SearchError
 from tests.demos.search import toys
 
@@ -16,14 +17,14 @@ from tests.demos.search import toys
 def first_order(settings):
     explorer = Explorer(settings)
     first = explorer.beginning()
-    start = Start(first.cell, 0.0, 0, first.lives, first.snapshot, b"", 1)
-    return explorer, Order([(first.cell, 0.0, 0)], [start])
+    start = Start(0.0, 0, first.lives, first.snapshot, b"", 1)
+    return explorer, Order([(first.cell, 0.0, 0)], [], None, [(first.cell, start)])
 
 
 def test_a_killed_worker_is_replaced():
     settings = toys.settings()
     explorer, order = first_order(settings)
-    workers = ProcessWorkers(settings, 1, explorer.reference)
+    workers = ProcessWorkers(Explorer, settings, 1, explorer.reference)
     try:
         os.kill(workers.process_ids[0], signal.SIGKILL)
         workers.send(0, order)
@@ -33,7 +34,7 @@ def test_a_killed_worker_is_replaced():
         ((worker, explorations),) = workers.receive()
         assert worker == 0
         explorer.learn(order.known)
-        mine = explorer.explore(order.starts[0])
+        mine = explorer.explore(*order.starts[0])
         assert [finding[:5] for finding in explorations[0].findings] == [
             finding[:5] for finding in mine.findings
         ]
@@ -45,7 +46,7 @@ def test_a_killed_worker_is_replaced():
 def test_a_stopped_worker_is_ended_all_the_same(monkeypatch):
     monkeypatch.setattr("hxwrappers.demos.search.workers._SECONDS_TO_END", 0.5)
     settings = toys.settings()
-    workers = ProcessWorkers(settings, 1, first_order(settings)[0].reference)
+    workers = ProcessWorkers(Explorer, settings, 1, first_order(settings)[0].reference)
     os.kill(workers.process_ids[0], signal.SIGSTOP)
     workers.close()
     assert not multiprocessing.active_children()
@@ -74,7 +75,7 @@ def test_a_search_survives_the_death_of_a_worker():
 def test_workers_that_keep_dying_are_reported():
     settings = toys.settings()
     explorer, order = first_order(settings)
-    workers = ProcessWorkers(settings, 1, explorer.reference)
+    workers = ProcessWorkers(Explorer, settings, 1, explorer.reference)
 
     def die():
         os.kill(workers.process_ids[0], signal.SIGKILL)

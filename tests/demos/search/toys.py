@@ -59,11 +59,11 @@ class Drip(gym.Env[int, int]):
         return self.place, 0.1 * action, self.place == 60, False, {}
 
 
-class Silent(gym.Env[int, np.ndarray]):
-    """Cannot be searched: its actions are not numbered."""
+class Silent(gym.Env[int, str]):
+    """Cannot be searched: its actions are words."""
 
     observation_space = spaces.Discrete(2)
-    action_space = spaces.Box(0, 1, (1,))
+    action_space = spaces.Text(3)
 
 
 class Uncopyable(Row):

@@ -1,0 +1,7 @@
+"""Core: demonstrations found by themselves. A search guided by novelty, without cells."""
+
+from hxwrappers.search.population import Population
+from hxwrappers.search.search import NoveltySearch
+from hxwrappers.search.settings import NoveltySearchSettings
+
+__all__ = ["NoveltySearch", "NoveltySearchSettings", "Population"]
