@@ -85,13 +85,15 @@ class SuccessTracker:
         self.latest = tuple(latest_starting_point(demo.returns()) for demo in self.demos)
         self._digests = [_digest(demo) for demo in self.demos]
         self._courses: dict[AttemptSettings, tuple[Course, ...]] = {}
+        self._held: list[tuple[StartingPoint, bool]] | None = None
         if store is None or isinstance(store, str | os.PathLike):
             store = FileStore(store)
         self.store: TrackerStore = store
         self.settings = store.attach(self.latest, self._digests, settings)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_courses": {}}  # as large as the demonstrations, and soon made
+        # Courses are as large as the demonstrations, and soon made.
+        return {**vars(self), "_courses": {}, "_held": None}
 
     def courses(self, settings: AttemptSettings) -> tuple[Course, ...]:
         """What each demonstration asks of an episode, the same for all workers of a process.
@@ -143,7 +145,33 @@ class SuccessTracker:
                 f"{start} is no starting point: there are {len(self.demos)} demonstrations with "
                 f"starting points up to {self.latest}."
             )
-        self.store.count(start, success=success)
+        if self._held is None:
+            self.store.count(start, success=success)
+        else:
+            self._held.append((start, success))
+
+    def hold(self) -> None:
+        """Keep reports back from now on, for one process that counts those of all in one order.
+
+        Several workers that count whenever their episodes end do so in another order each time, so
+        that no run can be repeated exactly. `BlockVecEnv` holds and counts by itself. Copies in
+        other processes do not hold.
+        """
+        self._held = []
+
+    def take_held(self) -> list[tuple[StartingPoint, bool]]:
+        """The reports kept back since this was last asked: where each episode began, its success.
+
+        Example:
+            >>> from hxwrappers.demos import shipped
+            >>> tracker = SuccessTracker(shipped("montezuma-first-key"))
+            >>> tracker.hold()
+            >>> tracker.report(StartingPoint(0, 420), success=True)
+            >>> tracker.episodes, len(tracker.take_held()), tracker.take_held()
+            (0, 1, [])
+        """
+        held, self._held = self._held or [], []
+        return held
 
     @property
     def frontiers(self) -> npt.NDArray[np.int64]:

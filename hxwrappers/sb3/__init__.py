@@ -11,6 +11,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from hxwrappers.evaluation import evaluate
+from hxwrappers.sb3.block_vec_env import BlockVecEnv
 from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog, ImitationLog
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
@@ -23,6 +24,7 @@ from hxwrappers.sb3.vector_env import from_vector_env
 from hxwrappers.sb3.youtube_imitation_reward import VecYouTubeImitationReward
 
 __all__ = [
+    "BlockVecEnv",
     "CompactCNN",
     "CurriculumLog",
     "DemoRecurrentPPO",
