@@ -14,6 +14,7 @@ from hxwrappers.evaluation import evaluate
 from hxwrappers.sb3.block_vec_env import BlockVecEnv
 from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog, ImitationLog
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
+from hxwrappers.sb3.demo_imitation import DemoImitation
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.extractors import CompactCNN
@@ -27,6 +28,7 @@ __all__ = [
     "BlockVecEnv",
     "CompactCNN",
     "CurriculumLog",
+    "DemoImitation",
     "DemoRecurrentPPO",
     "DualValuePPO",
     "ExplorationLog",

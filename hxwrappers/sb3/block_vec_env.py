@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 import traceback
 import weakref
 from collections.abc import Callable, Sequence
@@ -268,18 +267,18 @@ def _work(pipe: Any, other_end: Any, packed: bytes) -> None:
     block: _Block | None = None
     with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         try:
-            env_fns, holds = pickle.loads(packed)
+            env_fns, holds = cloudpickle.loads(packed)
             block = _Block(env_fns, holds=holds)
             venv = block.envs
             pipe.send(((venv.observation_space, venv.action_space, venv.metadata), None))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where it is seen
+        except Exception as error:
             pipe.send((None, _sendable(error)))
             return
         while True:
             method, args, kwargs = pipe.recv()
             try:
                 pipe.send((getattr(block, method)(*args, **kwargs), None))
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:
                 pipe.send((None, _sendable(error)))
     if block is not None:
         block.envs.close()
@@ -289,8 +288,8 @@ def _sendable(error: Exception) -> Exception:
     """The error with the place where it happened, or its text where it cannot be sent."""
     where = "".join(traceback.format_exception(error))
     try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # noqa: BLE001 - exceptions may do anything when they are pickled
+        cloudpickle.loads(cloudpickle.dumps(error))
+    except Exception:
         return RuntimeError(where)
     error.add_note(f"In a process of a BlockVecEnv:\n{where}")
     return error

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import os
-import warnings
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -18,22 +14,16 @@ from gymnasium.core import ActType, ObsType
 from hxwrappers._random import generator_from_state, own_generator
 from hxwrappers._ranges import require_count
 from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
-from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.frontier import FrontierSettings
 from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
 from hxwrappers.demos.snapshots.base import COUNTING_LAYERS, layers_of
-from hxwrappers.demos.stores import LocalStore
 from hxwrappers.demos.success_table import StartingPoint
 from hxwrappers.demos.tracker import SuccessTracker
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, SharedTrackerWarning
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.wrappers._shared_tracker import DemoLike, find_tracker
 
 __all__ = ["DemoResetCurriculum"]
 
 _OWNER = "DemoResetCurriculum"
-_DemoLike = Demo | str | os.PathLike[str]
-_trackers: weakref.WeakValueDictionary[tuple[object, ...], SuccessTracker] = (
-    weakref.WeakValueDictionary()
-)
 
 
 class DemoResetCurriculum(
@@ -123,7 +113,7 @@ class DemoResetCurriculum(
     def __init__(
         self,
         env: gym.Env[ObsType, ActType],
-        demo: _DemoLike | Sequence[_DemoLike],
+        demo: DemoLike | Sequence[DemoLike],
         tracker: SuccessTracker | str | os.PathLike[str] | None = None,
         replay_steps: int = 0,
         allowed_lag: int | None = 50,
@@ -156,7 +146,7 @@ class DemoResetCurriculum(
         require_count("replay_steps", replay_steps)
         require_count("replay_multiple", replay_multiple, 1)
         require_count("near_start_steps", near_start_steps)
-        self.tracker = _resolve(demo, tracker, frontier)
+        self.tracker = find_tracker(demo, tracker, frontier)
         self.training = training
         self._replay_steps = replay_steps
         self._replay_multiple = replay_multiple
@@ -175,6 +165,8 @@ class DemoResetCurriculum(
         self._attempt: Attempt | None = None
         self._replay: Iterator[Transition] = iter(())
         self._replays_left = 0
+        self._demonstrates = False
+        self._demonstrated: list[Any] = []
         self._lives: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -182,9 +174,13 @@ class DemoResetCurriculum(
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        if self._replays_left and self._start is not None:
+        if (self._replays_left or self._demonstrates) and self._attempt is not None:
+            assert self._start is not None
             demo, step = self._start
-            self._replay = self._players[demo].replay(step - self._replays_left, step)
+            now = step - self._replays_left + self._attempt.steps
+            player = self._players[demo]
+            stop = len(player.demo) if self._demonstrates else step
+            self._replay = player.replay(now, stop)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -197,7 +193,9 @@ class DemoResetCurriculum(
                 The environment's luck is the demonstration's, like all of its state.
             options: For the environment, but for `starting_point` and `demo`: start from this step
                 (of this demonstration, the first if left out), or where the tracker says in this
-                demonstration. Such an episode is reported like any other.
+                demonstration. Such an episode is reported like any other. `demonstrate=True`
+                takes the demonstration's own actions to its end, whatever the agent's, with the
+                rewards that they earn, and reports nothing: see `take_demonstrated`.
 
         Raises:
             InvalidArgumentError: There is no such starting point.
@@ -207,13 +205,14 @@ class DemoResetCurriculum(
         options = dict(options or {})
         wanted = options.pop("starting_point", None)
         which = options.pop("demo", None)
+        demonstrates = bool(options.pop("demonstrate", False))
         if seed is not None:
             self._generator = own_generator(seed, _OWNER)
         elif self.training:
             self._count_if_cut_off()
         if not self.training:
             self._start = self._attempt = None
-            self._replays_left = 0
+            self._replays_left, self._demonstrates = 0, False
             return self.env.reset(seed=seed, options=options or None)
         if which is not None or wanted is not None:
             checked = self._checked(which or 0, 0 if wanted is None else wanted)
@@ -221,6 +220,7 @@ class DemoResetCurriculum(
         if wanted is not None:
             self._start = checked
         demo, step = self._start
+        self._demonstrates, self._demonstrated = demonstrates, []
         if demo not in self._replaying_well:
             self._players[demo].require_replay()
             self._replaying_well.add(demo)
@@ -238,7 +238,8 @@ class DemoResetCurriculum(
         """Take a step, the demonstration's own while `info["replaying"]` was true."""
         if self._replays_left:
             return self._replayed()
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        taken = self._demonstrate() if self._demonstrates else self.env.step(action)
+        observation, reward, terminated, truncated, info = taken
         if self._attempt is None or self._start is None:
             return observation, reward, terminated, truncated, info
         attempt = self._attempt
@@ -248,14 +249,37 @@ class DemoResetCurriculum(
         info = self._explained(info)
         if verdict is Verdict.FINISHED and not ended:
             truncated = True
-        elif verdict is Verdict.LAGGING or died:
+        elif (verdict is Verdict.LAGGING or died) and not self._demonstrates:
             terminated = True
         if terminated or truncated:
-            self.tracker.report(self._start, success=attempt.succeeded)
-            self._attempt = None
+            if not self._demonstrates:
+                self.tracker.report(self._start, success=attempt.succeeded)
+            self._attempt, self._demonstrates = None, False
             info["is_success"] = attempt.succeeded
             info["attempt"] = _outcome(attempt, verdict, died and not ended)
         return observation, reward, terminated, truncated, info
+
+    def take_demonstrated(self) -> list[Any]:
+        """The demonstration's actions that were taken since this was last asked.
+
+        One for each step of the demonstration, so that a frame skip outside asks for several.
+        Steps that only replay up to the starting point are none of them.
+
+        Example:
+            >>> import gymnasium as gym
+            >>> from hxwrappers.demos import DemoRecording
+            >>> recording = DemoRecording(gym.make("FrozenLake-v1", is_slippery=False))
+            >>> _ = recording.reset(seed=0)
+            >>> for action in (1, 1, 2, 1, 2, 2):
+            ...     _ = recording.step(action)
+            >>> env = gym.make("FrozenLake-v1", is_slippery=False)
+            >>> env = DemoResetCurriculum(env, recording.demo())
+            >>> _ = env.reset(options={"demonstrate": True, "starting_point": 4})
+            >>> env.step(0)[:3], env.step(0)[:3], env.take_demonstrated()
+            ((14, 0.0, False), (15, 1.0, True), [2, 2])
+        """
+        taken, self._demonstrated = self._demonstrated, []
+        return taken
 
     def state_dict(self) -> dict[str, Any]:
         """The generator and the tracker's table; an episode in flight is not part of it."""
@@ -283,18 +307,20 @@ class DemoResetCurriculum(
 
         These are mostly failures; without them the success rate would be too high.
         """
-        if self._start is not None and self._attempt is not None and self._attempt.steps:
+        under_way = self._attempt is not None and self._attempt.steps and not self._demonstrates
+        if self._start is not None and self._attempt is not None and under_way:
             self.tracker.report(self._start, success=self._attempt.succeeded)
 
     def _go_to(self, player: DemoPlayer, begin: int, step: int) -> tuple[ObsType, dict[str, Any]]:
+        stop = len(player.demo) if self._demonstrates else step
         if begin > 0:
             # The last step before is taken rather than restored: it brings the screen up to date,
             # which an emulator's restore does not, and an info.
-            self._replay = player.replay(begin - 1, step)
+            self._replay = player.replay(begin - 1, stop)
             before = next(self._replay)
             player.counters.put_back()
             return before.observation, before.info
-        self._replay = player.replay(0, step)
+        self._replay = player.replay(0, stop)
         info: dict[str, Any] = {}
         if player.demo.snapshots.last_at_or_before(0) is not None:
             # For the screen, again. Not seeded: an emulator would load its game anew, and the
@@ -311,6 +337,15 @@ class DemoResetCurriculum(
         own = transition.reward
         info = {**self._explained(transition.info), "extrinsic_reward": own, "reward_bonus": -own}
         return transition.observation, 0.0, transition.terminated, transition.truncated, info
+
+    def _demonstrate(self) -> tuple[ObsType, float, bool, bool, dict[str, Any]]:
+        """Take the demonstration's next action; its last one ends the episode."""
+        assert self._start is not None
+        transition = next(self._replay)
+        self._demonstrated.append(transition.action)
+        last = transition.step == len(self._players[self._start.demo].demo)
+        _, _, observation, own, terminated, truncated, info = transition
+        return observation, own, terminated, truncated or last, info
 
     def _explained(self, info: dict[str, Any]) -> dict[str, Any]:
         assert self._start is not None
@@ -349,49 +384,3 @@ def _outcome(attempt: Attempt, verdict: Verdict, died: bool) -> str:
     if died:
         return "life lost"
     return "lagging" if verdict is Verdict.LAGGING else "ended"
-
-
-def _identity(demo: _DemoLike) -> object:
-    """What tells a demonstration from others: for a file, also one recorded anew under its name."""
-    if isinstance(demo, Demo):
-        return id(demo)
-    path = Path(demo).resolve()
-    try:
-        stat = path.stat()
-    except OSError:
-        return path  # loading it says what is wrong
-    return path, stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-def _resolve(
-    demos: _DemoLike | Sequence[_DemoLike],
-    tracker: SuccessTracker | str | os.PathLike[str] | None,
-    frontier: Mapping[str, Any],
-) -> SuccessTracker:
-    if isinstance(tracker, SuccessTracker):
-        if frontier:
-            raise InvalidArgumentError(
-                f"A tracker was given, and so were {sorted(frontier)}: give these to the tracker, "
-                "as SuccessTracker(demo, FrontierSettings(...))."
-            )
-        return tracker
-    try:
-        settings = FrontierSettings(**frontier) if frontier else None
-    except TypeError as error:
-        raise InvalidArgumentError(f"{_OWNER}: {error}") from error
-    if tracker is not None:
-        return SuccessTracker(demos, settings, tracker)
-    if multiprocessing.parent_process() is not None:
-        warnings.warn(
-            f"{_OWNER} was made in a worker process without a tracker, so this worker moves a "
-            "frontier of its own. Share one: tracker=SuccessTracker(demo), made in the main "
-            'process, or tracker="path/of/a/file".',
-            SharedTrackerWarning,
-            stacklevel=3,
-        )
-    given = [demos] if isinstance(demos, Demo | str | os.PathLike) else list(demos)
-    key = (settings, *map(_identity, given))
-    shared = _trackers.get(key)
-    if shared is None:
-        shared = _trackers[key] = SuccessTracker(demos, settings, LocalStore())
-    return shared
