@@ -59,7 +59,18 @@ def test_procgen_example_runs(tmp_path, capsys):
     assert "steps a second" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("more", [[], ["--recurrent"], ["--no-curriculum"]])
+MORE = {
+    "plain": [],
+    "recurrent": ["--recurrent"],
+    "alone": ["--no-curriculum"],
+    "several": [
+        *("--demo", "montezuma-first-key", "montezuma-first-room", "--imitation", "0.1"),
+        *("--sticky-actions", "0.25", "--learning-rate", "1e-4", "--entropy", "1e-3"),
+    ],
+}
+
+
+@pytest.mark.parametrize("more", MORE.values(), ids=MORE)
 def test_the_demo_example_runs_and_resumes(more, tmp_path, capsys):
     for package in ("ale_py", "stable_baselines3", "matplotlib", "cv2"):
         pytest.importorskip(package)

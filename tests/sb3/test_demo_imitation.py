@@ -1,4 +1,4 @@
-"""The imitation of a demonstration's steps: its loss, whose gradient it adds, and what it imitates."""
+"""Imitation of a demonstration's steps: its loss, the gradient it adds, and what it imitates."""
 
 from functools import partial
 
@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
@@ -30,9 +31,7 @@ def test_the_loss_worked_out_by_hand():
     values = torch.tensor([0.25, 1.5, 0.0], requires_grad=True)
     returns = torch.tensor([1.0, 1.0, 0.5])
     entropy = torch.tensor([0.1, 0.2, 0.3])
-    loss = imitation_loss(
-        log_prob, values, returns, entropy, value_weight=0.5, entropy_weight=0.25
-    )
+    loss = imitation_loss(log_prob, values, returns, entropy, value_weight=0.5, entropy_weight=0.25)
     # Gains 0.75, 0 and 0.5: policy 0.375 + 0.5, value 0.5 * (0.5625 + 0.25) / 2, entropy 0.6.
     assert loss.item() == pytest.approx((0.875 + 0.203125 - 0.15) / 3)
     loss.backward()
@@ -54,24 +53,23 @@ def test_what_is_demonstrated_becomes_likely(algorithm):
     tracker = tracker_of(DEMO, window=2)
     make = partial(lake, tracker, replay_steps=2)
     # All that PPO does itself is to keep entropy up.
-    model = model_of(algorithm, make, learning_rate=0.01, ent_coef=0.0)
-    imitation = DemoImitation(make, weight=10.0)
+    model = model_of(algorithm, make, learning_rate=0.003, ent_coef=0.0)
+    imitation = DemoImitation(make, weight=1.0)
     start = tracker.latest[0]
-    obs = torch.tensor([14])  # from there the demonstration goes right
     assert start == 5
+    # It comes there by 9 and 13, which recurrent policies remember, and goes right.
+    told = (torch.tensor([9, 13, 14]), torch.tensor([1, 2, 2]))
+    if algorithm is DemoRecurrentPPO:
+        zeros = torch.zeros(1, 1, 256)
+        told += (RNNStates((zeros, zeros), (zeros, zeros)), torch.zeros(3))
 
     def likelihood():
-        args = (obs, torch.tensor([2]))
-        if algorithm is DemoRecurrentPPO:
-            zeros = torch.zeros(1, 1, 256)
-            states = ((zeros, zeros), (zeros, zeros))
-            args += (type("S", (), {"pi": states[0], "vf": states[1]}), torch.zeros(1))
         with torch.no_grad():
-            return model.policy.evaluate_actions(*args)[1].exp().item()
+            return model.policy.evaluate_actions(*told)[1][-1].exp().item()
 
     before = likelihood()
-    model.learn(400, callback=imitation)
-    assert likelihood() > before + 0.4
+    model.learn(800, callback=imitation)
+    assert likelihood() > before + 0.3
     assert not model.policy.optimizer._optimizer_step_pre_hooks  # taken away again
     assert imitation.env.get_wrapper_attr("tracker") is tracker
 
