@@ -48,13 +48,13 @@ def model_of(algorithm, make, **kwargs):
     return algorithm(policy, DummyVecEnv([make] * 2), n_steps=16, seed=0, **sizes, **kwargs)
 
 
-@pytest.mark.parametrize("algorithm", [PPO, A2C, DemoRecurrentPPO])
-def test_what_is_demonstrated_becomes_likely(algorithm):
+# Once the value is known there is nothing to gain any more; the recurrent one knows it soon.
+@pytest.mark.parametrize(("algorithm", "steps"), [(PPO, 400), (A2C, 400), (DemoRecurrentPPO, 96)])
+def test_what_is_demonstrated_becomes_likely(algorithm, steps):
     tracker = tracker_of(DEMO, window=2)
     make = partial(lake, tracker, replay_steps=2)
-    # All that PPO does itself is to keep entropy up.
-    model = model_of(algorithm, make, learning_rate=0.003, ent_coef=0.0)
-    imitation = DemoImitation(make, weight=1.0)
+    model = model_of(algorithm, make, learning_rate=0.01, ent_coef=0.0)
+    imitation = DemoImitation(make, weight=10.0)
     start = tracker.latest[0]
     assert start == 5
     # It comes there by 9 and 13, which recurrent policies remember, and goes right.
@@ -68,7 +68,7 @@ def test_what_is_demonstrated_becomes_likely(algorithm):
             return model.policy.evaluate_actions(*told)[1][-1].exp().item()
 
     before = likelihood()
-    model.learn(800, callback=imitation)
+    model.learn(steps, callback=imitation)
     assert likelihood() > before + 0.3
     assert not model.policy.optimizer._optimizer_step_pre_hooks  # taken away again
     assert imitation.env.get_wrapper_attr("tracker") is tracker
