@@ -26,8 +26,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 
 from hxwrappers._ranges import require_count
 from hxwrappers.demos.stores import LocalStore
-from hxwrappers.demos.success_table import StartingPoint
-from hxwrappers.demos.tracker import SuccessTracker
+from hxwrappers.demos.tracker import Report, SuccessTracker
 from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
 
 __all__ = ["BlockVecEnv"]
@@ -174,10 +173,10 @@ class BlockVecEnv(VecEnv):
         """Whether each environment has such a wrapper."""
         return self._call("env_is_wrapped", indices, wrapper_class)
 
-    def _count(self, held: Sequence[list[tuple[StartingPoint, bool]]]) -> None:
-        for start, success in chain(*held):
+    def _count(self, held: Sequence[list[Report]]) -> None:
+        for start, success, steps in chain(*held):
             assert self._tracker is not None
-            self._tracker.report(start, success=success)
+            self._tracker.report(start, success=success, steps=steps)
 
     def _call_all(self, method: str) -> list[Any]:
         for worker in self._workers:
@@ -244,7 +243,7 @@ class _Block:
         self.envs.reset()
         return self.envs.reset_infos, self._reports()
 
-    def _reports(self) -> list[tuple[StartingPoint, bool]]:
+    def _reports(self) -> list[Report]:
         return [report for tracker in self._trackers for report in tracker.take_held()]
 
     def __getattr__(self, name: str) -> Any:

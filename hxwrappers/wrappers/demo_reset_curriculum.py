@@ -75,6 +75,7 @@ class DemoResetCurriculum(
         extra_steps: See `AttemptSettings`.
         score_tolerance: See `AttemptSettings`.
         success_at: See `AttemptSettings`.
+        shrink_bound: See `AttemptSettings`.
         near_start_steps: How many of the agent's first steps are flagged in `info["near_start"]`;
             published: 100 emulator frames.
         end_on_life_loss: End the episode when `info["lives"]` falls, as published.
@@ -124,6 +125,7 @@ class DemoResetCurriculum(
         end_on_life_loss: bool = True,
         training: bool = True,
         replay_multiple: int = 1,
+        shrink_bound: bool = False,
         **frontier: Any,
     ) -> None:
         gym.utils.RecordConstructorArgs.__init__(
@@ -137,6 +139,7 @@ class DemoResetCurriculum(
             extra_steps=extra_steps,
             score_tolerance=score_tolerance,
             success_at=success_at,
+            shrink_bound=shrink_bound,
             near_start_steps=near_start_steps,
             end_on_life_loss=end_on_life_loss,
             training=training,
@@ -152,7 +155,7 @@ class DemoResetCurriculum(
         self._replay_multiple = replay_multiple
         self._near_start_steps = near_start_steps
         self._end_on_life_loss = end_on_life_loss
-        rules = AttemptSettings(allowed_lag, extra_steps, score_tolerance, success_at)
+        rules = AttemptSettings(allowed_lag, extra_steps, score_tolerance, success_at, shrink_bound)
         # One for each demonstration, made now so that a wrong level is noticed now.
         self._players = [DemoPlayer(each, env) for each in self.tracker.demos]
         self._courses = self.tracker.courses(rules)
@@ -227,7 +230,9 @@ class DemoResetCurriculum(
         if seed is not None or self._has_counters:
             self.env.reset(seed=seed, options=options or None)
             self._players[demo].counters.keep()
-        self._attempt = Attempt(self._courses[demo], step, self._generator)
+        shortcut = self.tracker.shortcut(demo)
+        saved = shortcut.saved if step <= shortcut.start else 0
+        self._attempt = Attempt(self._courses[demo], step, self._generator, saved)
         replays = min(self._replay_steps, step)
         self._replays_left = replays - replays % self._replay_multiple
         observation, info = self._go_to(self._players[demo], step - self._replays_left, step)
@@ -253,7 +258,7 @@ class DemoResetCurriculum(
             terminated = True
         if terminated or truncated:
             if not self._demonstrates:
-                self.tracker.report(self._start, success=attempt.succeeded)
+                self._report(attempt)
             self._attempt, self._demonstrates = None, False
             info["is_success"] = attempt.succeeded
             info["attempt"] = _outcome(attempt, verdict, died and not ended)
@@ -308,8 +313,13 @@ class DemoResetCurriculum(
         These are mostly failures; without them the success rate would be too high.
         """
         under_way = self._attempt is not None and self._attempt.steps and not self._demonstrates
-        if self._start is not None and self._attempt is not None and under_way:
-            self.tracker.report(self._start, success=self._attempt.succeeded)
+        if self._attempt is not None and under_way:
+            self._report(self._attempt)
+
+    def _report(self, attempt: Attempt) -> None:
+        assert self._start is not None
+        steps = attempt.steps_to_success
+        self.tracker.report(self._start, success=attempt.succeeded, steps=steps)
 
     def _go_to(self, player: DemoPlayer, begin: int, step: int) -> tuple[ObsType, dict[str, Any]]:
         stop = len(player.demo) if self._demonstrates else step
