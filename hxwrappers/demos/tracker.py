@@ -282,7 +282,7 @@ def load_demos(
 
 
 def _with_shortcuts(words: npt.NDArray[np.uint64], latest: Sequence[int]) -> npt.NDArray[np.uint64]:
-    """The words of a table; those from before shortcuts were kept lack one for each demonstration."""
+    """The words of a table; those from before there were shortcuts lack one a demonstration."""
     if words.shape != (SuccessTable.size(latest) - len(latest),):
         return words
     old = np.cumsum([0, *(last + 5 for last in latest[:-1])])

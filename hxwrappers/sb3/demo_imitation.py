@@ -301,7 +301,7 @@ def _returns(
 def _joined(stretches: list[_Stretch]) -> _Stretch:
     """The imitated steps of all, in one."""
     kept = [stretch.at(stretch.imitated) for stretch in stretches]
-    columns = []
+    columns: list[Any] = []
     for parts in zip(*kept, strict=True):
         if isinstance(parts[0], dict):
             columns.append({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
