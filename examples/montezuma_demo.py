@@ -54,7 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "entropy": 0.01,
         "window": 32,
         "recurrent": False,
-        "ppo": {"gamma": 0.995, "clip_range": 0.2, "batch_size": 128, "n_epochs": 4},
+        "ppo": {"gamma": 0.995, "clip_range": 0.2, "batch_size": 128, "n_epochs": 3},
     },
     # Salimans & Chen 2018 and the code published with it, but for an LSTM in the place of the GRU
     # of 800 and grey screens of 84x84 in the place of 105x80 in colours.
