@@ -73,12 +73,23 @@ def test_procgen_example_runs(tmp_path, capsys):
     assert "steps a second" in capsys.readouterr().out
 
 
+MORE = {
+    "recurrent": ["--recurrent"],
+    "plain": [],
+    "alone": ["--no-curriculum"],
+    "several": [
+        *("--demo", "montezuma-first-key", "montezuma-first-room", "--imitation", "0.1"),
+        *("--sticky-actions", "0.25", "--learning-rate", "1e-4", "--entropy", "1e-3"),
+    ],
+}
+QUICK = {"recurrent"}
+
+
 @pytest.mark.parametrize(
     "more",
     [
-        ["--recurrent"],
-        pytest.param([], marks=pytest.mark.slow),
-        pytest.param(["--no-curriculum"], marks=pytest.mark.slow),
+        pytest.param(given, id=name, marks=[] if name in QUICK else pytest.mark.slow)
+        for name, given in MORE.items()
     ],
 )
 def test_the_demo_example_runs_and_resumes(more, tmp_path, capsys):

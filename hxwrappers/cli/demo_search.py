@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,6 +23,29 @@ if TYPE_CHECKING:
 __all__ = ["search"]
 
 _DEFAULT_SECONDS = 300.0
+_LEAST = {
+    "width": 1,
+    "height": 1,
+    "depth": 2,
+    "bin_x": 1,
+    "bin_y": 1,
+    "workers": 1,
+    "seed": 0,
+    "seconds": 1e-3,
+    "steps": 1,
+    "rooms": 1,
+    "room": 1,
+    "hold": 1,
+    "explore": 1,
+    "doomed": 0,
+    "snapshot_every": 1,
+    "population": 2,
+    "siblings": 1,
+    "novelty": 0,
+    "memory": 1,
+    "shorten": 0,
+}
+"""The smallest values of options."""
 
 
 def search(
@@ -112,32 +136,7 @@ def search(
     )
     from hxwrappers.search import NoveltySearch, NoveltySearchSettings  # noqa: PLC0415
 
-    for option, value, least in (
-        ("--width", width, 1),
-        ("--height", height, 1),
-        ("--depth", depth, 2),
-        ("--bin-x", bin_x, 1),
-        ("--bin-y", bin_y, 1),
-        ("--workers", workers, 1),
-        ("--seed", seed, 0),
-        ("--seconds", seconds, 1e-3),
-        ("--steps", steps, 1),
-        ("--rooms", rooms, 1),
-        ("--room", room, 1),
-        ("--hold", hold, 1),
-        ("--explore", explore, 1),
-        ("--doomed", doomed, 0),
-        ("--snapshot-every", snapshot_every, 1),
-        ("--population", population, 2),
-        ("--siblings", siblings, 1),
-        ("--novelty", novelty, 0),
-        ("--memory", memory, 1),
-        ("--shorten", shorten, 0),
-    ):
-        if value is not None:
-            check_option(option, value, least)
-    if repeat is not None:
-        check_option("--repeat", repeat, 0, 1)
+    _check_ranges(locals())
     check_output(out)
     check_writable(out)
     given = {
@@ -210,6 +209,14 @@ def search(
         f"steps and {progress.seconds:.0f} s: {_in_words(progress, by)}"
     )
     return 0
+
+
+def _check_ranges(options: Mapping[str, Any]) -> None:
+    for name, least in _LEAST.items():
+        if options[name] is not None:
+            check_option(f"--{name.replace('_', '-')}", options[name], least)
+    if options["repeat"] is not None:
+        check_option("--repeat", options["repeat"], 0, 1)
 
 
 def _set(options: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,10 @@ class AttemptSettings:
             rewards are negative. None takes "end" if the demonstration has a negative reward. Where
             the demonstration stops without the task's end, as a slice does, its own last step
             counts as one.
+        shrink_bound: Where episodes have succeeded in fewer steps than the demonstration, the time
+            that they have, which is the demonstration's and `allowed_lag`, is that much shorter
+            from all starts before theirs. Not published for this curriculum, but for one of
+            Go-Explore's re-implementations.
 
     Raises:
         InvalidArgumentError: A value is out of range.
@@ -52,6 +56,7 @@ class AttemptSettings:
     extra_steps: float | None = 7.0
     score_tolerance: float = 0.0
     success_at: str | None = None
+    shrink_bound: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -94,6 +99,7 @@ class Course:
         slack = 1e-9 * np.maximum(1.0, np.abs(returns))
         self.needed: list[float] = (returns - settings.score_tolerance - slack).tolist()
         self.last = len(returns) - 1
+        self.reached = latest_starting_point(returns) + 1
 
 
 class Attempt:
@@ -103,11 +109,13 @@ class Attempt:
         course: What the demonstration asks.
         start: The starting point, a step of the demonstration.
         generator: Draws how long the episode goes on after a success.
+        saved: How many steps fewer than the demonstration took are known to be enough.
 
     Attributes:
         score: The demonstration's return at the starting point and all rewards since.
         steps: Steps taken since the starting point.
         succeeded: Whether the score has reached the demonstration's return.
+        steps_to_success: Steps that this took; None before.
 
     Example:
         >>> import numpy as np
@@ -117,7 +125,9 @@ class Attempt:
         (<Verdict.GO_ON: 'go on'>, <Verdict.FINISHED: 'finished'>, True)
     """
 
-    def __init__(self, course: Course, start: int, generator: np.random.Generator) -> None:
+    def __init__(
+        self, course: Course, start: int, generator: np.random.Generator, saved: int = 0
+    ) -> None:
         self._course = course
         self._start = start
         exponent = course.settings.extra_steps
@@ -125,6 +135,8 @@ class Attempt:
         self.score = course.returns[start]
         self.steps = 0
         self.succeeded = False
+        self.steps_to_success: int | None = None
+        self._saved = saved if course.settings.shrink_bound else 0
 
     def step(self, reward: float, *, ended: bool) -> Verdict:
         """Count a step.
@@ -145,12 +157,16 @@ class Attempt:
         elif self.score >= course.needed[-1]:
             played_out = not course.terminates and self._start + self.steps >= course.last
             self.succeeded = ended or played_out or not course.at_end
+            if self.succeeded:
+                self.steps_to_success = self.steps
         if self.succeeded:
             return Verdict.FINISHED if self._extra <= 0 else Verdict.GO_ON
         lag = course.settings.allowed_lag
         if lag is None or self.steps <= lag:
             return Verdict.GO_ON
         then = min(self._start + self.steps - lag, course.last)
+        if self._saved and then >= course.reached - self._saved:
+            return Verdict.LAGGING
         # Where each step costs something, a later score says nothing: only time does.
         lags = then == course.last if course.at_end else self.score < course.needed[then]
         return Verdict.LAGGING if lags else Verdict.GO_ON

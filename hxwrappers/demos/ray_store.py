@@ -57,9 +57,9 @@ class _TableActor:
         """What the table is of."""
         return self._latest, self._digests, self._settings
 
-    def count(self, start: StartingPoint, success: bool) -> None:
+    def count(self, start: StartingPoint, success: bool, steps: int | None) -> None:
         """Count an episode."""
-        self._store.count(start, success=success)
+        self._store.count(start, success=success, steps=steps)
         self._changes += 1
 
     def replace(self, words: _Words) -> None:
@@ -165,9 +165,9 @@ class RayStore:
         self._catch_up()
         return self._attached().settings
 
-    def count(self, start: StartingPoint, *, success: bool) -> None:
+    def count(self, start: StartingPoint, *, success: bool, steps: int | None = None) -> None:
         """Report an episode, without waiting until it is counted."""
-        self._found().count.remote(start, success)
+        self._found().count.remote(start, success, steps)
 
     def look(self, read: Callable[[SuccessTable], _Result]) -> _Result:
         """Read something from the table as it was at most `refresh` seconds ago.

@@ -28,7 +28,7 @@ from hxwrappers.errors import TrackerError
 
 __all__ = ["FileStore", "LocalStore", "TrackerStore", "check_fit"]
 
-_MAGIC = b"hxwrappers-tracker-1\n"
+_MAGIC = b"hxwrappers-tracker-2\n"
 _HEADER_BYTES = 4096
 _PATIENCE = 10.0  # seconds
 _Result = TypeVar("_Result")
@@ -42,7 +42,7 @@ class TrackerStore(Protocol):
     ) -> FrontierSettings:
         """Make the table, or find the one that is there, and say what settings it has."""
 
-    def count(self, start: StartingPoint, *, success: bool) -> None:
+    def count(self, start: StartingPoint, *, success: bool, steps: int | None = None) -> None:
         """Count an episode."""
 
     def look(self, read: Callable[[SuccessTable], _Result]) -> _Result:
@@ -71,9 +71,9 @@ class LocalStore:
         check_fit("The store", self._digests, digests, self._table.settings, settings)
         return self._table.settings
 
-    def count(self, start: StartingPoint, *, success: bool) -> None:
+    def count(self, start: StartingPoint, *, success: bool, steps: int | None = None) -> None:
         """Count an episode."""
-        self._attached().count(start, success=success)
+        self._attached().count(start, success=success, steps=steps)
 
     def look(self, read: Callable[[SuccessTable], _Result]) -> _Result:
         """Read something from the table."""
@@ -129,7 +129,7 @@ class FileStore:
         check_fit(str(self.path), header["digests"], digests, table.settings, settings)
         return table.settings
 
-    def count(self, start: StartingPoint, *, success: bool) -> None:
+    def count(self, start: StartingPoint, *, success: bool, steps: int | None = None) -> None:
         """Count an episode, once no other process is counting one.
 
         Raises:
@@ -139,7 +139,7 @@ class FileStore:
         with self._threads:
             self._lock()
             try:
-                table.count(start, success=success)
+                table.count(start, success=success, steps=steps)
             finally:
                 self._unlock()
 

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from hxwrappers.demos.frontier import FrontierSettings, next_frontier, window_of
 
-__all__ = ["StartingPoint", "SuccessTable"]
+__all__ = ["Shortcut", "StartingPoint", "SuccessTable"]
 
-_FRONTIER, _SINCE_MOVE, _EPISODES, _SUCCESSES, _HEADER = range(5)
+_FRONTIER, _SINCE_MOVE, _EPISODES, _SUCCESSES, _SHORTCUT, _HEADER = range(6)
+_SHORTCUT_BITS = 32
 
 
 class StartingPoint(NamedTuple):
@@ -26,6 +27,18 @@ class StartingPoint(NamedTuple):
 
     demo: int
     step: int
+
+
+class Shortcut(NamedTuple):
+    """The shortest way that was found to a demonstration's return.
+
+    Attributes:
+        start: The starting point from which it was found.
+        saved: How many steps fewer than the demonstration it takes from there; 0 if there is none.
+    """
+
+    start: int
+    saved: int
 
 
 class SuccessTable:
@@ -104,8 +117,19 @@ class SuccessTable:
         total = float(attempts.sum())
         return min(float(successes.sum()) / total, 1.0) if total > 0 else float("nan")
 
-    def count(self, start: StartingPoint, *, success: bool) -> None:
-        """Count an episode, and move the frontier if that is due."""
+    def shortcut(self, demo: int) -> Shortcut:
+        """The shortest way that was found in a demonstration's place."""
+        word = int(self._tables[demo][_SHORTCUT])
+        return Shortcut(word >> _SHORTCUT_BITS, word % 2**_SHORTCUT_BITS)
+
+    def count(self, start: StartingPoint, *, success: bool, steps: int | None = None) -> None:
+        """Count an episode, and move the frontier if that is due.
+
+        Args:
+            start: Where it began.
+            success: Whether it succeeded.
+            steps: How many steps from there its success took, where that is known.
+        """
         table = self._tables[start.demo]
         frontier = int(table[_FRONTIER])
         latest = self.latest[start.demo]
@@ -118,6 +142,10 @@ class SuccessTable:
         attempts[start.step - low] += 1.0
         successes[start.step - low] += float(success)
         self._store(start.demo, low, attempts, successes)
+        if success and steps is not None:
+            saved = latest + 1 - start.step - steps
+            if saved > self.shortcut(start.demo).saved:
+                table[_SHORTCUT] = start.step << _SHORTCUT_BITS | saved
         table[_EPISODES] += np.uint64(1)
         table[_SUCCESSES] += np.uint64(success)
         if not inside:

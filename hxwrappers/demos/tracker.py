@@ -16,12 +16,14 @@ from hxwrappers.demos.attempt import AttemptSettings, Course, latest_starting_po
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.frontier import FrontierSettings, draw_start
 from hxwrappers.demos.stores import FileStore, TrackerStore
-from hxwrappers.demos.success_table import StartingPoint, SuccessTable
+from hxwrappers.demos.success_table import Shortcut, StartingPoint, SuccessTable
 from hxwrappers.errors import CheckpointError, DemoError, TrackerError, UnrewardedDemoWarning
 
 __all__ = ["SuccessTracker", "load_demos"]
 
 _HURRY = 0.05
+Report = tuple[StartingPoint, bool, int | None]
+"""Where an episode began, whether it succeeded, and after how many steps."""
 
 
 class SuccessTracker:
@@ -84,13 +86,15 @@ class SuccessTracker:
         self.latest = tuple(latest_starting_point(demo.returns()) for demo in self.demos)
         self._digests = [_digest(demo) for demo in self.demos]
         self._courses: dict[AttemptSettings, tuple[Course, ...]] = {}
+        self._held: list[Report] | None = None
         if store is None or isinstance(store, str | os.PathLike):
             store = FileStore(store)
         self.store: TrackerStore = store
         self.settings = store.attach(self.latest, self._digests, settings)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_courses": {}}  # as large as the demonstrations, and soon made
+        # Courses are as large as the demonstrations, and soon made.
+        return {**vars(self), "_courses": {}, "_held": None}
 
     def courses(self, settings: AttemptSettings) -> tuple[Course, ...]:
         """What each demonstration asks of an episode, the same for all workers of a process.
@@ -127,12 +131,13 @@ class SuccessTracker:
         step = draw_start(int(frontiers[demo]), self.latest[demo], self.settings, generator)
         return StartingPoint(demo, step)
 
-    def report(self, start: StartingPoint, *, success: bool) -> None:
+    def report(self, start: StartingPoint, *, success: bool, steps: int | None = None) -> None:
         """Count an episode.
 
         Args:
             start: Where it began.
             success: Whether it reached the demonstration's return.
+            steps: How many steps that took from there, for `shortcut`.
 
         Raises:
             TrackerError: There is no such starting point.
@@ -142,7 +147,33 @@ class SuccessTracker:
                 f"{start} is no starting point: there are {len(self.demos)} demonstrations with "
                 f"starting points up to {self.latest}."
             )
-        self.store.count(start, success=success)
+        if self._held is None:
+            self.store.count(start, success=success, steps=steps)
+        else:
+            self._held.append((start, success, steps))
+
+    def hold(self) -> None:
+        """Keep reports back from now on, for one process that counts those of all in one order.
+
+        Several workers that count whenever their episodes end do so in another order each time, so
+        that no run can be repeated exactly. `BlockVecEnv` holds and counts by itself. Copies in
+        other processes do not hold.
+        """
+        self._held = []
+
+    def take_held(self) -> list[Report]:
+        """The reports kept back since this was last asked.
+
+        Example:
+            >>> from hxwrappers.demos import shipped
+            >>> tracker = SuccessTracker(shipped("montezuma-first-key"))
+            >>> tracker.hold()
+            >>> tracker.report(StartingPoint(0, 420), success=True)
+            >>> tracker.episodes, len(tracker.take_held()), tracker.take_held()
+            (0, 1, [])
+        """
+        held, self._held = self._held or [], []
+        return held
 
     @property
     def frontiers(self) -> npt.NDArray[np.int64]:
@@ -165,6 +196,10 @@ class SuccessTracker:
     def rates(self, demo: int = 0) -> npt.NDArray[np.float64]:
         """The success rate of each starting point of a demonstration, NaN where unknown."""
         return self.store.look(lambda table: table.rates(demo))
+
+    def shortcut(self, demo: int = 0) -> Shortcut:
+        """The shortest way that an episode has found to a demonstration's return."""
+        return self.store.look(lambda table: table.shortcut(demo))
 
     @property
     def covered(self) -> float:
@@ -216,6 +251,7 @@ class SuccessTracker:
             raise CheckpointError(
                 f"This is no state of a SuccessTracker ({brief(error)})."
             ) from error
+        words = _with_shortcuts(words, self.latest)
         if digests != self._digests or words.shape != (size,):
             raise CheckpointError(
                 "The state is of a tracker of other demonstrations. Give the tracker the same "
@@ -265,6 +301,14 @@ def load_demos(
     if not loaded or not all(len(demo) for demo in loaded):
         raise DemoError("A curriculum needs demonstrations of at least one step each.")
     return loaded
+
+
+def _with_shortcuts(words: npt.NDArray[np.uint64], latest: Sequence[int]) -> npt.NDArray[np.uint64]:
+    """The words of a table; those from before there were shortcuts lack one a demonstration."""
+    if words.shape != (SuccessTable.size(latest) - len(latest),):
+        return words
+    old = np.cumsum([0, *(last + 5 for last in latest[:-1])])
+    return np.insert(words, old + 4, 0)
 
 
 def _digest(demo: Demo) -> str:

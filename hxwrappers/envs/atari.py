@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hxwrappers.demos.snapshots.layers import layers_of
 from hxwrappers.envs._build import choose, settings_of, vectorize
+from hxwrappers.envs._skipped_frames import SkippedFrames
 from hxwrappers.envs.atari_vector import GameSettings, RestorableAtariVectorEnv
 from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
 from hxwrappers.errors import InvalidArgumentError
@@ -216,7 +217,9 @@ def _make_single(
                 f"noop_max is {settings.noop_max}: the idle frames would be taken after the "
                 "starting point inside the demonstration. Make the environment with noop_max=0."
             )
-    env = gym.wrappers.AtariPreprocessing(
+    # Around a bare game it stays Gymnasium's own, whose name stands in recordings made with it.
+    skip = gym.wrappers.AtariPreprocessing if frame_wrapper is None else SkippedFrames
+    env = skip(
         env,
         noop_max=settings.noop_max,
         frame_skip=settings.frame_skip,

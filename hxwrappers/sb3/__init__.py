@@ -11,6 +11,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from hxwrappers.evaluation import evaluate
+from hxwrappers.sb3.block_vec_env import BlockVecEnv
 from hxwrappers.sb3.callbacks import (
     CurriculumLog,
     ExplorationLog,
@@ -19,6 +20,7 @@ from hxwrappers.sb3.callbacks import (
 )
 from hxwrappers.sb3.checkpoint_callback import BonusCheckpointCallback, load_bonus
 from hxwrappers.sb3.cnd_bonus import VecCNDBonus
+from hxwrappers.sb3.demo_imitation import DemoImitation
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.evaluation_env import evaluation_env
@@ -36,12 +38,14 @@ from hxwrappers.sb3.vector_env import from_vector_env
 from hxwrappers.sb3.youtube_imitation_reward import VecYouTubeImitationReward
 
 __all__ = [
+    "BlockVecEnv",
     "BonusCheckpointCallback",
     "BonusDictReplayBuffer",
     "BonusHerReplayBuffer",
     "BonusReplayBuffer",
     "CompactCNN",
     "CurriculumLog",
+    "DemoImitation",
     "DemoRecurrentPPO",
     "DualValuePPO",
     "ExplorationLog",

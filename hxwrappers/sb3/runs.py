@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from tqdm import tqdm
@@ -45,6 +46,7 @@ class TrainingRun:
         progress: Whether to show a progress bar.
         history: What is kept of the run's course.
         stop_when: Asked after each rollout; true ends the run.
+        callbacks: Further callbacks for the model's training.
 
     Example:
         >>> import tempfile
@@ -64,6 +66,7 @@ class TrainingRun:
     progress: bool = True
     history: History = field(default_factory=ExplorationHistory)
     stop_when: Callable[[], bool] | None = None
+    callbacks: Sequence[BaseCallback] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, OnPolicyAlgorithm):
@@ -169,7 +172,8 @@ class TrainingRun:
     def _roll_out(self) -> None:
         """Collect one rollout and learn from it."""
         try:
-            self.model.learn(1, callback=self.history, reset_num_timesteps=False)
+            callbacks = [self.history, *self.callbacks]
+            self.model.learn(1, callback=callbacks, reset_num_timesteps=False)
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             path = self.folder / CHECKPOINT
             kept = f"is in {path}; go on from there with resume()"

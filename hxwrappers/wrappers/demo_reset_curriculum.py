@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import os
-import warnings
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -19,26 +15,20 @@ from hxwrappers._random import generator_from_state, own_generator
 from hxwrappers._ranges import require_count
 from hxwrappers._text import brief
 from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
-from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.frontier import FrontierSettings
 from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
 from hxwrappers.demos.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
-from hxwrappers.demos.stores import LocalStore
 from hxwrappers.demos.success_table import StartingPoint
-from hxwrappers.demos.tracker import SuccessTracker, list_demos
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, SharedTrackerWarning
+from hxwrappers.demos.tracker import SuccessTracker
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.wrappers._callers import evaluates, warn_of_evaluation
 from hxwrappers.wrappers._kinds import require_env
+from hxwrappers.wrappers._shared_tracker import DemoLike, find_tracker
 from hxwrappers.wrappers._spec import SpecInJson, demo_argument
 from hxwrappers.wrappers._statistics import InnerStatistics
 
 __all__ = ["DemoResetCurriculum"]
 
 _OWNER = "DemoResetCurriculum"
-_DemoLike = Demo | str | os.PathLike[str]
-_trackers: weakref.WeakValueDictionary[tuple[object, ...], SuccessTracker] = (
-    weakref.WeakValueDictionary()
-)
 
 
 class DemoResetCurriculum(
@@ -90,6 +80,7 @@ class DemoResetCurriculum(
         extra_steps: See `AttemptSettings`.
         score_tolerance: See `AttemptSettings`.
         success_at: See `AttemptSettings`.
+        shrink_bound: See `AttemptSettings`.
         near_start_steps: How many of the agent's first steps are flagged in `info["near_start"]`;
             published: 100 emulator frames.
         end_on_life_loss: End the episode when `info["lives"]` falls, as published.
@@ -128,7 +119,7 @@ class DemoResetCurriculum(
     def __init__(
         self,
         env: gym.Env[ObsType, ActType],
-        demo: _DemoLike | Sequence[_DemoLike],
+        demo: DemoLike | Sequence[DemoLike],
         tracker: SuccessTracker | str | os.PathLike[str] | None = None,
         replay_steps: int = 0,
         allowed_lag: int | None = 50,
@@ -139,6 +130,7 @@ class DemoResetCurriculum(
         end_on_life_loss: bool = True,
         training: bool = True,
         replay_multiple: int = 1,
+        shrink_bound: bool = False,
         **frontier: Any,
     ) -> None:
         demo = demo_argument(demo)
@@ -153,6 +145,7 @@ class DemoResetCurriculum(
             extra_steps=extra_steps,
             score_tolerance=score_tolerance,
             success_at=success_at,
+            shrink_bound=shrink_bound,
             near_start_steps=near_start_steps,
             end_on_life_loss=end_on_life_loss,
             training=training,
@@ -163,13 +156,13 @@ class DemoResetCurriculum(
         require_count("replay_steps", replay_steps)
         require_count("replay_multiple", replay_multiple, 1)
         require_count("near_start_steps", near_start_steps)
-        self.tracker = _resolve(demo, tracker, frontier)
+        self.tracker = find_tracker(demo, tracker, frontier)
         self.training = training
         self._replay_steps = replay_steps
         self._replay_multiple = replay_multiple
         self._near_start_steps = near_start_steps
         self._end_on_life_loss = end_on_life_loss
-        rules = AttemptSettings(allowed_lag, extra_steps, score_tolerance, success_at)
+        rules = AttemptSettings(allowed_lag, extra_steps, score_tolerance, success_at, shrink_bound)
         # One for each demonstration, made now so that a wrong level is noticed now.
         self._players = [DemoPlayer(each, env) for each in self.tracker.demos]
         self._courses = self.tracker.courses(rules)
@@ -184,6 +177,8 @@ class DemoResetCurriculum(
         self._replay: Iterator[Transition] = iter(())
         self._replays_left = 0
         self._warned = False
+        self._demonstrates = False
+        self._demonstrated: list[Any] = []
         self._lives: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -191,9 +186,13 @@ class DemoResetCurriculum(
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        if self._replays_left and self._start is not None:
+        if (self._replays_left or self._demonstrates) and self._attempt is not None:
+            assert self._start is not None
             demo, step = self._start
-            self._replay = self._players[demo].replay(step - self._replays_left, step)
+            now = step - self._replays_left + self._attempt.steps
+            player = self._players[demo]
+            stop = len(player.demo) if self._demonstrates else step
+            self._replay = player.replay(now, stop)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -206,9 +205,11 @@ class DemoResetCurriculum(
                 The environment's luck is the demonstration's, like all of its state.
             options: `starting_point` and `demo`: start from this step (of this demonstration, the
                 first if left out), or where the tracker says in this demonstration. Such an
-                episode is reported like any other. All others are for the environment, and mean
-                something to plain episodes (`training = False`) alone: the others begin inside the
-                demonstration, with the options that it was recorded with. This is warned of.
+                episode is reported like any other. `demonstrate=True` takes the demonstration's
+                own actions to its end, whatever the agent's, with the rewards that they earn, and
+                reports nothing: see `take_demonstrated`. All others are for the environment, and
+                mean something to plain episodes (`training = False`) alone: the others begin inside
+                the demonstration, with the options that it was recorded with. This is warned of.
 
         Raises:
             InvalidArgumentError: There is no such starting point.
@@ -218,6 +219,7 @@ class DemoResetCurriculum(
         options = dict(options or {})
         wanted = options.pop("starting_point", None)
         which = options.pop("demo", None)
+        demonstrates = bool(options.pop("demonstrate", False))
         if seed is not None:
             self._generator = own_generator(seed, _OWNER)
         elif self.training:
@@ -229,7 +231,7 @@ class DemoResetCurriculum(
             )
         if not self.training:
             self._start = self._attempt = None
-            self._replays_left = 0
+            self._replays_left, self._demonstrates = 0, False
             return self.env.reset(seed=seed, options=options or None)
         if which is not None or wanted is not None:
             checked = self._checked(which or 0, 0 if wanted is None else wanted)
@@ -238,6 +240,7 @@ class DemoResetCurriculum(
             self._start = checked
         demo, step = self._start
         self._warn_of_options(options, self._players[demo].demo.metadata.options)
+        self._demonstrates, self._demonstrated = demonstrates, []
         if demo not in self._replaying_well:
             with self._statistics.unseen():
                 self._players[demo].require_replay()
@@ -245,7 +248,9 @@ class DemoResetCurriculum(
         if seed is not None or self._has_counters:
             self.env.reset(seed=seed, options=options or None)
             self._players[demo].counters.keep()
-        self._attempt = Attempt(self._courses[demo], step, self._generator)
+        shortcut = self.tracker.shortcut(demo)
+        saved = shortcut.saved if step <= shortcut.start else 0
+        self._attempt = Attempt(self._courses[demo], step, self._generator, saved)
         replays = min(self._replay_steps, step)
         self._replays_left = replays - replays % self._replay_multiple
         observation, info = self._go_to(self._players[demo], step - self._replays_left, step)
@@ -256,7 +261,8 @@ class DemoResetCurriculum(
         """Take a step, the demonstration's own while `info["replaying"]` was true."""
         if self._replays_left:
             return self._replayed()
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        taken = self._demonstrate() if self._demonstrates else self.env.step(action)
+        observation, reward, terminated, truncated, info = taken
         if self._attempt is None or self._start is None:
             return observation, reward, terminated, truncated, info
         attempt = self._attempt
@@ -266,16 +272,39 @@ class DemoResetCurriculum(
         info = self._explained(info)
         if verdict is Verdict.FINISHED and not ended:
             truncated = True
-        elif verdict is Verdict.LAGGING or died:
+        elif (verdict is Verdict.LAGGING or died) and not self._demonstrates:
             terminated = True
         if terminated or truncated:
             if not ended:
                 self._statistics.end(info)
-            self.tracker.report(self._start, success=attempt.succeeded)
-            self._attempt = None
+            if not self._demonstrates:
+                self._report(attempt)
+            self._attempt, self._demonstrates = None, False
             info["is_success"] = attempt.succeeded
             info["attempt"] = _outcome(attempt, verdict, died and not ended)
         return observation, reward, terminated, truncated, info
+
+    def take_demonstrated(self) -> list[Any]:
+        """The demonstration's actions that were taken since this was last asked.
+
+        One for each step of the demonstration, so that a frame skip outside asks for several.
+        Steps that only replay up to the starting point are none of them.
+
+        Example:
+            >>> import gymnasium as gym
+            >>> from hxwrappers.demos import DemoRecording
+            >>> recording = DemoRecording(gym.make("FrozenLake-v1", is_slippery=False))
+            >>> _ = recording.reset(seed=0)
+            >>> for action in (1, 1, 2, 1, 2, 2):
+            ...     _ = recording.step(action)
+            >>> env = gym.make("FrozenLake-v1", is_slippery=False)
+            >>> env = DemoResetCurriculum(env, recording.demo())
+            >>> _ = env.reset(options={"demonstrate": True, "starting_point": 4})
+            >>> env.step(0)[:3], env.step(0)[:3], env.take_demonstrated()
+            ((14, 0.0, False), (15, 1.0, True), [2, 2])
+        """
+        taken, self._demonstrated = self._demonstrated, []
+        return taken
 
     def state_dict(self) -> dict[str, Any]:
         """The generator and the tracker's table; an episode in flight is not part of it."""
@@ -313,18 +342,25 @@ class DemoResetCurriculum(
 
         These are mostly failures; without them the success rate would be too high.
         """
-        if self._start is not None and self._attempt is not None and self._attempt.steps:
-            self.tracker.report(self._start, success=self._attempt.succeeded)
+        under_way = self._attempt is not None and self._attempt.steps and not self._demonstrates
+        if self._attempt is not None and under_way:
+            self._report(self._attempt)
+
+    def _report(self, attempt: Attempt) -> None:
+        assert self._start is not None
+        steps = attempt.steps_to_success
+        self.tracker.report(self._start, success=attempt.succeeded, steps=steps)
 
     def _go_to(self, player: DemoPlayer, begin: int, step: int) -> tuple[ObsType, dict[str, Any]]:
+        stop = len(player.demo) if self._demonstrates else step
         if begin > 0:
             # The last step before is taken rather than restored: it brings the screen up to date,
             # which an emulator's restore does not, and an info.
-            self._replay = player.replay(begin - 1, step)
+            self._replay = player.replay(begin - 1, stop)
             before = next(self._replay)
             player.counters.put_back()
             return before.observation, before.info
-        self._replay = player.replay(0, step)
+        self._replay = player.replay(0, stop)
         info: dict[str, Any] = {}
         if player.demo.snapshots.last_at_or_before(0) is not None:
             # For the screen, again. Not seeded: an emulator would load its game anew, and the
@@ -342,6 +378,15 @@ class DemoResetCurriculum(
         self._statistics.forget(own)
         info = {**self._explained(transition.info), "extrinsic_reward": own, "reward_bonus": -own}
         return transition.observation, 0.0, transition.terminated, transition.truncated, info
+
+    def _demonstrate(self) -> tuple[ObsType, float, bool, bool, dict[str, Any]]:
+        """Take the demonstration's next action; its last one ends the episode."""
+        assert self._start is not None
+        transition = next(self._replay)
+        self._demonstrated.append(transition.action)
+        last = transition.step == len(self._players[self._start.demo].demo)
+        _, _, observation, own, terminated, truncated, info = transition
+        return observation, own, terminated, truncated or last, info
 
     def _explained(self, info: dict[str, Any]) -> dict[str, Any]:
         assert self._start is not None
@@ -380,48 +425,3 @@ def _outcome(attempt: Attempt, verdict: Verdict, died: bool) -> str:
     if died:
         return "life lost"
     return "lagging" if verdict is Verdict.LAGGING else "ended"
-
-
-def _identity(demo: _DemoLike) -> object:
-    """What tells a demonstration from others: for a file, also one recorded anew under its name."""
-    if isinstance(demo, Demo):
-        return id(demo)
-    path = Path(demo).resolve()
-    try:
-        stat = path.stat()
-    except OSError:
-        return path  # loading it says what is wrong
-    return path, stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-def _resolve(
-    demos: _DemoLike | Sequence[_DemoLike],
-    tracker: SuccessTracker | str | os.PathLike[str] | None,
-    frontier: Mapping[str, Any],
-) -> SuccessTracker:
-    if isinstance(tracker, SuccessTracker):
-        if frontier:
-            raise InvalidArgumentError(
-                f"A tracker was given, and so were {sorted(frontier)}: give these to the tracker, "
-                "as SuccessTracker(demo, FrontierSettings(...))."
-            )
-        return tracker
-    try:
-        settings = FrontierSettings(**frontier) if frontier else None
-    except TypeError as error:
-        raise InvalidArgumentError(f"{_OWNER}: {error}") from error
-    if tracker is not None:
-        return SuccessTracker(demos, settings, tracker)
-    if multiprocessing.parent_process() is not None:
-        warnings.warn(
-            f"{_OWNER} was made in a worker process without a tracker, so this worker moves a "
-            "frontier of its own. Share one: tracker=SuccessTracker(demo), made in the main "
-            'process, or tracker="path/of/a/file".',
-            SharedTrackerWarning,
-            stacklevel=3,
-        )
-    key = (settings, *map(_identity, list_demos(demos)))
-    shared = _trackers.get(key)
-    if shared is None:
-        shared = _trackers[key] = SuccessTracker(demos, settings, LocalStore())
-    return shared

@@ -58,8 +58,8 @@ class JudgedTracker(SuccessTracker):
         super().__init__(demo, settings)
         self.from_start = FromStart(LATEST)
 
-    def report(self, start: StartingPoint, *, success: bool) -> None:
-        super().report(start, success=success)
+    def report(self, start: StartingPoint, *, success: bool, steps: int | None = None) -> None:
+        super().report(start, success=success, steps=steps)
         self.from_start.count(start.step, success=success)
 
 
@@ -74,8 +74,8 @@ class PublishedTracker(JudgedTracker):
     def draw(self, generator: np.random.Generator, demo: int | None = None) -> StartingPoint:
         return StartingPoint(0, self._rule.draw(generator))
 
-    def report(self, start: StartingPoint, *, success: bool) -> None:
-        super().report(start, success=success)
+    def report(self, start: StartingPoint, *, success: bool, steps: int | None = None) -> None:
+        super().report(start, success=success, steps=steps)
         self._rule.count(start.step, success=success)
 
     @property
@@ -102,10 +102,10 @@ def run(options: Options, rule: RuleName, seed: int) -> list[dict[str, float]]:
     folder = options.folder / f"{rule}-{seed}"
     if not (folder / ROWS).exists():
         settings = example.Options(seed=seed)
-        demo = shipped(settings.demo)
+        (demo,) = map(shipped, settings.demo)
         kind, every = TRACKERS[rule]
-        tracker = kind(demo, FrontierSettings(settings.window, update_every=every))
-        make = partial(example.make_env, demo, tracker, settings)
+        tracker = kind(demo, FrontierSettings(32, update_every=every))
+        make = partial(example.make_env, [demo], tracker, settings)
         training = TrainingRun(
             example.build(settings, DummyVecEnv([make] * settings.num_envs)),
             folder,

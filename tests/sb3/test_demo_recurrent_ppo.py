@@ -264,6 +264,36 @@ def test_first_states_equal_stepping_with_the_present_weights(policy_kwargs):
     assert not torch.allclose(before[0.0], before[0.5], atol=1e-2)
 
 
+@pytest.mark.parametrize("burn_in_gradient", [True, False])
+def test_the_gradient_goes_through_the_burn_in_as_in_one_graph(burn_in_gradient):
+    model = make(envs=1, burn_in_gradient=burn_in_gradient).learn(2 * 8)
+    buffer, policy = model.rollout_buffer, model.policy
+    buffer.episode_starts[:] = 0
+    buffer.tail.episode_starts[:] = 0
+    buffer.valid[:] = True
+
+    def gradient(values):
+        policy.zero_grad()
+        values.flatten()[-8:].sum().backward()
+        return torch.cat([weights.grad.flatten() for weights in policy.lstm_critic.parameters()])
+
+    (batch,) = buffer.get()
+    values, _, _ = policy.evaluate_actions(
+        batch.observations, batch.actions, batch.lstm_states, batch.episode_starts
+    )
+    ours = gradient(values)
+    states = [torch.as_tensor(state) for state in buffer.tail.states]
+    whole = np.concatenate([buffer.tail.observations[:, 0], buffer.observations[:, 0]])
+    start = RNNStates((states[0], states[1]), (states[2], states[3]))
+    steps = len(whole)
+    assert steps == 5 + 8
+    values, _, _ = policy.evaluate_actions(
+        torch.as_tensor(whole), torch.zeros(steps), start, torch.zeros(steps)
+    )
+    in_one_graph = gradient(values)
+    assert torch.allclose(ours, in_one_graph, rtol=1e-4, atol=1e-6) == burn_in_gradient
+
+
 def test_replayed_steps_warm_the_hidden_state_up():
     model = make(envs=1, n_steps=16, learning_rate=0.0).learn(16)
     buffer = model.rollout_buffer

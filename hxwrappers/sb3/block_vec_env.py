@@ -1,0 +1,302 @@
+"""A vector of environments in a few processes, each of which steps a block of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import chain, pairwise
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any, NamedTuple
+
+import cloudpickle
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import (
+    VecEnvIndices,
+    VecEnvObs,
+    VecEnvStepReturn,
+)
+
+from hxwrappers._ranges import require_count
+from hxwrappers.demos.stores import LocalStore
+from hxwrappers.demos.tracker import Report, SuccessTracker
+from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+
+__all__ = ["BlockVecEnv"]
+
+_Makers = Sequence[Callable[[], gym.Env[Any, Any]]]
+
+
+class BlockVecEnv(VecEnv):
+    """Steps many environments in a few processes, each of them a block: one process for each core.
+
+    Stable-Baselines3's `SubprocVecEnv` has a process and a message for each environment, which
+    costs more than a game's step where there are many more environments than cores. Here
+    observations lie in memory that the processes share, and a block sends one message a step.
+
+    With a `tracker`, the episodes of a step are counted by this process, in the order of the
+    environments, before the next step begins. So a run with a `DemoResetCurriculum` can be repeated
+    bit for bit, and is the same for any number of processes.
+
+    Args:
+        env_fns: Functions that make one environment each.
+        processes: How many processes; at most one for each environment.
+        tracker: The tracker that the curricula of `env_fns` share, in a file.
+        start_method: "forkserver", "spawn" or "fork"; None takes the first that there is.
+
+    Raises:
+        InvalidArgumentError: There is no environment or no process, or the tracker's table is in
+            this process alone.
+        InvalidSpaceError: Observations are no arrays.
+
+    Example:
+        >>> from stable_baselines3 import PPO
+        >>> make = lambda: gym.make("CartPole-v1")
+        >>> envs = BlockVecEnv([make] * 4, processes=2)
+        >>> model = PPO("MlpPolicy", envs, n_steps=16, batch_size=16).learn(64)
+        >>> envs.close()
+    """
+
+    def __init__(
+        self,
+        env_fns: _Makers,
+        processes: int = 2,
+        tracker: SuccessTracker | None = None,
+        start_method: str | None = None,
+    ) -> None:
+        require_count("processes", processes, 1)
+        if not env_fns:
+            raise InvalidArgumentError("A vector needs at least one environment.")
+        if tracker is not None and isinstance(tracker.store, LocalStore):
+            raise InvalidArgumentError(
+                "The tracker's table is in this process alone (a LocalStore), so others cannot "
+                "read it. Make it without a store, or with the path of a file."
+            )
+        self._tracker = tracker
+        bounds = np.linspace(0, len(env_fns), min(processes, len(env_fns)) + 1).astype(int)
+        self._bounds = list(pairwise(bounds.tolist()))
+        known = multiprocessing.get_all_start_methods()
+        method = start_method or ("forkserver" if "forkserver" in known else "spawn")
+        context: Any = multiprocessing.get_context(method)
+        resource_tracker.ensure_running()  # one for all, which forked processes inherit
+        self._workers: list[_Worker] = []
+        self._stop = weakref.finalize(self, _stop, self._workers)
+        for start, stop in self._bounds:
+            here, there = context.Pipe()
+            # In one piece, so that what they share, such as a tracker, they share there too.
+            packed = cloudpickle.dumps((list(env_fns[start:stop]), tracker is not None))
+            process = context.Process(target=_work, args=(there, here, packed), daemon=True)
+            process.start()
+            there.close()
+            self._workers.append(_Worker(process, here))
+        made = [self._answer(worker) for worker in self._workers]
+        space, action_space, metadata = made[0]
+        if not isinstance(space, spaces.Box):
+            self.close()
+            raise InvalidSpaceError(
+                f"Observations in {space} are no arrays, which processes could share. Use "
+                "stable_baselines3.common.vec_env.SubprocVecEnv."
+            )
+        self._observations, memory = _shared((len(env_fns), *space.shape), space.dtype)
+        for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
+            worker.pipe.send(("share", (memory.name, len(env_fns), start, stop), {}))
+        for worker in self._workers:
+            self._answer(worker)
+        memory.unlink()  # all have it open now; should they be killed, it is gone with them
+        self._memory = memory
+        super().__init__(len(env_fns), space, action_space)
+        self.metadata = metadata
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Have every block take its step."""
+        for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
+            worker.pipe.send(("step", (actions[start:stop],), {}))
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Wait for all of them, and count the episodes that ended."""
+        answers = [self._answer(worker) for worker in self._workers]
+        rewards, dones, infos, resets, held = zip(*answers, strict=True)
+        for (start, _), block in zip(self._bounds, resets, strict=True):
+            for index, info in block.items():
+                self.reset_infos[start + index] = info
+        self._count(held)
+        observations = self._observations.copy()
+        return observations, np.concatenate(rewards), np.concatenate(dones), list(chain(*infos))
+
+    def reset(self) -> VecEnvObs:
+        """Reset all environments, with the seeds and options that were set."""
+        for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
+            worker.pipe.send(("reset", (self._seeds[start:stop], self._options[start:stop]), {}))
+        answers = [self._answer(worker) for worker in self._workers]
+        self.reset_infos = list(chain(*(infos for infos, _ in answers)))
+        self._count([held for _, held in answers])
+        self._reset_seeds()
+        self._reset_options()
+        return self._observations.copy()
+
+    def close(self) -> None:
+        """Close the environments and end the processes."""
+        self._stop()
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """A picture of each environment."""
+        return [image for part in self._call_all("get_images") for image in part]
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """An attribute of each environment or of a wrapper in it."""
+        return self._call("get_attr", indices, attr_name)
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of each environment's outermost wrapper."""
+        self._call("set_attr", indices, attr_name, value)
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
+    ) -> list[Any]:
+        """Call a method of each environment or of a wrapper in it."""
+        return self._call("env_method", indices, method_name, *method_args, **method_kwargs)
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """Whether each environment has such a wrapper."""
+        return self._call("env_is_wrapped", indices, wrapper_class)
+
+    def _count(self, held: Sequence[list[Report]]) -> None:
+        for start, success, steps in chain(*held):
+            assert self._tracker is not None
+            self._tracker.report(start, success=success, steps=steps)
+
+    def _call_all(self, method: str) -> list[Any]:
+        for worker in self._workers:
+            worker.pipe.send((method, (), {}))
+        return [self._answer(worker) for worker in self._workers]
+
+    def _call(self, method: str, indices: VecEnvIndices, *args: Any, **kwargs: Any) -> list[Any]:
+        wanted = list(self._get_indices(indices))
+        found: dict[int, Any] = {}
+        for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
+            own = [index for index in wanted if start <= index < stop]
+            if own:
+                local = [index - start for index in own]
+                worker.pipe.send((method, args, {**kwargs, "indices": local}))
+                found |= zip(own, self._answer(worker) or [None] * len(own), strict=True)
+        return [found[index] for index in wanted]
+
+    @staticmethod
+    def _answer(worker: _Worker) -> Any:
+        answer, error = worker.pipe.recv()
+        if error is not None:
+            raise error
+        return answer
+
+
+class _Worker(NamedTuple):
+    """A process and this end of the pipe to it."""
+
+    process: Any
+    pipe: Any
+
+
+class _Block:
+    """What a process does: a `DummyVecEnv`, whose observations go into shared memory."""
+
+    def __init__(self, env_fns: _Makers, *, holds: bool) -> None:
+        self.envs = DummyVecEnv(list(env_fns))
+        self._trackers: list[SuccessTracker] = []
+        if holds:
+            known = {id(tracker): tracker for tracker in self.envs.get_attr("tracker")}
+            self._trackers = list(known.values())
+            for tracker in self._trackers:
+                tracker.hold()
+
+    def share(self, name: str, num_envs: int, start: int, stop: int) -> None:
+        """Put observations into this part of that memory from now on."""
+        self._memory = SharedMemory(name)
+        space = self.envs.observation_space
+        shape = (num_envs, *(space.shape or ()))
+        whole: Any = np.ndarray(shape, space.dtype, buffer=self._memory.buf)
+        # Where a DummyVecEnv gathers them, and what it hands out.
+        self.envs.buf_obs[None] = whole[start:stop]  # type: ignore[index]
+        self.envs._obs_from_buf = lambda: None  # type: ignore[assignment, method-assign, return-value]
+
+    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+        """Rewards, ends, infos, infos of resets by index, and the reports of a step."""
+        _, rewards, dones, infos = self.envs.step(actions)
+        resets = {int(index): self.envs.reset_infos[index] for index in np.flatnonzero(dones)}
+        return rewards, dones, infos, resets, self._reports()
+
+    def reset(self, seeds: list[int | None], options: list[dict[str, Any]]) -> tuple[Any, Any]:
+        """Infos and reports of the resets."""
+        self.envs._seeds, self.envs._options = seeds, options
+        self.envs.reset()
+        return self.envs.reset_infos, self._reports()
+
+    def _reports(self) -> list[Report]:
+        return [report for tracker in self._trackers for report in tracker.take_held()]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.envs, name)
+
+
+def _shared(shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, SharedMemory]:
+    memory = SharedMemory(create=True, size=max(1, int(np.prod(shape)) * dtype.itemsize))
+    return np.ndarray(shape, dtype, buffer=memory.buf), memory
+
+
+def _work(pipe: Any, other_end: Any, packed: bytes) -> None:
+    """Do what comes through the pipe, until it closes."""
+    other_end.close()
+    torch.set_num_threads(1)  # there is a process for each core
+    with suppress(ImportError):
+        import cv2  # noqa: PLC0415 - optional
+
+        cv2.setNumThreads(1)
+    block: _Block | None = None
+    with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
+        try:
+            env_fns, holds = cloudpickle.loads(packed)
+            block = _Block(env_fns, holds=holds)
+            venv = block.envs
+            pipe.send(((venv.observation_space, venv.action_space, venv.metadata), None))
+        except Exception as error:
+            pipe.send((None, _sendable(error)))
+            return
+        while True:
+            method, args, kwargs = pipe.recv()
+            try:
+                pipe.send((getattr(block, method)(*args, **kwargs), None))
+            except Exception as error:
+                pipe.send((None, _sendable(error)))
+    if block is not None:
+        block.envs.close()
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error with the place where it happened, or its text where it cannot be sent."""
+    where = "".join(traceback.format_exception(error))
+    try:
+        cloudpickle.loads(cloudpickle.dumps(error))
+    except Exception:
+        return RuntimeError(where)
+    error.add_note(f"In a process of a BlockVecEnv:\n{where}")
+    return error
+
+
+def _stop(workers: list[_Worker]) -> None:
+    for worker in workers:
+        worker.pipe.close()
+    for worker in workers:
+        worker.process.join()
+    workers.clear()
