@@ -125,7 +125,7 @@ def recipe_of(demo: Demo) -> dict[str, Any]:
 
 def report(options: Options, demo: Demo, model: OnPolicyAlgorithm) -> None:
     """Write the policy, and play it from the game's start."""
-    path = options.folder / "policy.pt"
+    path = options.folder / "policy.safetensors"
     save_policy(path, model, recipe_of(demo))
     print(f"policy      {path}: hxw evaluate {path} --video best.mp4")
     if not options.episodes:

@@ -80,7 +80,7 @@ def recorder(path: Path) -> None:
 
 
 WRITERS = {
-    "model.pt": checkpoint,
+    "model.safetensors": checkpoint,
     "demo.npz": demo,
     "clip": clip,
     "one.truth.json": truth,
@@ -179,7 +179,7 @@ def test_a_game_goes_on_when_it_cannot_be_saved(disk):
 
 def test_a_search_goes_on(disk):
     lake = SearchSettings("FrozenLake-v1", {"is_slippery": False}, CellSettings("observation"))
-    path = disk.path / "search.pt"
+    path = disk.path / "search.safetensors"
     search = Search(lake, checkpoint=path, checkpoint_every=0.0)
     search.run(Limits(steps=2000))
     old = path.read_bytes()
@@ -202,7 +202,7 @@ def test_training_by_sb3_goes_on(disk):
 
     run = build(disk.path / "run", checkpoint_every=32)
     run.train(64)
-    saved = (disk.path / "run" / "checkpoint.pt").read_bytes()
+    saved = (disk.path / "run" / "checkpoint.safetensors").read_bytes()
     disk.fill()
     with (
         pytest.warns(FileWriteWarning, match="The run goes on"),
@@ -210,7 +210,7 @@ def test_training_by_sb3_goes_on(disk):
         pytest.raises(FileWriteError, match="No space left"),
     ):
         run.train(128)
-    assert (disk.path / "run" / "checkpoint.pt").read_bytes() == saved
+    assert (disk.path / "run" / "checkpoint.safetensors").read_bytes() == saved
     assert run.model.num_timesteps == 128
     disk.make_room()
     run.save()
@@ -282,23 +282,23 @@ def test_a_folder_is_not_a_place_for_a_file(tmp_path):
     for write in (check_writable, checkpoint):
         with pytest.raises(FileWriteError, match="is a folder"):
             write(tmp_path)
-    check_writable(tmp_path / "new" / "model.pt")
+    check_writable(tmp_path / "new" / "model.safetensors")
     assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_what_killed_writers_left_is_cleared_away_and_what_others_write_is_not(tmp_path):
-    left = tmp_path / ".model.pt.hxw-abcdefgh.pt"
+    left = tmp_path / ".model.safetensors.hxw-abcdefgh.safetensors"
     left.write_bytes(b"half")
     (tmp_path / ".clip.hxw-abcdefgh").mkdir()
     with new_folder(tmp_path / "clip", ()) as other:
         assert not left.exists()
-        checkpoint(tmp_path / "model.pt")
+        checkpoint(tmp_path / "model.safetensors")
         assert other.exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip", "model.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip", "model.safetensors"]
 
 
 def test_the_file_that_is_replaced_is_kept(tmp_path):
-    path, previous = tmp_path / "a.pt", tmp_path / "b.pt"
+    path, previous = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     for number in range(3):
         save_checkpoint(path, "Example", {"number": number}, previous=previous)
     assert [load_checkpoint(file, "Example")["number"] for file in (path, previous)] == [2, 1]

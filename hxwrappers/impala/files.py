@@ -49,12 +49,12 @@ def alone(folder: Path) -> Iterator[None]:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, the newest last."""
-    return sorted(folder.glob("checkpoint-*.pt"))
+    return sorted(folder.glob("checkpoint-*.safetensors"))
 
 
 def save_numbered(folder: Path, steps: int, state: Mapping[str, Any]) -> Path:
     """Write a checkpoint and then remove all but the last two."""
-    path = folder / f"checkpoint-{steps:012d}.pt"
+    path = folder / f"checkpoint-{steps:012d}.safetensors"
     save_checkpoint(path, KIND, state)
     for old in checkpoints(folder)[:-KEPT]:
         old.unlink(missing_ok=True)

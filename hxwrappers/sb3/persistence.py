@@ -99,7 +99,7 @@ class SafePersistence(OnPolicyAlgorithm):
     def save(  # type: ignore[override]
         self, path: str | os.PathLike[str], exclude: object = None, include: object = None
     ) -> None:
-        """Save everything atomically; a path without a suffix gets `.zip`.
+        """Save everything atomically; a path without a suffix gets `.safetensors`.
 
         Args:
             path: The file to write.
@@ -159,4 +159,4 @@ class SafePersistence(OnPolicyAlgorithm):
 
 
 def _with_suffix(path: str | os.PathLike[str]) -> Path:
-    return Path(path) if Path(path).suffix else Path(path).with_suffix(".zip")
+    return Path(path) if Path(path).suffix else Path(path).with_suffix(".safetensors")

@@ -84,7 +84,7 @@ def test_infos_are_fresh(wrapper):
 
 @BONUSES
 def test_spec_round_trips_when_given_a_path(wrapper, tmp_path):
-    path = str(tmp_path / "model.pt")
+    path = str(tmp_path / "model.safetensors")
     original = wrapper(gym.make("CartPole-v1"), features=8, hidden=8, seed=3)
     original.model.save(path)
     env = wrapper(gym.make("CartPole-v1"), model=path, coefficient=0.5)
@@ -206,7 +206,7 @@ def test_works_in_worker_processes_and_says_what_that_means(wrapper, context):
         ({"coefficient": -1.0}, InvalidArgumentError),
         ({"coefficient": float("nan")}, InvalidArgumentError),
         ({"observation_key": "image"}, InvalidSpaceError),
-        ({"model": "nowhere.pt"}, CheckpointError),
+        ({"model": "nowhere.safetensors"}, CheckpointError),
     ],
 )
 def test_bad_arguments(arguments, error):
