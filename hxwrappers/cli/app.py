@@ -46,7 +46,7 @@ GROUPS = {
     "demo": Group(
         "hxwrappers.cli.demo",
         "find, record, look at, check, import, export, cut and render demonstrations",
-        ("info", "verify", "import", "export", "render", "slice", "search", "record", "studio"),
+        ("info", "verify", "import", "export", "render", "slice", "search", "record"),
     ),
     "video": Group(
         "hxwrappers.cli.video",

@@ -14,7 +14,6 @@ import hxwrappers.envs  # noqa: F401 - registers the environments that the libra
 from hxwrappers.cli.arguments import Json, demo_path
 from hxwrappers.cli.demo_record import record
 from hxwrappers.cli.demo_search import search
-from hxwrappers.cli.demo_studio import studio
 from hxwrappers.cli.plot import text_plot
 from hxwrappers.cli.progress import Progress, progress_bar
 from hxwrappers.demos.demo import Demo
@@ -264,5 +263,4 @@ COMMANDS = {
     "slice": slice_,
     "search": search,
     "record": record,
-    "studio": studio,
 }

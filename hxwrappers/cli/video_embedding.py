@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from hxwrappers._files import check_writable, try_to_save
 from hxwrappers._ranges import require_count
+from hxwrappers._signals import stopping_on_signals
 from hxwrappers._text import brief
 from hxwrappers.cli.arguments import Json
-from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.cli.progress import progress_bar
 from hxwrappers.errors import EmbedderError, InvalidArgumentError
 from hxwrappers.memory import keep_freed_memory
@@ -162,7 +162,7 @@ def pretrain(
             stopping.set()
             training.stop()
 
-        with stopped_by_interrupt(stop):
+        with stopping_on_signals(stop):
             while training.step < settings.steps and not stopping.is_set():
                 due = checkpoint_every - training.step % checkpoint_every
                 count = min(due, settings.steps - training.step)

@@ -172,12 +172,12 @@ def _search(folder: Path) -> Saved | None:
 
 
 def recording(folder: Path, total: int) -> None:
-    """Plays by hand as `hxw demo studio` does, with going back in time, until it is killed."""
+    """Plays by hand as `hxw demo record` does, with going back in time, until it is killed."""
     folder.mkdir(parents=True, exist_ok=True)
     wish = Wish("ALE/Pong-v5", folder / "demo.npz", None, None, (), None, None, 0, (), 20)
     generator = np.random.default_rng()
     with sit_down(wish, "kills") as sitting:
-        session = sitting.begin(branching=True)
+        session = sitting.begin()
         session.advance(["right"], ["right"], -1.0)
         session.advance(["right"], [], -0.5)
         told = (folder / "told").open("wb", 0)
