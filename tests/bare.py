@@ -16,8 +16,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-BEHIND_A_COMMAND = {"hxwrappers.studio.server", "hxwrappers.studio.stage"}
-"""The command `hxw demo record` imports them and names the extra."""
+BEHIND_A_COMMAND = {"hxwrappers.studio.server"}
+"""The command `hxw demo record` imports it and names the extra."""
 
 
 def base_modules() -> set[str]:

@@ -60,7 +60,7 @@ def picture(path: Path) -> None:
 
 def video(path: Path) -> None:
     pytest.importorskip("av")
-    from hxwrappers.video.writing import Part, write_video  # noqa: PLC0415
+    from hxwrappers.video import Part, write_video  # noqa: PLC0415
 
     generator = np.random.default_rng(0)
     noise = [Part(generator.integers(0, 255, (96, 96, 3), np.uint8)) for _ in range(30)]

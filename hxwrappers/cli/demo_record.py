@@ -44,7 +44,9 @@ def record(
         browser: Open the page here, if this machine has a screen.
     """
     try:
-        from hxwrappers.studio.server import Studio  # noqa: PLC0415 - optional
+        import PIL.Image  # noqa: F401, PLC0415 - optional, as is what follows
+
+        from hxwrappers.studio.server import Studio  # noqa: PLC0415
     except ImportError as error:
         raise DependencyNotInstalled(
             'Recording in a browser needs websockets and Pillow: pip install "hxwrappers[studio]"'

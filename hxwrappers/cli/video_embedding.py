@@ -61,7 +61,6 @@ def pretrain(
     window_seconds: float | None = None,
     position: str = "centre",
     scale: str = "log",
-    sound_backend: str = "auto",
     head: str | None = None,
     product_scale: float | None = None,
     augment_zoom: float | None = None,
@@ -96,7 +95,6 @@ def pretrain(
         window_seconds: Length of the window; that of the Fourier transform where not given.
         position: Where a snippet of sound lies about its frame's time: centre or end.
         scale: Scale of the spectrograms: log or magnitude.
-        sound_backend: What computes them: auto, torchaudio or torch.
         head: What ends phi and psi: linear, batch_norm or relu; the preset's where not given.
         product_scale: Factor on the product of two embeddings; the preset's where not given.
         augment_zoom: How far a crop's height and width vary; the preset's where not given.
@@ -135,7 +133,6 @@ def pretrain(
         window_seconds=window_seconds,
         position=position,
         scale=scale,
-        backend=sound_backend,
         precision=precision,
         seed=seed,
         **{name: value for name, value in optional.items() if value is not None},

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from hxwrappers.demos.play import View
 from hxwrappers.studio.desk import Desk
@@ -125,6 +124,8 @@ def encode_png(frame: npt.NDArray[np.uint8]) -> bytes:
     Args:
         frame: `(height, width, 3)`, RGB, `uint8`.
     """
+    from PIL import Image  # noqa: PLC0415 - optional; the command asks for it
+
     stream = io.BytesIO()
     Image.fromarray(frame).save(stream, "PNG", compress_level=1)  # the fastest
     return stream.getvalue()

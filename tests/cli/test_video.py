@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from hxwrappers.cli import main
-from hxwrappers.video import DecodedClip
+from hxwrappers.video import DecodedClip, Part, write_video
 from hxwrappers.video.truth import Truth
-from hxwrappers.video.writing import Part, write_video
 from tests.demos.samples import frame_env, record
 from tests.video import samples
 from tests.video.toys import PLACES, PlaceEmbedder, demonstration, picture

@@ -209,7 +209,7 @@ def test_from_paths(tmp_path, place_embedders):
 
 
 def test_from_a_video_file(tmp_path, monkeypatch):
-    from hxwrappers.video.writing import Part, write_video  # noqa: PLC0415
+    from hxwrappers.video import Part, write_video  # noqa: PLC0415
     from tests.video.toys import picture  # noqa: PLC0415
 
     pytest.importorskip("av", reason="PyAV is not installed")
