@@ -14,6 +14,7 @@ import numpy.typing as npt
 from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers._files import atomic_write
+from hxwrappers._ranges import require_range
 from hxwrappers.errors import InvalidArgumentError
 
 __all__ = ["Part", "check_video_name", "pyav", "write_video"]
@@ -84,15 +85,16 @@ def write_video(
         50
     """
     check_video_name(path)
+    require_range("frames_per_second", frames_per_second, minimum=0.001, maximum=1000)
     ending = Path(path).suffix.lower()
     if size is None:
         size, parts = _cropped(parts)
     fits = ending == ".mkv" or not lossless
     even = all(side > 0 and side % 2 == 0 for side in size)
-    if not (fits and even and 0.001 <= frames_per_second <= 1000 and 0 <= crf <= 51):
+    if not (fits and even and 0 <= crf <= 51):
         raise InvalidArgumentError(
-            f"Cannot write {os.fspath(path)} with frames of {size}, {frames_per_second} a second, "
-            f"crf {crf}, lossless {lossless}. Use even sides, 0.001 to 1000 frames a second, and a "
+            f"Cannot write {os.fspath(path)} with frames of {size}, "
+            f"crf {crf}, lossless {lossless}. Use even sides and a "
             "crf from 0 to 51; a lossless one ends in .mkv."
         )
     count = 0

@@ -20,6 +20,8 @@ from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings
 from hxwrappers.demos.stores import FileStore
 from hxwrappers.errors import FileWriteError, FileWriteWarning
 from hxwrappers.plots import plot_history
+from hxwrappers.studio import Desk
+from hxwrappers.studio.messages import Command, End
 from hxwrappers.video import DecodedClip
 from hxwrappers.video.truth import Truth
 from hxwrappers.wrappers import DemoRecorder
@@ -162,16 +164,14 @@ def test_a_game_goes_on_when_it_cannot_be_saved(disk):
     session.reset(seed=0)
     session.advance(["right"], ["right"], 0.0)
     session.advance(["right"], [], 0.5)
+    desk = Desk(session, find_keys(env))
     disk.fill()
-    view = session.advance([], ["f5"], 1.0)
-    assert "could not be written (No space left on device)" in view.status.message
-    session.advance([], ["escape"], 2.0)
-    view = session.advance([], ["y"], 3.0)
-    assert "could not be written" in view.status.message
-    assert not session.finished
+    for now, message in ((1.0, Command("save")), (5.0, End(save=True))):
+        desk.handle(message, now)
+        assert "could not be written (No space left on device)" in desk.tick(now).status.message
+        assert not session.finished
     disk.make_room()
-    session.advance([], ["escape"], 4.0)
-    session.advance([], ["y"], 5.0)
+    desk.handle(End(save=True), 9.0)
     assert session.finished
     assert (disk.path / "pong.npz").exists()
     env.close()

@@ -137,7 +137,7 @@ def test_render(capsys, file, tmp_path):
     assert run(capsys, "demo", "render", file, video, "--every", "0")[0] == 1
     for fps in (0, -15, "inf", "nan"):
         code, _, errors = run(capsys, "demo", "render", file, video, "--stop", 2, "--fps", fps)
-        assert (code, errors.split()[1]) == (1, "fps")
+        assert (code, errors.split()[1]) == (1, "frames_per_second")
 
 
 def test_errors_are_one_sentence(capsys, tmp_path):
