@@ -94,7 +94,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
         (("make", tmp_path / "x.mp4", "--demo", "none.npz"), "There is no demonstration file"),
         (
             ("make", tmp_path / "x.avi", "--demo", "montezuma-first-key"),
-            "Use an ending of .mp4, .mkv, .webm",
+            "a name that ends in .mp4, or in .mkv or .webm",
         ),
         (
             ("make", tmp_path / "x.mp4", "--demo", "montezuma-first-key", "--crf", 99),
