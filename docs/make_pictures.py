@@ -29,7 +29,7 @@ PARTS = {
         for seed in range(4)
     },
     **{f"clip-{seed}": f"hxw video decode {{video-{seed}.mp4}} {{part}}" for seed in range(4)},
-    "embedder.pt": "hxw video pretrain {clip-2} {clip-3} -o {part} --preset small",
+    "embedder.safetensors": "hxw video pretrain {clip-2} {clip-3} -o {part} --preset small",
 }
 """What pictures are drawn from, and the command that makes it; {name} is another part."""
 
@@ -42,8 +42,8 @@ PICTURES = {
     "montezuma_bonus": "hxw plot montezuma-long --bonus {montezuma_cnd} -o {picture}",
     "montezuma_route": "hxw plot montezuma-long -o {picture}",
     "montezuma_frontier": "hxw plot {key_runs} -o {picture}",
-    "alignment": "hxw plot {clip-0} {clip-1} --embedders {embedder.pt} -o {picture}",
-    "reward_replay": "hxw video reward {clip-0} {clip-1} {embedder.pt} --plot {picture}",
+    "alignment": "hxw plot {clip-0} {clip-1} --embedders {embedder.safetensors} -o {picture}",
+    "reward_replay": "hxw video reward {clip-0} {clip-1} {embedder.safetensors} --plot {picture}",
 }
 """The pictures, and the command that draws each."""
 

@@ -183,7 +183,7 @@ def recipe_of(demo: Demo) -> dict[str, Any]:
 
 def report(options: Options, demos: list[Demo], model: OnPolicyAlgorithm) -> None:
     """Write the policy, and play it from the game's start."""
-    path = options.folder / "policy.pt"
+    path = options.folder / "policy.safetensors"
     save_policy(path, model, recipe_of(demos[0]))
     wanted = min(demo.score for demo in demos)
     print(f"policy      {path}: hxw evaluate {path} --video best.mp4")

@@ -185,7 +185,9 @@ def decode(options: Options, videos: Sequence[Path]) -> list[Path]:
 
 def learn_embedding(options: Options, clips: Sequence[Path]) -> Embedder:
     """TDC and CMC on the clips."""
-    path, training_path = (options.folder / name for name in ("embedder.pt", "pretraining.pt"))
+    path, training_path = (
+        options.folder / name for name in ("embedder.safetensors", "pretraining.safetensors")
+    )
     if path.exists():
         return Embedder.load(path)
     steps = options.pretraining_steps
@@ -282,7 +284,7 @@ def main() -> None:
     clips = decode(options, videos)
     embedder = learn_embedding(options, clips[1:])
     track = describe(options, clips, embedder)
-    track_path = options.folder / "checkpoints.pt"
+    track_path = options.folder / "checkpoints.safetensors"
     track.save(track_path)
 
     settings = ImpalaSettings(
@@ -299,7 +301,7 @@ def main() -> None:
         options.num_envs,
         options.life_ends,
         track_path,
-        options.folder / "embedder.pt",
+        options.folder / "embedder.safetensors",
         RULES[options.preset],
     )
     folder = options.folder / "impala"

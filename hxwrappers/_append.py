@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -43,8 +42,9 @@ class AppendFile:
         self.path = path
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            os.ftruncate(self._file, end)
+            path.touch()
+            self._file = path.open("r+b", buffering=0)
+            self._file.truncate(end)
         self._end = end
         self._waiting = b""
         self._warned = False
@@ -61,7 +61,7 @@ class AppendFile:
             self._write()
         except OSError as error:
             with suppress(OSError):
-                os.ftruncate(self._file, self._end)  # readers find no half of a record
+                self._file.truncate(self._end)  # readers find no half of a record
             if not self._warned:
                 self._warned = True
                 warnings.warn(
@@ -73,16 +73,14 @@ class AppendFile:
 
     def close(self) -> None:
         """Close the file, after a last attempt to write what waits."""
-        if self._file < 0:
-            return
-        if self._waiting:
+        if self._waiting and not self._file.closed:
             self.append(b"")
-        os.close(self._file)
-        self._file = -1
+        self._file.close()
 
     def _write(self) -> None:
         written = 0
         while written < len(self._waiting):  # a disk that fills up takes a part at first
-            written += os.pwrite(self._file, self._waiting[written:], self._end + written)
+            self._file.seek(self._end + written)
+            written += self._file.write(self._waiting[written:])
         self._end += written
         self._waiting, self._warned = b"", False

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import secrets
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from hxwrappers._locks import file_lock
 from hxwrappers._text import brief
 from hxwrappers.errors import FileWriteError, FileWriteWarning
 
@@ -23,7 +23,7 @@ __all__ = [
     "writing",
 ]
 
-_MARK = ".hxw-"
+_MARK, _LOCK = ".hxw-", ".lock"
 
 
 def atomic_write(
@@ -52,7 +52,6 @@ def atomic_write(
         with temporary_file(target) as temporary:
             write(temporary)
             _to_disk(temporary)
-            temporary.chmod(0o666 & ~_umask())  # mkstemp's files are for their owner alone
             if previous is not None:
                 _link(target, Path(previous))
             temporary.replace(target)
@@ -96,11 +95,10 @@ def new_folder(path: str | os.PathLike[str], files: Collection[str]) -> Iterator
     target = Path(path)
     with writing(target):
         _check_replaceable(target, files)
-        with _temporary(target, _new_folder) as temporary:
+        with _temporary(target, Path.mkdir) as temporary:
             yield temporary
             for file in temporary.iterdir():
                 _to_disk(file)
-            temporary.chmod(0o777 & ~_umask())
             try:
                 temporary.replace(target)
             except OSError:
@@ -108,7 +106,7 @@ def new_folder(path: str | os.PathLike[str], files: Collection[str]) -> Iterator
                     raise
                 # There is one already, perhaps since another process was faster.
                 _check_replaceable(target, files)
-                with _temporary(target, _new_folder) as old:
+                with _temporary(target, Path.mkdir) as old:
                     target.replace(old)
                     temporary.replace(target)
                     shutil.rmtree(old, ignore_errors=True)
@@ -165,22 +163,22 @@ def try_to_save(save: Callable[[], object]) -> bool:
 
 def temporary_file(target: Path) -> AbstractContextManager[Path]:
     """A temporary file in the folder of another, removed on an error, and where its writer died."""
-    return _temporary(target, _new_file)
+    return _temporary(target, Path.touch)
 
 
 @contextmanager
-def _temporary(target: Path, make: Callable[[Path], str]) -> Iterator[Path]:
-    """A temporary file or folder, locked as long as its writer lives."""
+def _temporary(target: Path, make: Callable[[Path], object]) -> Iterator[Path]:
+    """A temporary file or folder; a lock beside it is held as long as its writer lives."""
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear(target.parent)
-    path, descriptor = _claim(lambda: Path(make(target)))
-    try:
-        yield path
-    except BaseException:
-        _remove(path)
-        raise
-    finally:
-        os.close(descriptor)
+    path = _temporary_name(target)
+    with file_lock(_lock_of(path), remove=True):
+        make(path)
+        try:
+            yield path
+        except BaseException:
+            _remove(path)
+            raise
 
 
 def _check_file(target: Path) -> None:
@@ -211,41 +209,20 @@ def _list(names: Collection[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _new_file(target: Path) -> str:
-    prefix = f".{target.name}{_MARK}"
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix)
-    os.close(descriptor)
-    return name
+def _temporary_name(target: Path) -> Path:
+    return target.with_name(f".{target.name}{_MARK}{secrets.token_hex(6)}{target.suffix}")
 
 
-def _new_folder(target: Path) -> str:
-    return tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}{_MARK}")
-
-
-def _claim(make: Callable[[], Path]) -> tuple[Path, int]:
-    while True:
-        path = make()
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue  # another writer has cleared it away before it was locked
-        with suppress(OSError):  # a disk without locks, where nothing is cleared away either
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if path.exists():
-            return path, descriptor
-        os.close(descriptor)
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + _LOCK)
 
 
 def _clear(folder: Path) -> None:
     """Remove what is locked by nobody: its writer was killed."""
-    for path in folder.glob(f".*{_MARK}*"):
-        with suppress(OSError):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(path)
-            finally:
-                os.close(descriptor)
+    for name in {path.name.removesuffix(_LOCK) for path in folder.glob(f".*{_MARK}*")}:
+        path = folder / name
+        with suppress(OSError), file_lock(_lock_of(path), remove=True):
+            _remove(path)
 
 
 def _remove(path: Path) -> None:
@@ -258,21 +235,16 @@ def _remove(path: Path) -> None:
 def _link(target: Path, name: Path) -> None:
     """Give a file a second name, under which it stays when it is replaced."""
     with suppress(OSError):  # there is none yet, or the disk knows no second names
-        new = Path(_new_file(name))
-        new.unlink()
+        new = _temporary_name(name)
         new.hardlink_to(target)
         new.replace(name)
 
 
 def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

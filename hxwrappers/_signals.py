@@ -1,4 +1,4 @@
-"""Signals that end long runs in good order, and processes that must not notice them."""
+"""Signals that end long work in good order, and processes that must not notice them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from types import FrameType
 
 __all__ = ["interrupts_ignored", "stopping_on_signals"]
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 @contextmanager
-def stopping_on_signals() -> Iterator[Callable[[], bool]]:
-    """Note Ctrl-C and SIGTERM instead of dying of them.
+def stopping_on_signals(stop: Callable[[], object] | None = None) -> Iterator[Callable[[], bool]]:
+    """Note Ctrl-C, SIGTERM and a closed terminal instead of dying of them; a second Ctrl-C ends.
 
     Outside the main thread, which alone receives signals, nothing is changed.
+
+    Args:
+        stop: Called by the first of them, in the midst of whatever the main thread does.
 
     Yields:
         A function that says whether one of them came.
@@ -26,6 +31,10 @@ def stopping_on_signals() -> Iterator[Callable[[], bool]]:
 
     def receive(number: int, _: FrameType | None) -> None:
         received.append(number)
+        if number == signal.SIGINT:
+            signal.signal(number, before[number])
+        if stop is not None and len(received) == 1:
+            stop()
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -1,16 +1,23 @@
-"""Checkpoint files: written atomically, read without executing code.
+"""Checkpoint files: safetensors, written atomically, read without executing code.
 
-A checkpoint is a `torch.save` archive of `{"format": ..., "kind": ..., "state": ...}` where the
-state holds only tensors, numbers, strings, None, and lists and dicts of these. It is not unpickled:
-what poses as a checkpoint is refused before anything is built, and tensors are no larger than what
-the file holds for them. Tensors that are equal bit by bit, such as a table that many wrappers
-share, are stored once.
+A checkpoint holds the tensors of a state by their names, such as `model.predictor.0.weight`. Its
+header's metadata are `hxwrappers` (the version of the format), `kind` (what the state belongs to),
+`state` (structure, numbers and strings as JSON) and `crc32` (of all that). A state holds tensors,
+numbers, strings, None, and lists and dicts of these.
+
+Open one with the field's own tools:
+
+    from safetensors import safe_open
+    with safe_open("policy.safetensors", "pt") as file:
+        print(file.metadata()["kind"], list(file.keys()))
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,11 +25,12 @@ from pathlib import Path
 from typing import IO, Any, TypeGuard, cast
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save as to_safetensors
 
 from hxwrappers._files import atomic_write
-from hxwrappers._shared_tensors import apart, stored_once
+from hxwrappers._state_json import MAX_DEPTH, content_checksum, join_state, split_state
 from hxwrappers._text import brief
-from hxwrappers._torch_files import LONGEST_INTEGER, MAX_DEPTH, read_torch_file
 from hxwrappers.errors import MALFORMED, CheckpointError, HxWrappersError
 
 __all__ = [
@@ -38,7 +46,15 @@ __all__ = [
     "says_the_same",
 ]
 
-FORMAT = "hxwrappers-checkpoint-1"
+FORMAT = "1"
+LONGEST_INTEGER = 32  # bytes
+MAX_HEADER = 100_000_000
+"""Bytes of JSON that safetensors reads."""
+_DTYPES = {
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.uint16, torch.uint32, torch.uint64, torch.float16, torch.bfloat16),
+    *(torch.float32, torch.float64),
+}
 
 
 @contextmanager
@@ -92,23 +108,24 @@ def save_checkpoint(
 
     Example:
         >>> import tempfile, torch
-        >>> path = tempfile.mkdtemp() + "/model.pt"
+        >>> path = tempfile.mkdtemp() + "/model.safetensors"
         >>> save_checkpoint(path, "Example", {"weight": torch.ones(2), "steps": 3})
         >>> load_checkpoint(path, "Example")["steps"]
         3
     """
     require_plain(state, "state")
-    document = {"format": FORMAT, "kind": kind, "state": stored_once(dict(state))}
-
+    text, tensors = split_state(state)
+    header = {"format": "pt", "hxwrappers": FORMAT, "kind": kind, "state": text}
+    data = to_safetensors(tensors, {**header, "crc32": content_checksum(kind + text, tensors)})
+    if int.from_bytes(data[:8], "little") > MAX_HEADER:
+        raise CheckpointError(
+            f"The state has more than {MAX_HEADER // 10**6} MB of numbers and strings outside of "
+            "tensors, which no reader of safetensors takes. Put long lists of numbers in tensors."
+        )
     if not isinstance(path, str | os.PathLike):
-        torch.save(document, path)
+        path.write(data)
         return
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:  # an error of this file says what is wrong, torch's not
-            torch.save(document, file)
-
-    atomic_write(path, write, previous=previous)
+    atomic_write(path, lambda temporary: temporary.write_bytes(data), previous=previous)
 
 
 def load_checkpoint(
@@ -124,28 +141,29 @@ def load_checkpoint(
         CheckpointError: The file is missing, truncated, not a checkpoint of this library, holds
             objects other than tensors and plain values, or belongs to something of another kind.
     """
-    file = Path(path) if isinstance(path, str | os.PathLike) else path
-    if isinstance(file, Path) and not file.is_file():
-        raise CheckpointError(f"There is no checkpoint file at {path}.")
-    try:
-        document = read_torch_file(file)
-    except CheckpointError as error:
+    with _opened(path) as (file, header):
+        kinds = (kind,) if isinstance(kind, str) else kind
+        if header["kind"] not in kinds:
+            raise CheckpointError(
+                f"{path} is a checkpoint of {header['kind']!r}, but "
+                f"{' or '.join(map(repr, kinds))} was expected."
+            )
+        # Copies, since the file stays mapped as long as a tensor of it lives.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    if content_checksum(header["kind"] + header["state"], tensors) != header["crc32"]:
         raise CheckpointError(
-            f"{path} could not be read as a checkpoint. {error} Nothing from it was executed. Use "
-            "a file written by hxwrappers."
-        ) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not an hxwrappers checkpoint (expected {FORMAT!r}).")
-    kinds = (kind,) if isinstance(kind, str) else kind
-    if document.get("kind") not in kinds:
-        raise CheckpointError(
-            f"{path} is a checkpoint of {document.get('kind')!r}, but "
-            f"{' or '.join(map(repr, kinds))} was expected."
+            f"{path} is damaged: its content does not fit its checksum. Use another copy of it."
         )
-    state = document.get("state")
-    if not isinstance(state, dict):
-        raise CheckpointError(f"{path} holds no state.")
-    return cast(dict[str, Any], apart(state))
+    try:
+        state = join_state(header["state"], tensors)
+        if not isinstance(state, dict):
+            raise CheckpointError("It holds no state.")
+    except (*MALFORMED, CheckpointError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path} holds no state that can be read ({brief(error)}). Use a file written by "
+            "hxwrappers."
+        ) from error
+    return state
 
 
 def load_newest(paths: Sequence[Path], kind: str) -> dict[str, Any]:
@@ -175,11 +193,48 @@ def checkpoint_kind(path: str | os.PathLike[str]) -> str | None:
         path: The file to read.
     """
     try:
-        document = read_torch_file(Path(path))
+        with _opened(path) as (_, header):
+            return header["kind"]
     except CheckpointError:
         return None
-    kind = document.get("kind") if isinstance(document, dict) else None
-    return kind if isinstance(kind, str) else None
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str] | IO[bytes]) -> Iterator[tuple[Any, dict[str, str]]]:
+    """A checkpoint and the metadata of its header, with errors that say what to do."""
+    if not isinstance(path, str | os.PathLike):
+        # safetensors gives the header of files alone.
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "checkpoint.safetensors"
+            copy.write_bytes(path.read())
+            with _opened(copy) as opened:
+                yield opened
+        return
+    if not Path(path).is_file():
+        raise CheckpointError(f"There is no checkpoint file at {path}.")
+    try:
+        with safe_open(path, "pt") as file:
+            header: dict[str, str] = file.metadata() or {}
+            if header.get("hxwrappers") != FORMAT or not {"kind", "state", "crc32"} <= {*header}:
+                raise CheckpointError(
+                    f"{path} is a safetensors file, but not a checkpoint of this version of "
+                    f"hxwrappers: its header lacks `hxwrappers` = {FORMAT!r}. Use a file written "
+                    "by hxwrappers."
+                )
+            yield file, header
+    except HxWrappersError:
+        raise
+    except Exception as error:  # safetensors, torch and the system raise many kinds
+        if zipfile.is_zipfile(path):
+            raise CheckpointError(
+                f"{path} is an archive of torch.save, such as hxwrappers wrote before version 0.1. "
+                "Nothing from it was executed. Such files are no longer read: train again, or "
+                "save the model anew, with this version."
+            ) from error
+        raise CheckpointError(
+            f"{path} is truncated, damaged or no checkpoint ({brief(error)}). Nothing from it was "
+            "executed. Use a file written by hxwrappers."
+        ) from error
 
 
 def says_the_same(value: object, other: object) -> bool:
@@ -250,7 +305,7 @@ def require_plain(value: object, where: str, depth: int = 1) -> None:
 
 def _is_plain_leaf(value: object) -> bool:
     if isinstance(value, torch.Tensor):
-        stored = value.layout is torch.strided and not value.is_meta and not value.is_quantized
+        stored = value.layout is torch.strided and not value.is_meta and value.dtype in _DTYPES
         return type(value) is torch.Tensor and stored and not (value.is_conj() or value.is_neg())
     if type(value) is int:
         return value.bit_length() < 8 * LONGEST_INTEGER

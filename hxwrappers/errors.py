@@ -174,4 +174,4 @@ class EvaluationError(HxWrappersError, ValueError):
 
 
 class StudioMessageError(HxWrappersError, ValueError):
-    """A message of a page, in `hxw demo studio`, that no page of this version sends."""
+    """A message of a page, in `hxw demo record`, that no page of this version sends."""

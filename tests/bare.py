@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 BEHIND_A_COMMAND = {"hxwrappers.studio.server"}
-"""The command `hxw demo studio` imports it and names the extra."""
+"""The command `hxw demo record` imports it and names the extra."""
 
 
 def base_modules() -> set[str]:
@@ -139,8 +139,8 @@ def run_the_pure_parts() -> None:
         assert demo.verify(gym.make("FrozenLake-v1", is_slippery=False)).ok
         hx.DemoResetCurriculum(gym.make("FrozenLake-v1", is_slippery=False), demo).reset(seed=0)
         model = RNDModel(gym.spaces.Box(-1, 1, (3,)), **quick)
-        model.save(Path(folder) / "model.pt")
-        model.load(Path(folder) / "model.pt")
+        model.save(Path(folder) / "model.safetensors")
+        model.load(Path(folder) / "model.safetensors")
         assert main(["demo", "info", str(path)]) == 0
     assert main(["--version"]) == 0
 

@@ -116,8 +116,8 @@ def test_a_deterministic_game_is_played_once():
 
 @pytest.fixture
 def playable(tmp_path):
-    save_policy(tmp_path / "policy.pt", cartpole(), CARTPOLE)
-    return load_policy(tmp_path / "policy.pt", "cpu")
+    save_policy(tmp_path / "policy.safetensors", cartpole(), CARTPOLE)
+    return load_policy(tmp_path / "policy.safetensors", "cpu")
 
 
 def test_cartpole(playable):
@@ -141,8 +141,8 @@ def test_recurrent_states_follow_their_episodes(tmp_path):
         device="cpu",
         seed=0,
     )
-    save_policy(tmp_path / "p.pt", model, CARTPOLE)
-    recurrent = load_policy(tmp_path / "p.pt", "cpu")
+    save_policy(tmp_path / "p.safetensors", model, CARTPOLE)
+    recurrent = load_policy(tmp_path / "p.safetensors", "cpu")
     alone, together = (
         evaluate(recurrent, ["plain"], episodes=7, num_envs=number, deterministic=True)
         for number in (1, 3)

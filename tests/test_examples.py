@@ -50,7 +50,7 @@ def test_atari_examples_run_and_resume(name, tmp_path, capsys):
         run(name, tmp_path, "--total-timesteps", "256")
     run(name, tmp_path, "--total-timesteps", "512", "--resume")
     assert "resuming at step 256" in capsys.readouterr().out
-    rows = load_checkpoint(tmp_path / "checkpoint.pt", "TrainingRun")["history"]["rows"]
+    rows = load_checkpoint(tmp_path / "checkpoint.safetensors", "TrainingRun")["history"]["rows"]
     assert [row["steps"] for row in rows] == [256.0, 512.0]
 
 
@@ -105,8 +105,8 @@ def test_the_demo_example_runs_and_resumes(more, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "resuming at step 256" in printed
     assert printed.count("as good as the demonstration") == (0 if more else 4)
-    assert load_policy(tmp_path / "policy.pt").environment["game"] == "montezuma_revenge"
-    history = load_checkpoint(tmp_path / "checkpoint.pt", "TrainingRun")["history"]
+    assert load_policy(tmp_path / "policy.safetensors").environment["game"] == "montezuma_revenge"
+    history = load_checkpoint(tmp_path / "checkpoint.safetensors", "TrainingRun")["history"]
     assert [row["steps"] for row in history["rows"]] == [256.0, 512.0]
 
 
@@ -130,9 +130,9 @@ def test_the_way_from_videos_to_an_agent(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "player 0     15 s of play, 100 points" in said
     assert "the game     would reach" in said
-    for name in ("embedder.pt", "checkpoints.pt", "reward.png", "history.png"):
+    for name in ("embedder.safetensors", "checkpoints.safetensors", "reward.png", "history.png"):
         assert (tmp_path / name).stat().st_size > 1000
-    embedder = (tmp_path / "embedder.pt").stat().st_mtime
+    embedder = (tmp_path / "embedder.safetensors").stat().st_mtime
     run("montezuma_youtube", tmp_path, *words, "--total-timesteps", "160")
     assert "resuming at step 80" in capsys.readouterr().out
-    assert (tmp_path / "embedder.pt").stat().st_mtime == embedder
+    assert (tmp_path / "embedder.safetensors").stat().st_mtime == embedder

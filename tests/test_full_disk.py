@@ -20,6 +20,8 @@ from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings
 from hxwrappers.demos.stores import FileStore
 from hxwrappers.errors import FileWriteError, FileWriteWarning
 from hxwrappers.plots import plot_history
+from hxwrappers.studio import Desk
+from hxwrappers.studio.messages import Command, End
 from hxwrappers.video import DecodedClip
 from hxwrappers.video.truth import Truth
 from hxwrappers.wrappers import DemoRecorder
@@ -60,7 +62,7 @@ def picture(path: Path) -> None:
 
 def video(path: Path) -> None:
     pytest.importorskip("av")
-    from hxwrappers.video.writing import Part, write_video  # noqa: PLC0415
+    from hxwrappers.video import Part, write_video  # noqa: PLC0415
 
     generator = np.random.default_rng(0)
     noise = [Part(generator.integers(0, 255, (96, 96, 3), np.uint8)) for _ in range(30)]
@@ -80,7 +82,7 @@ def recorder(path: Path) -> None:
 
 
 WRITERS = {
-    "model.pt": checkpoint,
+    "model.safetensors": checkpoint,
     "demo.npz": demo,
     "clip": clip,
     "one.truth.json": truth,
@@ -162,16 +164,14 @@ def test_a_game_goes_on_when_it_cannot_be_saved(disk):
     session.reset(seed=0)
     session.advance(["right"], ["right"], 0.0)
     session.advance(["right"], [], 0.5)
+    desk = Desk(session, find_keys(env))
     disk.fill()
-    view = session.advance([], ["f5"], 1.0)
-    assert "could not be written (No space left on device)" in view.status.message
-    session.advance([], ["escape"], 2.0)
-    view = session.advance([], ["y"], 3.0)
-    assert "could not be written" in view.status.message
-    assert not session.finished
+    for now, message in ((1.0, Command("save")), (5.0, End(save=True))):
+        desk.handle(message, now)
+        assert "could not be written (No space left on device)" in desk.tick(now).status.message
+        assert not session.finished
     disk.make_room()
-    session.advance([], ["escape"], 4.0)
-    session.advance([], ["y"], 5.0)
+    desk.handle(End(save=True), 9.0)
     assert session.finished
     assert (disk.path / "pong.npz").exists()
     env.close()
@@ -179,7 +179,7 @@ def test_a_game_goes_on_when_it_cannot_be_saved(disk):
 
 def test_a_search_goes_on(disk):
     lake = SearchSettings("FrozenLake-v1", {"is_slippery": False}, CellSettings("observation"))
-    path = disk.path / "search.pt"
+    path = disk.path / "search.safetensors"
     search = Search(lake, checkpoint=path, checkpoint_every=0.0)
     search.run(Limits(steps=2000))
     old = path.read_bytes()
@@ -202,7 +202,7 @@ def test_training_by_sb3_goes_on(disk):
 
     run = build(disk.path / "run", checkpoint_every=32)
     run.train(64)
-    saved = (disk.path / "run" / "checkpoint.pt").read_bytes()
+    saved = (disk.path / "run" / "checkpoint.safetensors").read_bytes()
     disk.fill()
     with (
         pytest.warns(FileWriteWarning, match="The run goes on"),
@@ -210,7 +210,7 @@ def test_training_by_sb3_goes_on(disk):
         pytest.raises(FileWriteError, match="No space left"),
     ):
         run.train(128)
-    assert (disk.path / "run" / "checkpoint.pt").read_bytes() == saved
+    assert (disk.path / "run" / "checkpoint.safetensors").read_bytes() == saved
     assert run.model.num_timesteps == 128
     disk.make_room()
     run.save()
@@ -282,23 +282,23 @@ def test_a_folder_is_not_a_place_for_a_file(tmp_path):
     for write in (check_writable, checkpoint):
         with pytest.raises(FileWriteError, match="is a folder"):
             write(tmp_path)
-    check_writable(tmp_path / "new" / "model.pt")
+    check_writable(tmp_path / "new" / "model.safetensors")
     assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_what_killed_writers_left_is_cleared_away_and_what_others_write_is_not(tmp_path):
-    left = tmp_path / ".model.pt.hxw-abcdefgh.pt"
+    left = tmp_path / ".model.safetensors.hxw-abcdefgh.safetensors"
     left.write_bytes(b"half")
     (tmp_path / ".clip.hxw-abcdefgh").mkdir()
     with new_folder(tmp_path / "clip", ()) as other:
         assert not left.exists()
-        checkpoint(tmp_path / "model.pt")
+        checkpoint(tmp_path / "model.safetensors")
         assert other.exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip", "model.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip", "model.safetensors"]
 
 
 def test_the_file_that_is_replaced_is_kept(tmp_path):
-    path, previous = tmp_path / "a.pt", tmp_path / "b.pt"
+    path, previous = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     for number in range(3):
         save_checkpoint(path, "Example", {"number": number}, previous=previous)
     assert [load_checkpoint(file, "Example")["number"] for file in (path, previous)] == [2, 1]

@@ -51,7 +51,7 @@ def test_the_environments_that_follow_a_video(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     clip = moving_square("one", 60)
     clip.save(tmp_path / "clips" / "one")
-    Pretraining([clip], tiny(), device="cpu").embedder().save(tmp_path / "embedder.pt")
+    Pretraining([clip], tiny(), device="cpu").embedder().save(tmp_path / "embedder.safetensors")
     names = {}
     exec(compile(block("your-own-videos.md", r"<<'END'\n(.*?)\nEND\n"), "follow.py", "exec"), names)  # noqa: S102
     envs = names["make_env"](2)

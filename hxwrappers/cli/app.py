@@ -56,8 +56,7 @@ GROUPS = {
             "render": ("make a video of it", f"{_CLI}.demo:render"),
             "slice": ("keep its beginning", f"{_CLI}.demo:slice_"),
             "search": ("find one without a demonstrator", f"{_CLI}.demo_search:search"),
-            "record": ("play in a window and record", f"{_CLI}.demo_record:record"),
-            "studio": ("play in a browser and record", f"{_CLI}.demo_studio:studio"),
+            "record": ("play in a browser and record", f"{_CLI}.demo_record:record"),
         },
     ),
     "video": Group(

@@ -13,8 +13,8 @@ import tyro
 from tqdm import tqdm
 
 from hxwrappers._files import check_writable
+from hxwrappers._signals import stopping_on_signals
 from hxwrappers.cli.arguments import Json, check_option, check_output, environment_arguments
-from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.errors import InvalidArgumentError, SearchError
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def search(
             bar.update(progress.steps - bar.n)
             bar.set_postfix_str(_in_words(progress, by), refresh=False)
 
-        with stopped_by_interrupt(found.stop):
+        with stopping_on_signals(found.stop):
             progress = found.run(Limits(seconds, steps, score, rooms, end), show)
     if progress.workers_lost:
         print(f"hxw: {progress.workers_lost} workers died and were replaced", file=sys.stderr)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ import gymnasium as gym
 import tyro
 
 import hxwrappers.envs  # noqa: F401 - registers the environments of the library
+from hxwrappers._locks import file_lock
 from hxwrappers._modules import import_of_id
 from hxwrappers.cli.arguments import OPTIONAL, environment_arguments
 from hxwrappers.cli.progress import progress_bar
@@ -206,7 +206,7 @@ def sit_down(wish: Wish, tool: str) -> Iterator[Sitting]:
                 part = "" if whole else ", as far as there was room for it"
                 print(f"hxw: what was recorded is kept in {journal}{part}", file=sys.stderr)
             elif not was_left or (sitting is not None and sitting.session is not None):
-                journal.unlink()
+                journal.unlink(missing_ok=True)
             if game is not None:
                 game.close()
 
@@ -214,10 +214,10 @@ def sit_down(wish: Wish, tool: str) -> Iterator[Sitting]:
 @contextmanager
 def _alone(journal: Path) -> Iterator[None]:
     journal.parent.mkdir(parents=True, exist_ok=True)
-    with journal.open("ab") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            stack.enter_context(file_lock(journal.with_name(f"{journal.name}.lock"), remove=True))
+        except TimeoutError as error:
             raise JournalError(
                 f"{journal} is being written by another process; give another name."
             ) from error

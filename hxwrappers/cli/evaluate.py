@@ -13,10 +13,10 @@ import tyro
 
 from hxwrappers._files import check_writable
 from hxwrappers._modules import import_of_id
+from hxwrappers._video_file import Part, check_video_name, write_video
 from hxwrappers.checkpoints import checkpoint_kind
 from hxwrappers.cli.arguments import Flag, Json
 from hxwrappers.cli.progress import progress_bar
-from hxwrappers.demos.render import check_video_name, write_video
 from hxwrappers.envs.named import own_function, recipe_of
 from hxwrappers.envs.recipes import (
     EPSILON,
@@ -243,7 +243,8 @@ def _fps(video: Path, environment: Mapping[str, Any]) -> float:
 def _film(video: Path, environment: Mapping[str, Any], evaluation: Evaluation, fps: float) -> int:
     frames = episode_frames(environment, evaluation.start, evaluation.best)
     with progress_bar("frame") as progress:
-        return write_video(frames, video, fps=fps, progress=progress)
+        parts = map(Part, frames)
+        return write_video(video, parts, frames_per_second=fps, progress=progress)
 
 
 def _plain(environment: Mapping[str, Any]) -> dict[str, Any]:

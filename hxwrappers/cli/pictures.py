@@ -24,7 +24,7 @@ from hxwrappers.run_logs import find_runs, read_run
 
 __all__ = ["plot"]
 
-_CLIP, _CHECKPOINT = "clip.json", "checkpoint.pt"
+_CLIP, _CHECKPOINT = "clip.json", "checkpoint.safetensors"
 
 
 def plot(

@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from hxwrappers._files import check_writable, try_to_save
 from hxwrappers._ranges import require_count
+from hxwrappers._signals import stopping_on_signals
 from hxwrappers._text import brief
 from hxwrappers.cli.arguments import Json
-from hxwrappers.cli.interrupt import stopped_by_interrupt
 from hxwrappers.cli.progress import progress_bar
 from hxwrappers.errors import EmbedderError, InvalidArgumentError
 from hxwrappers.memory import keep_freed_memory
@@ -61,7 +61,6 @@ def pretrain(
     window_seconds: float | None = None,
     position: str = "centre",
     scale: str = "log",
-    sound_backend: str = "auto",
     head: str | None = None,
     product_scale: float | None = None,
     augment_zoom: float | None = None,
@@ -96,7 +95,6 @@ def pretrain(
         window_seconds: Length of the window; that of the Fourier transform where not given.
         position: Where a snippet of sound lies about its frame's time: centre or end.
         scale: Scale of the spectrograms: log or magnitude.
-        sound_backend: What computes them: auto, torchaudio or torch.
         head: What ends phi and psi: linear, batch_norm or relu; the preset's where not given.
         product_scale: Factor on the product of two embeddings; the preset's where not given.
         augment_zoom: How far a crop's height and width vary; the preset's where not given.
@@ -135,7 +133,6 @@ def pretrain(
         window_seconds=window_seconds,
         position=position,
         scale=scale,
-        backend=sound_backend,
         precision=precision,
         seed=seed,
         **{name: value for name, value in optional.items() if value is not None},
@@ -162,7 +159,7 @@ def pretrain(
             stopping.set()
             training.stop()
 
-        with stopped_by_interrupt(stop):
+        with stopping_on_signals(stop):
             while training.step < settings.steps and not stopping.is_set():
                 due = checkpoint_every - training.step % checkpoint_every
                 count = min(due, settings.steps - training.step)

@@ -51,7 +51,8 @@ def reward(
         plot: A picture to write (png): how like every checkpoint every frame is.
         threshold: A cosine above this reaches a checkpoint, -1 to 1.
         tolerance: How many checkpoints may be passed over at once, 0 or more.
-        every: Frames of the demonstration between two checkpoints; saved ones (.pt) keep theirs.
+        every: Frames of the demonstration between two checkpoints; a file of checkpoints
+            (`.safetensors`) keeps its own.
         centre: What embeddings are centred around; likewise.
         start: The second of a replayed video to begin at.
         end: The second to stop at.

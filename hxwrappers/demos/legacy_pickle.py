@@ -1,42 +1,45 @@
-"""Reading pickles of plain data and plain NumPy arrays without unpickling.
+"""Pickles of plain data and plain NumPy arrays, read by an unpickler that imports nothing.
 
-The names that such a pickle may mention are never imported: `numpy ndarray`, `numpy dtype`,
-`numpy.core.multiarray _reconstruct`, `numpy.core.multiarray scalar`, `_codecs encode`. Arrays are
-read from their bytes, with the dtype and the size checked.
+The names that such a pickle may mention stand for functions of this module: `numpy ndarray`,
+`numpy dtype`, `numpy.core.multiarray _reconstruct`, `numpy.core.multiarray scalar`, `_codecs
+encode`. Before it is unpickled, its instructions are looked through for any that plain data do not
+need, and for more containers than a demonstration has.
 """
 
 from __future__ import annotations
 
+import io
 import math
+import pickle
+import pickletools
 import re
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from hxwrappers._pickle_machine import INSTRUCTIONS, MARK, Name, PickleMachine
 from hxwrappers.errors import DemoFileError
 
 __all__ = ["load_plain_pickle"]
 
 MAX_DEPTH = 3
+MAX_CONTAINERS = 1 << 18
+MAX_BITS = 128
 _DTYPE = re.compile(r"^[<>|=]?(b1|[iu][1248]|f[48])$")
-
-
-@dataclass
-class _DType:
-    code: str
-    order: str = "|"
-
-    def resolve(self) -> np.dtype[Any]:
-        return np.dtype(self.code).newbyteorder(self.order)  # type: ignore[arg-type]
-
-
-@dataclass
-class _Array:
-    content: list[np.ndarray[Any, Any]] = field(default_factory=list)
+_CONTAINERS = {
+    *("MARK", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_TUPLE", "LIST", "DICT", "TUPLE"),
+    *("TUPLE1", "TUPLE2", "TUPLE3", "REDUCE", "BUILD"),
+}
+_INSTRUCTIONS = {
+    *_CONTAINERS,
+    *("PROTO", "FRAME", "STOP", "POP", "GLOBAL", "STACK_GLOBAL"),
+    *("NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1"),
+    *("FLOAT", "BINFLOAT", "STRING", "BINSTRING", "SHORT_BINSTRING"),
+    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES"),
+    *("APPEND", "APPENDS", "SETITEM", "SETITEMS"),
+    *("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"),
+}
 
 
 def load_plain_pickle(data: bytes) -> Any:
@@ -62,49 +65,100 @@ def load_plain_pickle(data: bytes) -> Any:
         hxwrappers.errors.DemoFileError: The pickle names 'builtins print', ...
     """
     try:
-        return _plain(_Machine(data).run(), 0, {})
+        _check_instructions(data)
+        return _plain(_Unpickler(io.BytesIO(data), encoding="latin1").load(), 0, {})
     except DemoFileError:
         raise
-    except (IndexError, KeyError, TypeError, ValueError, struct.error, OverflowError) as error:
+    except Exception as error:  # pickle raises nearly any kind for a malformed one
         raise DemoFileError(
             f"The pickle is truncated or malformed ({type(error).__name__}). Nothing in it was "
             "executed."
         ) from error
 
 
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("latin1")
-    if type(value) is not str:
-        raise TypeError("a string was expected")
-    return value
+def _check_instructions(data: bytes) -> None:
+    """Refuse what the unpickler would need much memory for, or what plain data never have."""
+    containers = 0
+    for instruction, argument, at in pickletools.genops(data):
+        name = instruction.name
+        if name not in _INSTRUCTIONS:
+            raise DemoFileError(
+                f"The pickle has the instruction {name} at byte {at}, which plain data do not "
+                "need. It was refused and nothing in it was executed."
+            )
+        containers += name in _CONTAINERS
+        if containers > MAX_CONTAINERS:
+            raise DemoFileError("The pickle has more lists, tuples and dicts than a demonstration.")
+        if isinstance(argument, int):
+            if argument.bit_length() > MAX_BITS:
+                raise DemoFileError(f"The pickle has an integer of more than {MAX_BITS} bits.")
+            if name.endswith("PUT") and argument > len(data):  # room is made for all up to it
+                raise DemoFileError("The pickle numbers more values than it has; it was refused.")
 
 
-def _call_dtype(code: object, *_: object) -> _DType:
-    text = _text(code)
-    if not _DTYPE.match(text):
-        raise DemoFileError(
-            f"The pickle has data of the type {text[:80]!r}; only numbers are read. It was refused."
-        )
-    return _DType(text)
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        found = _NAMES.get((module.replace("numpy._core", "numpy.core"), name))
+        if found is None:
+            raise DemoFileError(
+                f"The pickle names {f'{module} {name}'[:200]!r}, which plain data do not need. It "
+                "was refused and nothing in it was executed."
+            )
+        return _Name(found)
 
 
-def _byte_order(state: object) -> str:
-    match state:
-        case (int(), order, None, None, None, *_):
-            text = _text(order)
-            if text in ("<", ">", "|", "="):
-                return text
-    raise ValueError("a dtype with fields or of an unknown byte order")
+class _Name:
+    """A name that may be called, and to which nothing else can be done."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.call = call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.call(*arguments)
+
+    def __setstate__(self, _: object) -> None:
+        raise TypeError("a name has no state")
 
 
-def _call_reconstruct(kind: object, shape: object, _: object) -> _Array:
-    if kind != Name("numpy ndarray") or shape != (0,):
-        raise ValueError("something other than an array is reconstructed")
-    return _Array()
+class _DType:
+    __slots__ = ("code", "order")
+
+    def __init__(self, code: object, *_: object) -> None:
+        text = code.decode("latin1") if isinstance(code, bytes) else code
+        if not isinstance(text, str) or not _DTYPE.match(text):
+            raise DemoFileError(
+                f"The pickle has data of the type {str(text)[:80]!r}; only numbers are read. It "
+                "was refused."
+            )
+        self.code, self.order = text, "|"
+
+    def __setstate__(self, state: object) -> None:
+        match state:
+            case (int(), "<" | ">" | "|" | "=" as order, None, None, None, *_):
+                self.order = order
+            case _:
+                raise ValueError("a dtype with fields or of an unknown byte order")
+
+    def resolve(self) -> np.dtype[Any]:
+        return np.dtype(self.code).newbyteorder(self.order)  # type: ignore[arg-type]
 
 
-def _array(_: object, shape: Any, dtype: Any, fortran: object, content: Any) -> Any:
+class _Array:
+    __slots__ = ("content",)
+
+    def __init__(self, kind: object, shape: object, _: object) -> None:
+        if not isinstance(kind, _Name) or kind.call is not _refuse or shape != (0,):
+            raise ValueError("something other than an array is reconstructed")
+        self.content: npt.NDArray[Any] | None = None
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, fortran, content = state
+        self.content = _array(shape, dtype, fortran, content)
+
+
+def _array(shape: Any, dtype: Any, fortran: object, content: Any) -> npt.NDArray[Any]:
     if not isinstance(dtype, _DType) or type(shape) is not tuple or fortran:
         raise TypeError("an array of an unknown form")
     kind = dtype.resolve()
@@ -117,49 +171,36 @@ def _array(_: object, shape: Any, dtype: Any, fortran: object, content: Any) -> 
     return np.frombuffer(content, kind).reshape(shape)
 
 
-def _call_scalar(dtype: object, content: object) -> Any:
-    return _array(1, (), dtype, False, content)[()].item()
+def _scalar(dtype: object, content: object) -> Any:
+    return _array((), dtype, False, content)[()].item()
 
 
-def _call_encode(text: object, codec: object) -> bytes:
+def _encode(text: object, codec: object) -> bytes:
     if type(text) is not str or codec not in ("latin1", "latin-1"):
         raise ValueError("an encoding other than latin-1")
     return text.encode("latin1")
 
 
-_NAMES: dict[str, Callable[..., Any] | None] = {
-    "numpy ndarray": None,
-    "numpy dtype": _call_dtype,
-    "numpy.core.multiarray _reconstruct": _call_reconstruct,
-    "numpy.core.multiarray scalar": _call_scalar,
-    "numpy._core.multiarray _reconstruct": _call_reconstruct,
-    "numpy._core.multiarray scalar": _call_scalar,
-    "_codecs encode": _call_encode,
+def _refuse(*_: object) -> None:
+    raise TypeError("an array is not made by its class")
+
+
+_NAMES: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "ndarray"): _refuse,
+    ("numpy", "dtype"): _DType,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("_codecs", "encode"): _encode,
 }
-
-
-class _Machine(PickleMachine):
-    names = _NAMES
-    error = DemoFileError
-    instructions = INSTRUCTIONS
-
-    def build(self) -> None:
-        state, target = self.pop(), self.stack[-1]
-        if isinstance(target, _DType):
-            target.order = _byte_order(state)
-        elif isinstance(target, _Array) and not target.content:
-            target.content.append(_array(*state))
-        else:
-            super().build()
 
 
 def _plain(value: Any, depth: int, done: dict[int, Any]) -> Any:
     """Replace the array stand-ins, once for each part however often it is mentioned."""
     if isinstance(value, _Array):
-        if not value.content:
+        if value.content is None:
             raise ValueError("an array without content")
-        return value.content[0]
-    if isinstance(value, Name | _DType) or value is MARK:
+        return value.content
+    if isinstance(value, _Name | _DType):
         raise DemoFileError("The pickle holds a name where plain data were expected.")
     if type(value) not in (list, tuple, dict):
         return value

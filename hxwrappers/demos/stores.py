@@ -5,16 +5,14 @@ Between machines it lives in a Ray actor: see `hxwrappers.demos.ray_store`.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import mmap
 import os
 import tempfile
 import threading
-import time
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -22,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hxwrappers._files import temporary_file, writing
+from hxwrappers._locks import FileLock, acquire_lock
 from hxwrappers.demos.frontier import FrontierSettings
 from hxwrappers.demos.success_table import StartingPoint, SuccessTable
 from hxwrappers.errors import TrackerError
@@ -107,7 +106,6 @@ class FileStore:
             weakref.finalize(self, _remove, Path(path), os.getpid())
         self.path = Path(path).absolute()
         self._table: SuccessTable | None = None
-        self._lock_file: int | None = None
         self._lock_owner = -1
         self._threads = threading.Lock()
 
@@ -136,12 +134,8 @@ class FileStore:
             TrackerError: Another process has held the lock for ten seconds: it is stopped.
         """
         table = self._attached()
-        with self._threads:
-            self._lock()
-            try:
-                table.count(start, success=success, steps=steps)
-            finally:
-                self._unlock()
+        with self._threads, self._locked():
+            table.count(start, success=success, steps=steps)
 
     def look(self, read: Callable[[SuccessTable], _Result]) -> _Result:
         """Read something from the table, without waiting for anybody."""
@@ -150,12 +144,8 @@ class FileStore:
     def replace(self, words: npt.NDArray[np.uint64]) -> None:
         """Put another table's words in the place of these."""
         table = self._attached()
-        with self._threads:
-            self._lock()
-            try:
-                table.words[:] = words
-            finally:
-                self._unlock()
+        with self._threads, self._locked():
+            table.words[:] = words
 
     def _create(
         self, latest: Sequence[int], digests: Sequence[str], settings: FrontierSettings
@@ -214,34 +204,26 @@ class FileStore:
             )
         return self._table
 
-    def _lock(self) -> None:
-        if self._lock_owner != os.getpid():
-            # A forked process needs a descriptor of its own: an inherited one is the same lock.
-            name = self.path.with_name(f"{self.path.name}.lock")
-            with writing(name):
-                self._lock_file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            self._lock_owner = os.getpid()
-        assert self._lock_file is not None
-        limit = time.monotonic() + _PATIENCE
-        while not _try_to_lock(self._lock_file):
-            if time.monotonic() > limit:
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._lock_owner != os.getpid():  # a forked process needs a lock of its own
+            self._lock, self._lock_owner = FileLock(_lock_of(self.path)), os.getpid()
+        with writing(self.path):
+            try:
+                acquire_lock(self._lock, _PATIENCE)
+            except TimeoutError as error:
                 raise TrackerError(
                     f"The success table {self.path} has been locked by another process for "
                     f"{_PATIENCE:.0f} seconds. That process is stopped: end it, or let it go on."
-                )
-            time.sleep(0.0005)
+                ) from error
+        try:
+            yield
+        finally:
+            self._lock.release()
 
-    def _unlock(self) -> None:
-        assert self._lock_file is not None
-        fcntl.flock(self._lock_file, fcntl.LOCK_UN)
 
-
-def _try_to_lock(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
 
 
 def check_fit(
@@ -271,6 +253,7 @@ def check_fit(
 def _remove(path: Path, owner: int) -> None:
     if os.getpid() != owner:
         return  # a forked child leaves its parent's file alone
-    for name in (path, path.with_name(f"{path.name}.lock")):
-        name.unlink(missing_ok=True)
-    path.parent.rmdir()
+    with suppress(OSError):  # on Windows, while another process has it open
+        path.unlink(missing_ok=True)
+        _lock_of(path).unlink(missing_ok=True)
+        path.parent.rmdir()

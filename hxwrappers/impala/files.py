@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from hxwrappers._files import writing
+from hxwrappers._locks import file_lock
 from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.checkpoints import load_newest as newest_of
 from hxwrappers.errors import CheckpointError
@@ -29,32 +28,27 @@ def alone(folder: Path) -> Iterator[None]:
         CheckpointError: Another one trains there.
         FileWriteError: The folder cannot be written to.
     """
-    path = folder / LOCK
-    with writing(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        with suppress(OSError):  # a disk without locks
+    with ExitStack() as stack:
+        with writing(folder / LOCK):
+            folder.mkdir(parents=True, exist_ok=True)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                stack.enter_context(file_lock(folder / LOCK))
+            except TimeoutError as error:
                 raise CheckpointError(
                     f"Another process is training in {folder}. Wait for its end, or choose another "
                     "folder."
                 ) from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, the newest last."""
-    return sorted(folder.glob("checkpoint-*.pt"))
+    return sorted(folder.glob("checkpoint-*.safetensors"))
 
 
 def save_numbered(folder: Path, steps: int, state: Mapping[str, Any]) -> Path:
     """Write a checkpoint and then remove all but the last two."""
-    path = folder / f"checkpoint-{steps:012d}.pt"
+    path = folder / f"checkpoint-{steps:012d}.safetensors"
     save_checkpoint(path, KIND, state)
     for old in checkpoints(folder)[:-KEPT]:
         old.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 from torch import Tensor
 
+from hxwrappers._image_axes import channels_are_first
 from hxwrappers.checkpoints import refusing_malformed
 from hxwrappers.errors import InvalidSpaceError
 
@@ -105,7 +106,7 @@ class Layout:
                 )
             high = float(part.high.max())
             high = high if 0 < high < np.inf else 1.0
-            first = bool(getattr(part, "channels_first", _looks_channels_first(part.shape)))
+            first = channels_are_first(part) or False
             parts.append(Part(name, part.shape, str(part.dtype), high, first))
         layout = cls(tuple(parts), is_dict)
         if sum(part.is_image for part in parts) > 1:
@@ -156,18 +157,8 @@ class Layout:
                     tuple(int(side) for side in shape),
                     str(dtype),
                     float(high),
-                    # Checkpoints did not always tell.
-                    bool(first[0]) if first else _looks_channels_first(shape),
+                    bool(first),
                 )
-                for name, shape, dtype, high, *first in state["parts"]
+                for name, shape, dtype, high, first in state["parts"]
             )
             return cls(parts, bool(state["is_dict"]))
-
-
-def _looks_channels_first(shape: Sequence[int]) -> bool:
-    if len(shape) < 3:
-        return False
-    first, middle, last = shape[-3:]
-    if middle in {first, last} and first != last:
-        return middle == last  # the side that is unlike the two others holds the channels
-    return first < last

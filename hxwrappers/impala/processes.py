@@ -98,8 +98,12 @@ class ProcessActors:
         as_any: Any = make_env  # CloudpickleWrapper is annotated for makers of single environments
         self._make_env, self._seed = CloudpickleWrapper(as_any), seed
         # Actors are forked from a process that has imported everything and done nothing yet: they
-        # start, and are replaced, in a moment, and share the memory of the imports.
-        self._context = multiprocessing.get_context("forkserver")
+        # start, and are replaced, in a moment, and share the memory of the imports. Windows has no
+        # forks: there each imports everything itself.
+        kinds = multiprocessing.get_all_start_methods()
+        self._context: Any = multiprocessing.get_context(
+            "forkserver" if "forkserver" in kinds else "spawn"
+        )
         self._context.set_forkserver_preload([act.__module__])
         shape = UnrollShape(spec.layout, settings.unroll_length, spec.num_envs, settings.lstm)
         count = settings.num_actors * SLOTS_PER_ACTOR

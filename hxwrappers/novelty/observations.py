@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from hxwrappers._image_axes import channels_are_first
 from hxwrappers.errors import InvalidArgumentError, InvalidObservationError, InvalidSpaceError
 from hxwrappers.novelty.encoding import SMALLEST_IMAGE, Encoding
 
@@ -98,12 +99,13 @@ class ObservationLayout:
             raise InvalidArgumentError(f"channel_axis is {channel_axis}; it must be 0 or 2.")
         if len(shape) == 3 and sorted(shape)[1] >= SMALLEST_IMAGE:
             if channel_axis is None:
-                if shape[0] == shape[2]:
+                first = channels_are_first(space)
+                if first is None:
                     raise InvalidSpaceError(
                         f"Which axis of the observation shape {shape} holds the channels? "
                         "Give channel_axis=0 or channel_axis=2."
                     )
-                channel_axis = 0 if shape[0] < shape[2] else 2
+                channel_axis = 0 if first else 2
             channels = shape[channel_axis]
             stacked = channels == 4 and channel_axis == 0
             guess = 1 if stacked else channels

@@ -110,7 +110,7 @@ class SafePersistence(OnPolicyAlgorithm):
         exclude: Iterable[str] | None = None,
         include: Iterable[str] | None = None,
     ) -> None:
-        """Save everything atomically; a path without a suffix gets `.zip`.
+        """Save everything atomically; a path without a suffix gets `.safetensors`.
 
         Args:
             path: The file to write, or an open binary file.
@@ -279,11 +279,11 @@ def _spaces_of(model: OnPolicyAlgorithm) -> dict[str, Any] | None:
 def _with_suffix(path: str | os.PathLike[str] | IO[bytes]) -> Path | IO[bytes]:
     if not isinstance(path, str | os.PathLike):
         return path
-    return Path(path) if Path(path).suffix else Path(path).with_suffix(".zip")
+    return Path(path) if Path(path).suffix else Path(path).with_suffix(".safetensors")
 
 
 def _existing(path: str | os.PathLike[str] | IO[bytes]) -> Path | IO[bytes]:
-    """The file of this name, or else the one with `.zip` at the end."""
+    """The file of this name, or else the one with `.safetensors` at the end."""
     if not isinstance(path, str | os.PathLike) or Path(path).is_file():
         return Path(path) if isinstance(path, str | os.PathLike) else path
-    return Path(f"{os.fspath(path)}.zip")
+    return Path(f"{os.fspath(path)}.safetensors")

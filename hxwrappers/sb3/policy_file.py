@@ -203,7 +203,7 @@ def save_policy(
     Example:
         >>> import tempfile
         >>> from stable_baselines3 import PPO
-        >>> path = tempfile.mkdtemp() + "/policy.pt"
+        >>> path = tempfile.mkdtemp() + "/policy.safetensors"
         >>> model = PPO("MlpPolicy", "CartPole-v1", device="cpu")
         >>> save_policy(path, model, {"maker": "gymnasium", "id": "CartPole-v1", "kwargs": {}})
         >>> playable = load_policy(path)

@@ -25,7 +25,7 @@ from hxwrappers.sb3.persistence import load_model_state, model_state
 
 __all__ = ["TrainingRun"]
 
-CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+CHECKPOINT, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 KIND = "TrainingRun"
 
 

@@ -1,4 +1,8 @@
-"""The weights in zips of Stable-Baselines3, without the pickles beside them."""
+"""The weights in zips of Stable-Baselines3, without the pickles beside them.
+
+`torch.load(weights_only=True)` reads them, which executes no code. It gives a hostile file as much
+memory as it asks for; see SECURITY.md.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
@@ -18,7 +23,6 @@ from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecTransposeImage
 
 from hxwrappers._text import brief
-from hxwrappers._torch_files import read_torch_file
 from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.envs.recipes import make_from_recipe
 from hxwrappers.errors import CheckpointError
@@ -137,8 +141,8 @@ def _weights(path: str | os.PathLike[str]) -> dict[str, Any]:
             if archive.getinfo(_WEIGHTS).file_size > _LARGEST:
                 raise CheckpointError("They are larger than 4 GiB.")
             stream = io.BytesIO(archive.read(_WEIGHTS))
-        weights = read_torch_file(stream)
-    except Exception as error:  # zipfile raises many kinds for a malformed file
+        weights = torch.load(stream, map_location="cpu", weights_only=True)
+    except Exception as error:  # zipfile and torch raise many kinds for a malformed file
         raise CheckpointError(
             f"{path} holds no weights of a Stable-Baselines3 model that can be read safely "
             f"({brief(error)}). Nothing from it was executed."

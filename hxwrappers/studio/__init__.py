@@ -2,7 +2,7 @@
 
 What keys do to the game, and going back in time, is `hxwrappers.demos.play.PlaySession`. Here is
 what a browser adds: who controls (`room`), what may be said (`messages`), who may come in
-(`access`), the game in a thread of its own (`stage`), pictures (`png`), and the server.
+(`access`), the game in a thread of its own (`stage`), and the server.
 """
 
 from hxwrappers.studio.access import Gate

@@ -33,7 +33,7 @@ _KINDS = {
 }
 _SOCKET = "live"
 _NO_TOKEN = (
-    "The token is missing or wrong. Use the whole address that `hxw demo studio` printed in its "
+    "The token is missing or wrong. Use the whole address that `hxw demo record` printed in its "
     "terminal; every start has a new one.\n"
 )
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from hxwrappers.demos.play import (
     SPEEDS,
-    BranchingTimeline,
     Controls,
     KeyMap,
     PlaySession,
@@ -27,28 +26,22 @@ from hxwrappers.studio.messages import (
 
 __all__ = ["CONTROLS", "Desk"]
 
-CONTROLS = Controls(slower=",", save="f2", help="?")
-"""The keys that control a recording in a page, which needs tab, F1 and F5 for itself."""
+CONTROLS = Controls()
 
 
 class Desk:
     """Takes messages, and gives what a page shows.
 
     Args:
-        session: What is played; with a branching timeline.
+        session: What is played.
         keys: Its keys.
 
     Attributes:
         session: What is played.
         number: The number of the last `Keys` that were taken.
-
-    Raises:
-        InvalidArgumentError: The session's timeline does not branch.
     """
 
     def __init__(self, session: PlaySession, keys: KeyMap) -> None:
-        if not isinstance(session.timeline, BranchingTimeline):
-            raise InvalidArgumentError("The session's timeline must branch: give branching=True.")
         self.session = session
         self.number = 0
         self._timeline = session.timeline

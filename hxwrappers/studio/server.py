@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import signal
-import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
@@ -17,6 +15,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from hxwrappers._signals import stopping_on_signals
 from hxwrappers.errors import InvalidArgumentError, StudioMessageError
 from hxwrappers.studio.access import HEADERS, Gate, Refusal, load_page
 from hxwrappers.studio.desk import Desk
@@ -39,7 +38,6 @@ _PING_EVERY, _PING_TIMEOUT = 5.0, 10.0
 _WRITE_LIMIT = 1 << 15
 _LAST_WORDS = _FAREWELL = 2.0
 _MISUSED, _REPLACED = 1008, 4000
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(eq=False)
@@ -98,7 +96,8 @@ class Studio:
             InvalidArgumentError: The address cannot be listened at.
         """
         try:
-            asyncio.run(self._serve(host, port, ready))
+            with stopping_on_signals(self._stage.stop):
+                asyncio.run(self._serve(host, port, ready))
         except OSError as error:
             raise InvalidArgumentError(
                 f"Nothing can listen at {host}, port {port} ({error.strerror}). Is it taken? Give "
@@ -131,16 +130,10 @@ class Studio:
             server_header=None,
             logger=logger,
         ) as server:
-            self._listen_to_signals()
             self._stage.start()
             ready(_port_of(server))
             await self._over.wait()
             await self._say_goodbye()
-
-    def _listen_to_signals(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in _STOPPING:
-                self._loop.add_signal_handler(number, self._stage.stop)
 
     def _answer(self, _: ServerConnection, request: Request) -> Response | None:
         asked = self._look_at(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
@@ -9,13 +10,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from hxwrappers.demos.play import View
 from hxwrappers.studio.desk import Desk
 from hxwrappers.studio.messages import Message
 from hxwrappers.studio.outbox import Frame
-from hxwrappers.studio.png import encode_png
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "encode_png"]
 
 _MOST_WAITING = 256
 
@@ -113,3 +116,16 @@ class Stage(threading.Thread):
             picture = encode_png(view.frame) if again or is_next_picture else b""
             self._show(Frame(json.dumps(head, allow_nan=False).encode(), sound, picture))
         self._last, self._head = view, head
+
+
+def encode_png(frame: npt.NDArray[np.uint8]) -> bytes:
+    """A picture as a PNG file, exactly as it is.
+
+    Args:
+        frame: `(height, width, 3)`, RGB, `uint8`.
+    """
+    from PIL import Image  # noqa: PLC0415 - optional; the command asks for it
+
+    stream = io.BytesIO()
+    Image.fromarray(frame).save(stream, "PNG", compress_level=1)  # the fastest
+    return stream.getvalue()

@@ -169,7 +169,7 @@ class Checkpoints:
         """Save the checkpoints, so that the demonstration need not be embedded again.
 
         Args:
-            path: The file, by convention with the ending `.pt`.
+            path: The file, by convention with the ending `.safetensors`.
         """
         save_checkpoint(path, _KIND, vars(self))
 

@@ -59,7 +59,7 @@ class Clip:
         A video of 2 seconds, whose frames get brighter, and its second half at 5 frames a second:
 
         >>> import tempfile
-        >>> from hxwrappers.video.writing import Part, write_video
+        >>> from hxwrappers._video_file import Part, write_video
         >>> path = tempfile.mkdtemp() + "/brighter.mkv"
         >>> parts = [Part(np.full((48, 64, 3), 4 * grey, np.uint8)) for grey in range(60)]
         >>> write_video(path, parts, frames_per_second=30.0, size=(48, 64), lossless=True)

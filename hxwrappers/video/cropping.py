@@ -70,7 +70,7 @@ def find_picture(clip: Clip) -> Crop:
 
     Example:
         >>> import tempfile
-        >>> from hxwrappers.video.writing import Part, write_video
+        >>> from hxwrappers._video_file import Part, write_video
         >>> frames = np.zeros((30, 48, 64, 3), np.uint8)
         >>> frames[15:, 8:40, 16:56] = 255
         >>> path = tempfile.mkdtemp() + "/bordered.mkv"

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._video_file import Part, write_video
 from hxwrappers.errors import EmptyClipError
 from hxwrappers.video.style import Style
 from hxwrappers.video.styler import Styler
 from hxwrappers.video.truth import NO_STEP, Truth, truth_path
-from hxwrappers.video.writing import Part, write_video
 
 __all__ = ["GameShot", "make_video", "peek"]
 

@@ -8,8 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gymnasium.error import DependencyNotInstalled
-
+from hxwrappers._video_file import pyav
 from hxwrappers.errors import NoVideoStreamError, VideoFileError
 
 __all__ = [
@@ -17,28 +16,12 @@ __all__ = [
     "decode_packets",
     "in_seconds",
     "open_media",
-    "pyav",
     "video_stream",
 ]
 
 # What opens other files or addresses, or makes moving pictures out of any text.
 _REFUSED_FORMATS = {"concat", "dash", "hls", "image2", "imf", "lavfi", "sdp", "tty"}
 _DAMAGE = 0.05
-
-
-def pyav() -> Any:
-    """The package PyAV.
-
-    Raises:
-        gymnasium.error.DependencyNotInstalled: It is not installed.
-    """
-    try:
-        import av  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise DependencyNotInstalled(
-            'Videos need PyAV, which is not installed: pip install "hxwrappers[video]"'
-        ) from error
-    return av
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def resolve_checkpoints(
         )
     if isinstance(demonstration, str | os.PathLike):
         path = Path(demonstration)
-        if path.suffix == ".pt":
+        if path.suffix == ".safetensors":
             demonstration = Checkpoints.load(path)
         elif path.is_dir():
             demonstration = DecodedClip.load(path)

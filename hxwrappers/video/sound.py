@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._video_file import pyav
 from hxwrappers.video.media import (
     audio_stream,
     decode_packets,
     in_seconds,
     open_media,
-    pyav,
 )
 
 __all__ = ["SoundTrack", "sound_pieces"]

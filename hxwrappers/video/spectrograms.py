@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hxwrappers._ranges import require_range
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video.decoded import DecodedClip
 
 __all__ = ["SoundFrontEnd", "SoundSettings", "frame_levels"]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,6 @@ class SoundSettings:
         position: Where a snippet lies: `"centre"`, its middle at the frame's time, or `"end"`,
             its last sample there.
         scale: `"log"`, `log(1 + magnitude)`, or `"magnitude"`.
-        backend: `"auto"`, `"torchaudio"` or `"torch"`; they give the same numbers.
 
     Raises:
         InvalidArgumentError: A setting out of range.
@@ -45,7 +40,6 @@ class SoundSettings:
     window_seconds: float | None = None
     position: str = "centre"
     scale: str = "log"
-    backend: str = "auto"
 
     def __post_init__(self) -> None:
         require_range("hop_seconds", self.hop_seconds, above=0.0)
@@ -54,7 +48,6 @@ class SoundSettings:
         for name, choices in (
             ("position", ("centre", "end")),
             ("scale", ("log", "magnitude")),
-            ("backend", ("auto", "torchaudio", "torch")),
         ):
             if getattr(self, name) not in choices:
                 raise InvalidArgumentError(
@@ -73,7 +66,6 @@ class SoundFrontEnd:
         columns: Points in time of a spectrogram.
 
     Attributes:
-        backend: What computes the spectrograms, `"torchaudio"` or `"torch"`.
         samples: Length of a snippet in samples.
 
     Raises:
@@ -104,7 +96,8 @@ class SoundFrontEnd:
         self.samples = transform + (columns - 1) * hop
         self._before = self.samples // 2 if settings.position == "centre" else self.samples
         self._log = settings.scale == "log"
-        self.backend, self._magnitude = _magnitudes(settings.backend, transform, window, hop)
+        self._transform, self._hop = transform, hop
+        self._window = torch.hann_window(window)
         self._offsets = np.arange(self.samples)
 
     def snippets(
@@ -136,7 +129,15 @@ class SoundFrontEnd:
         Returns:
             `(number, bins, columns)`, `float32`, 0 or more.
         """
-        magnitudes: Tensor = self._magnitude(torch.from_numpy(snippets))
+        magnitudes = torch.stft(
+            torch.from_numpy(snippets),
+            self._transform,
+            self._hop,
+            len(self._window),
+            self._window,
+            center=False,
+            return_complex=True,
+        ).abs()
         return magnitudes.log1p() if self._log else magnitudes
 
 
@@ -157,37 +158,3 @@ def frame_levels(clip: DecodedClip) -> npt.NDArray[np.float64]:
         if stop > start:
             levels[frame] = np.std(clip.sound[start:stop], dtype=np.float64)
     return levels
-
-
-def _magnitudes(
-    backend: str, transform: int, window: int, hop: int
-) -> tuple[str, Callable[[Tensor], Tensor]]:
-    if backend in ("auto", "torchaudio"):
-        try:
-            return "torchaudio", _torchaudio_magnitudes(transform, window, hop)
-        except (ImportError, OSError, RuntimeError) as error:
-            # Built for one CUDA release, it fails in all these ways beside another torch.
-            if backend == "torchaudio":
-                raise InvalidArgumentError(
-                    f"torchaudio cannot be imported here ({error}). Install the version that "
-                    'belongs to your torch, or take backend="torch", which gives the same numbers.'
-                ) from error
-    _log.info("spectrograms by torch.stft")
-    shape = torch.hann_window(window)
-
-    def magnitudes(snippets: Tensor) -> Tensor:
-        return torch.stft(
-            snippets, transform, hop, window, shape, center=False, return_complex=True
-        ).abs()
-
-    return "torch", magnitudes
-
-
-def _torchaudio_magnitudes(transform: int, window: int, hop: int) -> nn.Module:
-    from torchaudio.transforms import Spectrogram  # noqa: PLC0415 - optional
-
-    _log.info("spectrograms by torchaudio")
-    spectrogram: nn.Module = Spectrogram(
-        n_fft=transform, win_length=window, hop_length=hop, power=1.0, center=False
-    )
-    return spectrogram

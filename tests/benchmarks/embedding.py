@@ -100,7 +100,7 @@ def clip_of(settings: Settings, name: str) -> Path:
 
 def embedder_of(settings: Settings, objective: str, seed: int) -> Embedder:
     crop = "" if settings.crop else "-whole"
-    path = settings.folder / f"embedders/{objective}-{seed}{crop}.pt"
+    path = settings.folder / f"embedders/{objective}-{seed}{crop}.safetensors"
     if not path.exists():
         steps = {} if settings.steps is None else {"steps": settings.steps}
         learning = preset(

@@ -1,6 +1,6 @@
 """What the imitation reward costs on a vector of environments over its embedder's forward pass.
 
-    python -m tests.benchmarks.imitation_reward embedder.pt
+    python -m tests.benchmarks.imitation_reward embedder.safetensors
 
 Prints the ratio of the forward pass alone to the whole reward (resizing, stacking, embedding,
 matching), both in CPU time and measured in turns in one run: 1 would be a reward that costs nothing

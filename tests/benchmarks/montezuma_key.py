@@ -40,7 +40,7 @@ class Options:
 def run(options: Options, name: str, *arguments: str) -> list[dict[str, float]]:
     """Run the example to its end, unless it has been there; get the rows of its history."""
     folder = options.folder / name
-    if not (folder / "policy.pt").exists():
+    if not (folder / "policy.safetensors").exists():
         common = ["--demo", options.demo, "--threads", str(options.threads)]
         common += ["--resume"] * (folder / CHECKPOINT).exists()  # it was interrupted
         command = [sys.executable, str(EXAMPLE), *common, "--folder", str(folder), *arguments]

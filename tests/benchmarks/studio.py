@@ -1,4 +1,4 @@
-"""How fast `hxw demo studio` is: steps a second, from key to picture, bytes and work per frame.
+"""How fast `hxw demo record` is: steps a second, from key to picture, bytes and work per frame.
 
     python -m tests.benchmarks.studio
 

@@ -167,7 +167,7 @@ def saving(demo: Demo, folder: Path) -> Work:
 
     def call() -> None:
         states = {str(number): tracker.state_dict() for number in range(ENVS + 1)}
-        checkpoints.save_checkpoint(folder / "checkpoint.pt", "Example", states)
+        checkpoints.save_checkpoint(folder / "checkpoint.safetensors", "Example", states)
 
     def before() -> Any:
         return mock.patch.object(checkpoints, "stored_once", lambda state: state)

@@ -132,7 +132,7 @@ def test_render(capsys, file, tmp_path):
     for other in (file, tmp_path / "demo.gif"):
         code, _, errors = run(capsys, "demo", "render", file, other, "--stop", 2)
         assert code == 1
-        assert "Give a name that ends in .mp4." in errors
+        assert "Give a name that ends in .mp4," in errors
     assert file.read_bytes() == before
     assert run(capsys, "demo", "render", file, video, "--start", "90")[0] == 1
     assert run(capsys, "demo", "render", file, video, "--every", "0")[0] == 1

@@ -1,219 +1,222 @@
-"""The command `hxw demo record`: with posted events anywhere, with real keys where X is."""
+"""The command `hxw demo record`: as a process that is played with, killed and started again."""
 
 import os
-import shutil
+import re
 import signal
+import socket
 import subprocess
 import sys
-import threading
-import time
-from contextlib import contextmanager, suppress
+import urllib.request
+from contextlib import closing, contextmanager
 
-import numpy as np
+import gymnasium as gym
 import pytest
 
 from hxwrappers.cli import main
 from hxwrappers.cli.demo_sitting import Wish, sit_down
-from hxwrappers.demos import Demo, make_environment, recover_demos, shipped
-from hxwrappers.demos.play import find_keys
-from hxwrappers.envs import make_minigrid
-from hxwrappers.errors import HxWrappersError
+from hxwrappers.demos import (
+    Demo,
+    DemoRecording,
+    JournalWriter,
+    make_environment,
+    recover_demos,
+    shipped,
+)
+from hxwrappers.demos.play import distinct_runs
 
-pygame = pytest.importorskip("pygame", reason="pygame is not installed")
+pytest.importorskip("websockets", reason="websockets is not installed")
+
+from tests.studio.helpers import Client
 
 MONTEZUMA = "ALE/MontezumaRevenge-v5"
 COMMAND = [sys.executable, "-c", "import sys; from hxwrappers.cli import main; sys.exit(main())"]
 
 
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+def without_screen():
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    return {name: value for name, value in os.environ.items() if name not in screens}
 
 
-def recorded(journal):
-    """Steps in a journal that is being written."""
-    try:
-        return sum(len(demo) for demo in recover_demos(journal))
-    except HxWrappersError:
-        return 0
-
-
-@pytest.fixture
-def no_screen(monkeypatch):
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-
-
-def play(capsys, words, hands):
-    """Run the command while `hands` post events from a thread; then the window is closed."""
-
-    def work():
-        until(pygame.display.get_surface)
-        try:
-            hands()
-        finally:
-            with suppress(pygame.error):  # what the hands did may have closed it already
-                post(pygame.QUIT)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        code = main(["demo", "record", *map(str, words)])
-    finally:
-        thread.join()
-    return code, *capsys.readouterr()
-
-
-def post(kind, key=None):
-    pygame.event.post(pygame.event.Event(kind, {} if key is None else {"key": key}))
-
-
-def tap(key):
-    post(pygame.KEYDOWN, key)
-    post(pygame.KEYUP, key)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("driver", [None, "windows"])
-def test_without_a_display_it_names_the_studio(tmp_path, driver):
-    hidden = {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"}
-    env = {name: value for name, value in os.environ.items() if name not in hidden}
-    if driver is not None:
-        env["SDL_VIDEODRIVER"] = driver
-    done = subprocess.run(
-        [*COMMAND, "demo", "record", "ALE/Pong-v5", str(tmp_path / "pong.npz")],
-        env=env,
-        capture_output=True,
+@contextmanager
+def recorder(folder, *words, **environment):
+    """The command in a process of its own; gives it and its address."""
+    with subprocess.Popen(
+        [*COMMAND, "demo", "record", *words, "--port", "0"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "There is no display" in done.stderr
-    assert "hxw demo studio" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+        env={**without_screen(), "OMP_NUM_THREADS": "1", **environment},
+    ) as process:
+        try:
+            said = ""
+            while not (found := re.search(r"open (http://127.0.0.1:(\d+)/(\S+)/) in", said)):
+                line = process.stdout.readline()
+                assert line, process.stderr.read()
+                said += line
+            yield process, found, said
+        finally:
+            process.kill()
 
 
-@pytest.mark.slow
-def test_playing_saving_and_going_on(no_screen, capsys, tmp_path):
-    out, journal = tmp_path / "m.npz", tmp_path / "m.journal"
+def client_of(found):
+    return Client(int(found[2]), token=found[3])
 
-    def hands():
-        post(pygame.KEYDOWN, pygame.K_RIGHT)
-        until(lambda: recorded(journal) >= 150)
-        post(pygame.KEYUP, pygame.K_RIGHT)
-        post(pygame.KEYDOWN, pygame.K_BACKSPACE)
-        until(lambda: recorded(journal) <= 140)  # on a busy machine it goes back much further
-        post(pygame.KEYUP, pygame.K_BACKSPACE)
-        tap(pygame.K_F1)
-        post(pygame.KEYDOWN, pygame.K_LEFT)
-        until(lambda: recorded(journal) >= 150)
-        tap(pygame.K_ESCAPE)
-        tap(pygame.K_y)
 
-    code, said, complaints = play(capsys, [MONTEZUMA, out, "--scale", 2], hands)
-    assert code == 0, complaints
+def play(client, key, steps):
+    goal = client.status["step"] + steps
+    client.keys(key, tapped=(key,))
+    client.until(lambda latest: latest["frame"]["step"] >= goal)
+    client.keys()
+
+
+@pytest.mark.timeout(280)
+def test_killed_started_again_and_ended(tmp_path):
+    journal, out = tmp_path / "m.journal", tmp_path / "m.npz"
+    with recorder(tmp_path, MONTEZUMA, "m.npz") as (process, found, _):
+        with urllib.request.urlopen(found[1], timeout=60) as answer:
+            assert answer.status == 200
+        client = client_of(found)
+        assert client.latest["hello"]["env"] == MONTEZUMA
+        assert client.latest["hello"]["sound"] == 30_720
+        play(client, "right", 60)
+        client.say(type="seek", step=20)
+        client.until(lambda latest: latest["frame"]["mode"] == "waiting")
+        play(client, "left", 30)
+        step = client.status["step"]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        client.close()
+    left = recover_demos(journal)
+    assert len(left) == 2
+    assert len(left[1]) >= step
+    assert not out.exists()
+
+    with recorder(tmp_path, MONTEZUMA, "m.npz") as (process, found, said):
+        assert f"going on at step {len(left[1])}" in said
+        client = client_of(found)
+        assert client.status["step"] == len(left[1])
+        (take,) = client.latest["run"]["takes"]
+        assert (take["steps"], take["left_at"]) == (len(left[0]), len(left[0]))
+        again = subprocess.run(
+            [*COMMAND, "demo", "record", MONTEZUMA, "m.npz"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert again.returncode == 1
+        assert "being written by another process" in again.stderr
+        play(client, "right", 10)
+        process.send_signal(signal.SIGTERM)
+        client.until(lambda latest: "over" in latest)
+        assert "verified" in client.latest["over"]["text"]
+        report, complaints = process.communicate(timeout=60)
+        client.close()
+    assert process.returncode == 0, complaints
+    assert "verified" in report
+    assert not journal.exists()
     demo = Demo.load(out)
-    assert f"{out}: {len(demo)} steps, score 0, verified" in said
-    assert demo.actions[:20].tolist() == [3] * 20
-    assert demo.actions[-5:].tolist() == [4] * 5
-    assert demo.metadata.env["frame_skip"] == 1
-    assert demo.metadata.env["repeat_action_probability"] == 0
+    assert demo.actions[: len(left[1])].tolist() == left[1].actions.tolist()
     assert demo.metadata.made_by["tool"] == "hxw demo record"
     assert demo.verify(make_environment(demo)).ok
-    assert not journal.exists()
-
-    more = tmp_path / "more.npz"
-
-    def go_on():
-        tap(pygame.K_PERIOD)
-        tap(pygame.K_PERIOD)
-        until(lambda: recorded(tmp_path / "more.journal") >= 42)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    words = [more, "--continue", out, "--at", 40]
-    code, said, _ = play(capsys, words, go_on)
-    assert code == 0
-    assert "42 steps, score 0, verified" in said
-    assert Demo.load(more).actions.tolist() == [*demo.actions[:40].tolist(), 0, 0]
 
 
-def test_every_key_of_minigrid_is_one_of_the_window(no_screen):
-    pytest.importorskip("minigrid")
-    pygame.display.init()
-    names = set().union(*find_keys(make_minigrid("MiniGrid-Empty-5x5-v0")).bindings)
-    assert all(pygame.key.key_code(name) for name in names)
-    assert pygame.key.name(pygame.K_PAGEUP) in names
+def test_going_on_from_a_demonstration_and_throwing_it_away(tmp_path):
+    shipped("montezuma-first-key").slice(stop=100).save(tmp_path / "first.npz")
+    words = ("more.npz", "--continue", "first.npz", "--at", "90")
+    with recorder(tmp_path, *words) as (process, found, said):
+        assert "going on at step 90" in said
+        client = client_of(found)
+        assert client.latest["run"]["lives"] == [[0, 6]]
+        play(client, "right", 5)
+        assert len(distinct_runs(recover_demos(tmp_path / "more.journal"))) == 1
+        client.say(type="end", save=False)
+        client.until(lambda latest: "over" in latest)
+        assert client.latest["over"]["text"] == "nothing was saved"
+        client.close()
+        process.wait(60)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.npz"]
 
 
-def test_thrown_away_or_nothing_recorded(no_screen, capsys, tmp_path):
-    out = tmp_path / "lake.npz"
-
-    def hands():
-        tap(pygame.K_DOWN)
-        until(lambda: recorded(tmp_path / "lake.journal") == 1)
-        tap(pygame.K_ESCAPE)
-        tap(pygame.K_n)
-
-    for part in (hands, lambda: tap(pygame.K_ESCAPE)):
-        code, said, _ = play(capsys, ["FrozenLake-v1", out], part)
-        assert code == 0
-        assert "nothing was saved" in said
-        assert list(tmp_path.iterdir()) == []
-
-
-def test_an_error_keeps_the_journal(no_screen, capsys, tmp_path):
-    out, journal = tmp_path / "lake.npz", tmp_path / "lake.journal"
-
-    def hands():
-        tap(pygame.K_DOWN)
-        until(lambda: recorded(journal) == 1)
-        out.mkdir()  # where nothing can be written any more
-
-    code, _, complaints = play(capsys, ["FrozenLake-v1", out], hands)
-    assert code == 1
-    assert f"what was recorded is kept in {journal}" in complaints
-    assert recorded(journal) == 1
-    out.rmdir()
-
-    def more():
-        tap(pygame.K_RIGHT)
-        until(lambda: recorded(journal) == 1 + 2)  # what was gone on with is in it twice
-        tap(pygame.K_ESCAPE)
-        tap(pygame.K_y)
-
-    code, said, complaints = play(capsys, ["FrozenLake-v1", out], more)
-    assert code == 0, complaints
-    assert "going on at step 1 of what was recorded before" in said
-    assert Demo.load(out).actions.tolist() == [1, 2]
-    assert not journal.exists()
+def test_an_unsaved_recording_is_found_by_its_environment(tmp_path):
+    journal = tmp_path / "FrozenLake-v1-20260102-030405.journal"
+    env = gym.make("FrozenLake-v1", is_slippery=False)
+    with closing(JournalWriter(journal)) as writer:
+        recording = DemoRecording(env, journal=writer)
+        recording.reset(seed=0)
+        recording.step(1)
+    with recorder(tmp_path, "FrozenLake-v1") as (process, found, _):
+        client = client_of(found)
+        assert client.latest["hello"]["file"] == "FrozenLake-v1-20260102-030405.npz"
+        client.keys(tapped=("right",))
+        client.until(lambda latest: latest["frame"]["step"] == 2)
+        process.kill()
+        process.wait()
+        client.close()
+    (run,) = distinct_runs(recover_demos(journal))
+    assert run.actions.tolist() == [1, 2]
+    assert run.verify(env).ok
 
 
-def test_errors_are_one_sentence(no_screen, capsys, tmp_path):
+def test_errors_are_one_sentence(capsys, tmp_path):
     demo = tmp_path / "demo.npz"
     shipped("montezuma-first-key").save(demo)
-    new = tmp_path / "new.npz"
-    for words, message in (
-        ([MONTEZUMA, demo], "exists already"),
-        ([MONTEZUMA, new.with_suffix(".journal")], "is the name of a journal"),
-        ([], "Give an environment to play"),
-        (["Blackjack-v1", new], "does not say which keys"),
-        (["Nothing-v0", new], "doesn't exist"),
-        ([MONTEZUMA, new, "--keys", "p=1"], "needed to control"),
-        ([MONTEZUMA, new, "--fps", "0"], "positive speed"),
-        ([new, "--continue", demo, "--at", "99999"], "out of range"),
-        (
-            ["ALE/Pong-v5", new, "--continue", demo],
-            "is of ALE/MontezumaRevenge-v5, not of ALE/Pong",
-        ),
+    new = str(tmp_path / "new.npz")
+    (tmp_path / "broken.journal").write_bytes(b"no journal")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for words, message in (
+            ([MONTEZUMA, str(demo)], "exists already"),
+            (["Blackjack-v1", new], "does not say which keys"),
+            (["Nothing-v0", new], "doesn't exist"),
+            (["FrozenLake-v1", new, "--keys", "?=1"], "needed to control"),
+            ([MONTEZUMA, str(tmp_path / "new.journal")], "is the name of a journal"),
+            ([], "Give an environment to play"),
+            ([MONTEZUMA, new, "--fps", "0"], "positive speed"),
+            ([new, "--continue", str(demo), "--at", "99999"], "out of range"),
+            (["ALE/Pong-v5", new, "--continue", str(demo)], "MontezumaRevenge-v5, not of ALE/Pong"),
+            (["FrozenLake-v1", str(tmp_path / "broken.npz")], "no journal of a recording"),
+            (["FrozenLake-v1", new, "--port", port], "--port 0"),
+        ):
+            assert main(["demo", "record", *words]) == 1
+            said = capsys.readouterr().err
+            assert message in said
+            assert said.count("\n") == 1
+            assert sorted(path.name for path in tmp_path.iterdir()) == [
+                "broken.journal",
+                "demo.npz",
+            ]
+
+
+def test_without_websockets(monkeypatch, capsys, tmp_path):
+    monkeypatch.delitem(sys.modules, "hxwrappers.studio.server", raising=False)
+    monkeypatch.setitem(sys.modules, "websockets.asyncio.server", None)
+    assert main(["demo", "record", MONTEZUMA, str(tmp_path / "x.npz")]) == 1
+    assert 'pip install "hxwrappers[studio]"' in capsys.readouterr().err
+
+
+def test_the_page_is_opened_where_there_is_a_screen(tmp_path):
+    opened, browser = tmp_path / "opened", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
+    browser.chmod(0o755)
+    words = ("FrozenLake-v1", "lake.npz")
+    chosen = {"BROWSER": str(browser)}
+    for more, screen, is_opened in (
+        ([], {"DISPLAY": ":0"}, True),
+        ([], {}, False),
+        (["--no-browser"], {"DISPLAY": ":0"}, False),
     ):
-        assert main(["demo", "record", *map(str, words)]) == 1
-        said = capsys.readouterr().err
-        assert message in said
-        assert said.count("\n") == 1
-        assert not new.exists()
-        assert not new.with_suffix(".journal").exists()
+        with recorder(tmp_path, *words, *more, **chosen, **screen) as (process, found, _):
+            client = client_of(found)
+            client.say(type="end", save=False)
+            client.until(lambda latest: "over" in latest)
+            client.close()
+            process.wait(60)
+            assert opened.exists() == is_opened
+            if is_opened:
+                assert opened.read_text().strip() == found[1]
+                opened.unlink()
 
 
 def test_the_empty_journal_of_a_process_killed_at_its_start_is_no_hindrance(tmp_path):
@@ -223,99 +226,16 @@ def test_the_empty_journal_of_a_process_killed_at_its_start_is_no_hindrance(tmp_
         assert not sitting.runs
 
 
-def test_without_pygame(monkeypatch, capsys, tmp_path):
-    monkeypatch.setitem(sys.modules, "pygame", None)
-    assert main(["demo", "record", MONTEZUMA, str(tmp_path / "x.npz")]) == 1
-    assert 'pip install "hxwrappers[play]"' in capsys.readouterr().err
-
-
-@contextmanager
-def recorder(tmp_path, display, *words):
-    with subprocess.Popen(
-        [*COMMAND, "demo", "record", *words],
-        cwd=tmp_path,
-        env={**os.environ, "DISPLAY": display, "SDL_VIDEODRIVER": "x11"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-@pytest.fixture
-def screen():
-    """A virtual X display, and what to press its keys with."""
-    missing = [name for name in ("Xvfb", "xdotool") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"{' and '.join(missing)} not installed: no virtual X display to press keys on")
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "700x800x24", "-nolisten", "tcp"],
-        pass_fds=[write],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        display = f":{pipe.readline().strip()}"
-
-    def press(*words):
-        subprocess.run(
-            ["xdotool", *words], env={**os.environ, "DISPLAY": display}, check=True, timeout=20
-        )
-
-    press("mousemove", "350", "400")
-    yield display, press
-    server.terminate()
-    server.wait()
-
-
-def _pressed(press, key, journal, before=0):
-    """Press a key until the window is there to notice it."""
-    press("key", key)
-    time.sleep(0.2)
-    return recorded(journal) > before
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(200)
-def test_real_keys_on_a_virtual_display(screen, tmp_path):
-    display, press = screen
-    out, journal = tmp_path / "m.npz", tmp_path / "m.journal"
-    with recorder(tmp_path, display, MONTEZUMA, "m.npz") as process:
-        until(journal.exists)
-        until(lambda: _pressed(press, "e", journal))
-        press("keydown", "d")
-        until(lambda: recorded(journal) >= 90)
-        press("keyup", "d", "keydown", "BackSpace")
-        until(lambda: recorded(journal) <= 70)
-        press("keyup", "BackSpace", "key", "F5")
-        until(out.exists)
-        press("key", "Escape")
-        said, complaints = process.communicate(timeout=60)
-    assert process.returncode == 0, complaints
-    assert "verified" in said
-    demo = Demo.load(out)
-    assert 3 in demo.actions[-20:]
-    assert demo.verify(make_environment(demo)).ok
-
-    journal = tmp_path / "n.journal"
-    words = (MONTEZUMA, "n.npz", "--continue", "m.npz", "--scale", "2")
-    with recorder(tmp_path, display, *words) as process:
-        until(journal.exists)
-        until(lambda: _pressed(press, "s", journal, len(demo)))
-        process.kill()
-    (longer,) = recover_demos(journal)
-    assert np.array_equal(longer.actions[: len(demo)], demo.actions)
-    assert longer.verify(make_environment(demo)).ok
-
-    with recorder(tmp_path, display, MONTEZUMA, "n.npz") as process:
-        until(lambda: _pressed(press, "s", journal, 2 * len(longer)))
-        press("key", "Escape")
-        press("key", "y")
-        said, complaints = process.communicate(timeout=60)
-    assert process.returncode == 0, complaints
-    assert f"going on at step {len(longer)}" in said
-    assert np.array_equal(Demo.load(tmp_path / "n.npz").actions[: len(longer)], longer.actions)
+def test_an_error_keeps_the_journal(tmp_path):
+    out, journal = tmp_path / "lake.npz", tmp_path / "lake.journal"
+    with recorder(tmp_path, "FrozenLake-v1", "lake.npz") as (process, found, _):
+        client = client_of(found)
+        client.keys(tapped=("down",))
+        client.until(lambda latest: latest["frame"]["step"] == 1)
+        out.mkdir()  # where nothing can be written any more
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 1
+        client.close()
+        assert "what was recorded is kept in lake.journal" in process.stderr.read()
+    (run,) = recover_demos(journal)
+    assert run.actions.tolist() == [1]

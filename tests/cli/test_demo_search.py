@@ -24,7 +24,7 @@ def run(capsys, *words):
 
 
 def test_it_finds_and_says_so(capsys, tmp_path):
-    out_file, kept = tmp_path / "row.npz", tmp_path / "search.pt"
+    out_file, kept = tmp_path / "row.npz", tmp_path / "search.safetensors"
     words = (ROW, out_file, "--cells", "observation", "--explore", "10", "--checkpoint", kept)
     code, out, _ = run(capsys, *words, "--score", "6")
     assert code == 0
@@ -90,7 +90,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_an_interrupt_ends_it_in_good_order(tmp_path):
-    out, kept = tmp_path / "row.npz", tmp_path / "search.pt"
+    out, kept = tmp_path / "row.npz", tmp_path / "search.safetensors"
     words = [ROW, str(out), "--cells", MARKING, "--workers", "2", "--checkpoint", str(kept)]
     process = subprocess.Popen(
         [*COMMAND, "demo", "search", *words],

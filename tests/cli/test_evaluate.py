@@ -16,7 +16,7 @@ from tests.sb3.samples import CARTPOLE, PAINTED, cartpole
 
 @pytest.fixture
 def file(tmp_path):
-    path = tmp_path / "policy.pt"
+    path = tmp_path / "policy.safetensors"
     save_policy(path, cartpole(), CARTPOLE)
     return path
 
@@ -59,7 +59,7 @@ def test_json(capsys, file):
 
 def test_video(capsys, file, tmp_path):
     av = pytest.importorskip("av")
-    painted = tmp_path / "painted.pt"
+    painted = tmp_path / "painted.safetensors"
     save_policy(painted, corridor_model(), PAINTED)
     video = tmp_path / "best.mp4"
     code, out, _ = run(capsys, "evaluate", painted, *QUICK, "--video", video, "--starts", "plain")
@@ -93,7 +93,7 @@ def test_impala(capsys, tmp_path):
     assert out.splitlines()[0] == f"{folder}: IMPALA on {own}, sampled actions"
     with av.open(str(video)) as container:
         assert container.streams.video[0].frames > 1
-    (checkpoint,) = folder.glob("*.pt")
+    (checkpoint,) = folder.glob("*.safetensors")
     words = ("evaluate", checkpoint, *QUICK, "--json", "--starts", "sticky", "--temperature", 0.5)
     words += ("--env", own)
     first, again = (json.loads(run(capsys, *words)[1])["starts"] for _ in range(2))
@@ -167,7 +167,7 @@ class Moody(Painted):
 
 def test_the_table_is_there_although_the_video_fails(capsys, tmp_path):
     pytest.importorskip("av")
-    painted, video = tmp_path / "painted.pt", tmp_path / "new" / "best.mp4"
+    painted, video = tmp_path / "painted.safetensors", tmp_path / "new" / "best.mp4"
     save_policy(painted, corridor_model(), PAINTED)
     words = ("evaluate", painted, *QUICK, "--starts", "plain", "--video", video)
     words += ("--env", "tests.cli.test_evaluate:Moody")
@@ -230,7 +230,7 @@ def test_what_a_trainer_saved(capsys, tmp_path):
 
 def test_errors_in_one_sentence(capsys, file, tmp_path):
     for words in (
-        ("evaluate", tmp_path / "missing.pt"),
+        ("evaluate", tmp_path / "missing.safetensors"),
         ("evaluate", file, "--starts", "noop"),
         ("evaluate", file, "--episodes", "0"),
         ("evaluate", file, "--seed", "-1"),

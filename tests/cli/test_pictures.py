@@ -33,7 +33,7 @@ def trained(tmp_path_factory):
     envs = VecRNDBonus(make_vec_env("CartPole-v1", n_envs=2), warmup_steps=8, seed=0)
     model = DualValuePPO("MlpPolicy", envs, n_steps=32, batch_size=32, seed=0, device="cpu")
     TrainingRun(model, folder, progress=False).train(256)
-    envs.model.save(folder / "novelty.pt")
+    envs.model.save(folder / "novelty.safetensors")
     return folder
 
 
@@ -78,7 +78,9 @@ def test_a_demonstration(game, tmp_path, capsys):
     assert len(np.unique(pixels[pixels.shape[0] // 2 :].reshape(-1, 4), axis=0)) > 50
 
 
-@pytest.mark.parametrize("source", ["", pytest.param("novelty.pt", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "source", ["", pytest.param("novelty.safetensors", marks=pytest.mark.slow)]
+)
 def test_the_bonus_along_a_demonstration(source, capsys, trained, tmp_path):
     recording = DemoRecording(gym.make("CartPole-v1"))
     recording.reset(seed=0)
@@ -97,9 +99,9 @@ def test_two_clips(capsys, tmp_path):
     for name in ("first", "second"):
         frames = generator.integers(0, 256, (20, 80, 60, 3), np.uint8)
         DecodedClip(name, frames, 15.0, np.zeros(0, np.float32), 16_000).save(tmp_path / name)
-    Embedder.random(preset("small").architecture).save(tmp_path / "embedder.pt")
+    Embedder.random(preset("small").architecture).save(tmp_path / "embedder.safetensors")
     clips = (tmp_path / "first", tmp_path / "second")
-    words = ("--embedders", tmp_path / "embedder.pt", "-o", tmp_path / "alignment.png")
+    words = ("--embedders", tmp_path / "embedder.safetensors", "-o", tmp_path / "alignment.png")
     code, out, err = run(capsys, *clips, *words)
     assert code == 0, err
     assert "first and second" in out

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from hxwrappers.cli import main
-from hxwrappers.video import DecodedClip
+from hxwrappers.video import DecodedClip, Part, write_video
 from hxwrappers.video.truth import Truth
-from hxwrappers.video.writing import Part, write_video
 from tests.demos.samples import frame_env, record
 from tests.video import samples
 from tests.video.toys import PLACES, PlaceEmbedder, demonstration, picture
@@ -96,7 +95,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
         (("make", tmp_path / "x.mp4", "--demo", "none.npz"), "There is no demonstration file"),
         (
             ("make", tmp_path / "x.avi", "--demo", "montezuma-first-key"),
-            "Use an ending of .mp4, .mkv, .webm",
+            "a name that ends in .mp4, or in .mkv or .webm",
         ),
         (
             ("make", tmp_path / "x.mp4", "--demo", "montezuma-first-key", "--crf", 99),
@@ -112,7 +111,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
 
 def test_reward(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("hxwrappers.video.resolve.Embedder", PlaceEmbedder)
-    embedder = tmp_path / "embedder.pt"
+    embedder = tmp_path / "embedder.safetensors"
     PlaceEmbedder().save(embedder)
     demonstration().save(tmp_path / "clip")
     video = tmp_path / "half.mp4"
@@ -120,7 +119,7 @@ def test_reward(capsys, tmp_path, monkeypatch):
     write_video(video, parts, frames_per_second=15.0, size=(84, 80))
     words = ("video", "reward", video, tmp_path / "clip", embedder, "--every", 4)
     code, said, _ = run(
-        capsys, *words, "--plot", tmp_path / "reward.png", "--save", tmp_path / "track.pt"
+        capsys, *words, "--plot", tmp_path / "reward.png", "--save", tmp_path / "track.safetensors"
     )
     assert code == 0
     assert "4 of 9 checkpoints reached (44 %), imitation reward 2 in 1.3 s" in said
@@ -128,7 +127,13 @@ def test_reward(capsys, tmp_path, monkeypatch):
     assert "nothing was reached any more from checkpoint 4 on" in said
     assert (tmp_path / "reward.png").stat().st_size > 5000
     code, said, _ = run(
-        capsys, "video", "reward", tmp_path / "clip", tmp_path / "track.pt", embedder, "--json"
+        capsys,
+        "video",
+        "reward",
+        tmp_path / "clip",
+        tmp_path / "track.safetensors",
+        embedder,
+        "--json",
     )
     assert json.loads(said)["share"] == 1.0
     record(frame_env(), 40).save(tmp_path / "demo.npz")

@@ -50,16 +50,22 @@ def test_pretrain_and_align(capsys, clips, tmp_path):
     pytest.importorskip("sklearn")
     for objective in ("both", "tdc"):
         code, out, err = pretrain(
-            capsys, clips[:2], tmp_path / f"{objective}.pt", "--objective", objective
+            capsys, clips[:2], tmp_path / f"{objective}.safetensors", "--objective", objective
         )
         assert code == 0, err
         assert "3 steps; loss" in out
-    embedder = Embedder.load(tmp_path / "both.pt")
+    embedder = Embedder.load(tmp_path / "both.safetensors")
     assert embedder.frames_per_second == 15.0
     assert embedder.made_by["clips"] == ["clip0", "clip1"]
     assert embedder.made_by["command"].startswith("hxw")
     np.save(tmp_path / "truth.npy", np.arange(40))
-    words = ("--embedders", tmp_path / "tdc.pt", tmp_path / "both.pt", "--third", clips[2])
+    words = (
+        "--embedders",
+        tmp_path / "tdc.safetensors",
+        tmp_path / "both.safetensors",
+        "--third",
+        clips[2],
+    )
     words += ("--truth", tmp_path / "truth.npy")
     code, out, err = run(capsys, "video", "align", *clips[:2], *words)
     assert code == 0, err
@@ -93,22 +99,24 @@ def test_pretrain_refuses_a_place_that_cannot_be_written_to_first(
 
 
 def test_pretrain_goes_on_from_its_checkpoint(capsys, clips, tmp_path):
-    kept = ("--checkpoint", tmp_path / "training.pt", "--checkpoint-every", "2")
-    assert pretrain(capsys, clips, tmp_path / "straight.pt", "--steps", "5")[0] == 0
-    assert pretrain(capsys, clips, tmp_path / "half.pt", "--steps", "3", *kept)[0] == 0
-    assert Embedder.load(tmp_path / "half.pt").made_by["steps"] == 3
-    code, out, _ = pretrain(capsys, clips, tmp_path / "whole.pt", "--steps", "5", *kept)
+    kept = ("--checkpoint", tmp_path / "training.safetensors", "--checkpoint-every", "2")
+    assert pretrain(capsys, clips, tmp_path / "straight.safetensors", "--steps", "5")[0] == 0
+    assert pretrain(capsys, clips, tmp_path / "half.safetensors", "--steps", "3", *kept)[0] == 0
+    assert Embedder.load(tmp_path / "half.safetensors").made_by["steps"] == 3
+    code, out, _ = pretrain(capsys, clips, tmp_path / "whole.safetensors", "--steps", "5", *kept)
     assert code == 0
     assert "5 steps" in out
     clip = DecodedClip.load(clips[0])
-    straight, whole = (Embedder.load(tmp_path / f"{name}.pt") for name in ("straight", "whole"))
+    straight, whole = (
+        Embedder.load(tmp_path / f"{name}.safetensors") for name in ("straight", "whole")
+    )
     np.testing.assert_array_equal(straight.embed_clip(clip), whole.embed_clip(clip))
 
 
 def test_pretrain_logs_to_tensorboard(capsys, clips, tmp_path):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     words = ("--log-dir", tmp_path / "log", "--report-every", "1")
-    assert pretrain(capsys, clips, tmp_path / "e.pt", *words)[0] == 0
+    assert pretrain(capsys, clips, tmp_path / "e.safetensors", *words)[0] == 0
     log = events.EventAccumulator(str(tmp_path / "log"))
     log.Reload()
     assert [event.step for event in log.Scalars("pretraining/tdc_accuracy")] == [1, 2, 3]
@@ -116,7 +124,7 @@ def test_pretrain_logs_to_tensorboard(capsys, clips, tmp_path):
 
 
 def test_what_is_wrong_is_said_in_one_sentence(capsys, clips, tmp_path):
-    out = tmp_path / "e.pt"
+    out = tmp_path / "e.safetensors"
     code, _, err = pretrain(capsys, clips, out, "--intervals", "0", "0", "1", "200")
     assert code == 1
     assert err.startswith("hxw: The clip clip0 has 40 frames")
@@ -149,8 +157,8 @@ def test_ctrl_c_writes_what_was_learned(capsys, clips, tmp_path, monkeypatch):
         return learn(self, batch)
 
     monkeypatch.setattr(Pretraining, "learn", interrupted)
-    words = ("--steps", "50", "--checkpoint", tmp_path / "training.pt")
-    code, out, _ = pretrain(capsys, clips, tmp_path / "e.pt", *words)
+    words = ("--steps", "50", "--checkpoint", tmp_path / "training.safetensors")
+    code, out, _ = pretrain(capsys, clips, tmp_path / "e.safetensors", *words)
     assert code == 0
-    assert "e.pt: 3 steps" in out
-    assert load_checkpoint(tmp_path / "training.pt", "Pretraining")["step"] == 3
+    assert "e.safetensors: 3 steps" in out
+    assert load_checkpoint(tmp_path / "training.safetensors", "Pretraining")["step"] == 3

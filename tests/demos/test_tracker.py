@@ -202,11 +202,10 @@ def test_a_stopped_worker_with_the_lock_is_an_error_that_says_so(demo, tmp_path,
     path = tmp_path / "tracker"
     tracker = SuccessTracker(demo, RULES, path)
     holder = SuccessTracker(demo, store=path)
-    holder.store._lock()
-    with pytest.raises(TrackerError, match="locked by another process"):
-        tracker.report(StartingPoint(0, 0), success=True)
-    assert tracker.episodes == 0, "readers wait for nobody"
-    holder.store._unlock()
+    with holder.store._locked():
+        with pytest.raises(TrackerError, match="locked by another process"):
+            tracker.report(StartingPoint(0, 0), success=True)
+        assert tracker.episodes == 0, "readers wait for nobody"
     tracker.report(StartingPoint(0, 0), success=True)
 
 

@@ -49,8 +49,7 @@ FORMATS = {
     "progress-csv": "formats:ProgressFile",
     "tensorboard": "formats:EventFile",
     "checkpoint": "states:CheckpointFile",
-    "torch-pickle": "states:TorchPickle",
-    "checkpoint-pickle": "states:CheckpointPickle",
+    "checkpoint-header": "states:CheckpointHeader",
     "checkpoint-state": "states:CheckpointState",
     "sb3-zip": "states:ZipOfSB3",
 }

@@ -1,4 +1,4 @@
-"""Checkpoints of every kind: their bytes, their pickles, and what stands in them."""
+"""Checkpoints of every kind: their bytes, the JSON in their headers, and what stands in them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
-from hxwrappers._shared_tensors import apart
-from hxwrappers._torch_files import read_torch_file
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
+from hxwrappers._state_json import content_checksum
+from hxwrappers.checkpoints import checkpoint_kind, load_checkpoint, save_checkpoint
 from hxwrappers.demos.search import CellSettings, Search, SearchSettings
 from hxwrappers.impala import Impala, load_policy
 from hxwrappers.novelty import RNDModel
@@ -38,40 +39,40 @@ def kinds(folder: Path) -> list[tuple[Path, Reader]]:
     space = gym.spaces.Box(-1, 1, (3,), np.float32)
     architecture = Architecture(channels=(4, 8, 8), hidden=8, dimension=8)
     rnd = RNDModel(space, features=4, hidden=4, seed=0)
-    rnd.save(folder / "rnd.pt")
-    Embedder.random(architecture).save(folder / "embedder.pt")
+    rnd.save(folder / "rnd.safetensors")
+    Embedder.random(architecture).save(folder / "embedder.safetensors")
     track = Checkpoints(torch.eye(3), torch.zeros(3), torch.tensor([16, 32, 48]), 15.0)
-    track.save(folder / "track.pt")
+    track.save(folder / "track.safetensors")
     run = build(folder / "run")
     run.train(32)
-    save_policy(folder / "policy.pt", run.model, RECIPE)
-    run.model.save(folder / "model.zip")
+    save_policy(folder / "policy.safetensors", run.model, RECIPE)
+    run.model.save(folder / "model.safetensors")
     impala = Impala(runs.make_corridors, runs.settings(), folder / "impala")
     newest = impala.save()
     assert newest is not None
     lake = SearchSettings("FrozenLake-v1", {"is_slippery": False}, CellSettings("observation"))
-    Search(lake, checkpoint=folder / "search.pt").save(folder / "search.pt")
+    Search(lake, checkpoint=folder / "search.safetensors").save(folder / "search.safetensors")
     pretraining = Pretraining(
         [moving_square(), moving_square("other", 50, 1)], tiny(), device="cpu"
     )
-    pretraining.save(folder / "pretraining.pt")
+    pretraining.save(folder / "pretraining.safetensors")
     return [
-        (folder / "rnd.pt", rnd.load),
-        (folder / "embedder.pt", Embedder.load),
-        (folder / "track.pt", Checkpoints.load),
-        (folder / "run" / "checkpoint.pt", lambda path: _resumed(run, path)),
-        (folder / "policy.pt", load_sb3_policy),
-        (folder / "model.zip", lambda path: DualValuePPO.load(path, run.model.env)),
+        (folder / "rnd.safetensors", rnd.load),
+        (folder / "embedder.safetensors", Embedder.load),
+        (folder / "track.safetensors", Checkpoints.load),
+        (folder / "run" / "checkpoint.safetensors", lambda path: _resumed(run, path)),
+        (folder / "policy.safetensors", load_sb3_policy),
+        (folder / "model.safetensors", lambda path: DualValuePPO.load(path, run.model.env)),
         (newest, load_policy),
-        (folder / "search.pt", lambda path: Search(lake, checkpoint=path)),
-        (folder / "pretraining.pt", pretraining.load),
+        (folder / "search.safetensors", lambda path: Search(lake, checkpoint=path)),
+        (folder / "pretraining.safetensors", pretraining.load),
     ]
 
 
 def _resumed(run: Any, path: Path) -> None:
     run.folder = path.parent / "fuzzed-run"
     run.folder.mkdir(exist_ok=True)
-    (run.folder / "checkpoint.pt").write_bytes(path.read_bytes())
+    (run.folder / "checkpoint.safetensors").write_bytes(path.read_bytes())
     run.resume()
 
 
@@ -80,68 +81,46 @@ class CheckpointFile(Format):
 
     def seeds(self) -> list[bytes]:
         Embedder.random(Architecture(channels=(2, 2, 2), hidden=2, dimension=2)).save(
-            self.folder / "seed.pt"
+            self.folder / "seed.safetensors"
         )
         RNDModel(gym.spaces.Box(-1, 1, (3,), np.float32), features=2, hidden=2, seed=0).save(
-            self.folder / "other.pt"
+            self.folder / "other.safetensors"
         )
-        return [(self.folder / name).read_bytes() for name in ("seed.pt", "other.pt")]
+        return [
+            (self.folder / name).read_bytes() for name in ("seed.safetensors", "other.safetensors")
+        ]
 
     def read(self, data: bytes) -> Any:
-        path = self.folder / "checkpoint.pt"
+        path = self.folder / "checkpoint.safetensors"
         path.write_bytes(data)
         return plain(load_checkpoint(path, ("Embedder", "RNDModel")))
 
 
-class TorchPickle(Format):
-    """The archive holds two tensors, the pickle in it is anything."""
+class CheckpointHeader(Format):
+    """Tensors and checksum are right, the JSON is anything."""
 
     def seeds(self) -> list[bytes]:
-        three = torch.ones(3)
-        documents = [three, [three, three[1:], {"a": (-(2**70), 0.5)}], {1: torch.zeros(3)[:0]}]
-        self.parts = {"archive/data/0": bytes(12), "archive/data/1": bytes(4)}
-        pickles = []
-        for document in documents:
-            stream = io.BytesIO()
-            torch.save(document, stream)
-            with zipfile.ZipFile(stream) as archive:
-                pickles.append(archive.read("archive/data.pkl"))
-        return pickles
+        self.files = []
+        seeds = []
+        for number, (path, read) in enumerate(kinds(self.folder)):
+            with safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+                header = file.metadata()
+            self.files.append((header, tensors, read))
+            seeds.append(bytes([number]) + header["state"].encode())
+        return seeds
 
     def read(self, data: bytes) -> Any:
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w") as archive:
-            for name, content in {**self.parts, "archive/data.pkl": data}.items():
-                archive.writestr(name, content)
-        document = read_torch_file(stream)
-        apart(document)
-        plain(document)
-
-
-class CheckpointPickle(Format):
-    """The archive is whole, the pickle in it is anything."""
-
-    def seeds(self) -> list[bytes]:
-        self.files = kinds(self.folder)
-        found = []
-        for number, (path, _) in enumerate(self.files):
-            with zipfile.ZipFile(path) as archive:
-                name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-                found.append(bytes([number]) + archive.read(name))
-        return found
-
-    def read(self, data: bytes) -> Any:
-        path, read = self.files[(data[0] if data else 0) % len(self.files)]
-        bad = self.folder / "pickle.zip"
-        with zipfile.ZipFile(path) as good, zipfile.ZipFile(bad, "w") as archive:
-            for name in good.namelist():
-                content = data[1:] if name.endswith("data.pkl") else good.read(name)
-                archive.writestr(name, content)
-        read(bad)
+        header, tensors, read = self.files[(data[0] if data else 0) % len(self.files)]
+        text = data[1:].decode(errors="replace")
+        crc32 = content_checksum(header["kind"] + text, tensors)
+        path = self.folder / "header.safetensors"
+        save_file(tensors, path, {**header, "state": text, "crc32": crc32})
+        read(path)
 
 
 class CheckpointState(Format):
-    """Archive and pickle are whole, but a value in it is another one.
+    """The file is whole, but a value in it is another one.
 
     Three bytes say what is put where, for one to four places.
     """
@@ -149,8 +128,9 @@ class CheckpointState(Format):
     def seeds(self) -> list[bytes]:
         self.files = []
         for path, read in kinds(self.folder):
-            document = torch.load(path, weights_only=True)
-            self.files.append((document["kind"], document["state"], read))
+            kind = checkpoint_kind(path)
+            assert kind is not None
+            self.files.append((kind, load_checkpoint(path, kind), read))
         numbers = range(len(self.files))
         return [bytes([number, place, 7, what]) for number in numbers for place, what in PLACES]
 
@@ -162,7 +142,7 @@ class CheckpointState(Format):
             if places:
                 holder, key = places[(data[at] * 256 + data[at + 1]) % len(places)]
                 put(holder, key, data[at + 2])
-        path = self.folder / "state.zip"
+        path = self.folder / "state.safetensors"
         save_checkpoint(path, kind, changed)
         read(path)
 

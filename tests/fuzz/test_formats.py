@@ -15,7 +15,7 @@ from tests.demos.fuzz import mutated
 from tests.fuzz.engine import FORMATS, LONGEST
 
 INPUTS = 24
-SB3 = {"checkpoint-pickle", "checkpoint-state", "sb3-zip", "tensorboard", "progress-csv"}
+SB3 = {"checkpoint-header", "checkpoint-state", "sb3-zip", "tensorboard", "progress-csv"}
 # Their seeds say what is to be changed in a good document, so that some are no good ones.
 RECIPES = {"checkpoint-state", "clip-tree", "truth-tree", "studio-tree", "metadata-tree"}
 # Of these what is whole is read.

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
+from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.errors import (
     ActorError,
     CheckpointError,
@@ -228,7 +228,7 @@ def test_killed_resumed_and_ended_by_a_signal(tmp_path, capfd):
     assert steps >= told["steps"]
     assert steps == int(saved.stem.split("-")[1])
     # Where the newest is damaged, the one before it is taken.
-    damaged = tmp_path / "checkpoint-999999999999.pt"
+    damaged = tmp_path / "checkpoint-999999999999.safetensors"
     damaged.write_bytes(saved.read_bytes()[:-100])
     with pytest.warns(UserWarning, match="The checkpoint before it is used"):
         assert Impala(runs.make_corridors, runs.settings(), tmp_path).resume() == steps
@@ -247,7 +247,7 @@ def test_killed_resumed_and_ended_by_a_signal(tmp_path, capfd):
     final = json.loads((tmp_path / "told.json").read_text())
     assert final["steps"] >= told["steps"]  # equal, if the signal came before the next batch
     assert load_policy(tmp_path).num_timesteps == final["steps"]
-    assert run.updates < torch.load(checkpoints(tmp_path)[-1])["state"]["updates"]
+    assert run.updates < load_checkpoint(checkpoints(tmp_path)[-1], "Impala")["updates"]
 
 
 def test_two_runs_that_start_at_once(tmp_path):

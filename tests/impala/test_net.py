@@ -69,11 +69,6 @@ def test_a_space_may_say_where_the_channels_are():
     assert Layout.of(space).image.frame_shape == (21, 6, 11)
 
 
-def test_layouts_of_older_checkpoints_are_read():
-    state = {"parts": [["observation", [4, 84, 84], "uint8", 255.0]], "is_dict": False}
-    assert Layout.from_state(state) == Layout.of(IMAGE)
-
-
 def some(space, steps, num_envs, seed=0) -> dict[str, torch.Tensor]:
     rng = np.random.default_rng(seed)
     layout = Layout.of(space)

@@ -143,7 +143,9 @@ def _await_writing(run: Path, process: Any, moments: random.Random) -> None:
 
 
 def _temporaries(run: Path) -> list[str]:
-    return [path.name for path in run.rglob(".*.hxw-*") if path.parent.name[0] != "."]
+    """What is being written; a lock beside it says that its writer lives."""
+    found = [path for path in run.rglob(".*.hxw-*") if path.parent.name[0] != "."]
+    return [path.name for path in found if path.suffix != ".lock"]
 
 
 def _look(target: Target, run: Path) -> Saved | None:

@@ -60,12 +60,12 @@ class Target:
     same: int | None = None
     log: str | None = None
     package: str = "stable_baselines3"
-    begun: str = "checkpoint.pt"
+    begun: str = "checkpoint.safetensors"
     aims: bool = True
 
 
 def _training_run(folder: Path) -> Saved | None:
-    path = folder / "checkpoint.pt"
+    path = folder / "checkpoint.safetensors"
     if not path.exists():
         return None
     state = load_checkpoint(path, "TrainingRun")
@@ -81,7 +81,7 @@ def dual_value_ppo(folder: Path, total: int) -> None:
     from tests.sb3.test_runs import build  # noqa: PLC0415
 
     run = build(folder, checkpoint_every=32)
-    run.begin(resume=(folder / "checkpoint.pt").exists())
+    run.begin(resume=(folder / "checkpoint.safetensors").exists())
     run.train(total)
 
 
@@ -93,7 +93,7 @@ def _example(name: str, *more: str, demo: bool = False) -> Callable[[Path, int],
             lake_demo().save(folder.parent / "lake.npz")
             words += ["--demo", str(folder.parent / "lake.npz"), "--success-rate", "2.0"]
             words += ["--episodes", "0"]
-        words += ["--resume"] if (folder / "checkpoint.pt").exists() else []
+        words += ["--resume"] if (folder / "checkpoint.safetensors").exists() else []
         _main(name, words)
 
     return run
@@ -139,7 +139,7 @@ def pretraining(folder: Path, total: int) -> None:
 
     clips = [moving_square(), moving_square("other", 50, 1)]
     training = Pretraining(clips, tiny(), device="cpu")
-    path = folder / "pretraining.pt"
+    path = folder / "pretraining.safetensors"
     if path.exists():
         training.load(path)
     while training.step < total:
@@ -148,7 +148,7 @@ def pretraining(folder: Path, total: int) -> None:
 
 
 def _pretraining(folder: Path) -> Saved | None:
-    path = folder / "pretraining.pt"
+    path = folder / "pretraining.safetensors"
     if not path.exists():
         return None
     state = load_checkpoint(path, "Pretraining")
@@ -158,11 +158,13 @@ def _pretraining(folder: Path) -> Saved | None:
 def search(folder: Path, total: int) -> None:
     """Saves after each exchange with its worker."""
     lake = SearchSettings("FrozenLake-v1", {"is_slippery": False}, CellSettings("observation"))
-    Search(lake, checkpoint=folder / "search.pt", checkpoint_every=0.0).run(Limits(steps=total))
+    Search(lake, checkpoint=folder / "search.safetensors", checkpoint_every=0.0).run(
+        Limits(steps=total)
+    )
 
 
 def _search(folder: Path) -> Saved | None:
-    path = folder / "search.pt"
+    path = folder / "search.safetensors"
     if not path.exists():
         return None
     state = load_checkpoint(path, "Search")
@@ -170,12 +172,12 @@ def _search(folder: Path) -> Saved | None:
 
 
 def recording(folder: Path, total: int) -> None:
-    """Plays by hand as `hxw demo studio` does, with going back in time, until it is killed."""
+    """Plays by hand as `hxw demo record` does, with going back in time, until it is killed."""
     folder.mkdir(parents=True, exist_ok=True)
     wish = Wish("ALE/Pong-v5", folder / "demo.npz", None, None, (), None, None, 0, (), 20)
     generator = np.random.default_rng()
     with sit_down(wish, "kills") as sitting:
-        session = sitting.begin(branching=True)
+        session = sitting.begin()
         session.advance(["right"], ["right"], -1.0)
         session.advance(["right"], [], -0.5)
         told = (folder / "told").open("wb", 0)
@@ -226,8 +228,8 @@ def _youtube(folder: Path) -> Saved | None:
         ("videos/[0-9]*.mp4", lambda path: Clip(path).facts()),
         ("videos/[0-9]*.truth.json", Truth.load),
         ("clips/[0-9]*", DecodedClip.load),
-        ("pretraining.pt", lambda path: load_checkpoint(path, "Pretraining")),
-        ("embedder.pt", Embedder.load),
+        ("pretraining.safetensors", lambda path: load_checkpoint(path, "Pretraining")),
+        ("embedder.safetensors", Embedder.load),
     ):
         for path in sorted(folder.glob(pattern)):
             load(path)
@@ -271,12 +273,12 @@ TARGETS = {
         _impala,
         log="train/policy_loss",
         package="tensorboard",
-        begun="checkpoint-*.pt",
+        begun="checkpoint-*.safetensors",
     ),
     "pretraining": Target(
-        pretraining, _pretraining, same=2, package="torch", begun="pretraining.pt"
+        pretraining, _pretraining, same=2, package="torch", begun="pretraining.safetensors"
     ),
-    "search": Target(search, _search, same=2000, package="torch", begun="search.pt"),
+    "search": Target(search, _search, same=2000, package="torch", begun="search.safetensors"),
     "recording": Target(recording, _recording, package="ale_py", begun="told", aims=False),
     "youtube": Target(youtube, _youtube, package="av", begun="videos/*.truth.json"),
 }

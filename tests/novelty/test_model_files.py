@@ -23,7 +23,7 @@ def changed_nothing(model, before) -> bool:
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    path = tmp_path / "model.pt"
+    path = tmp_path / "model.safetensors"
     make("rnd").save(path)
     for model in (make("mse"), make("rnd", features=8), make("rnd", spaces.Box(-1, 1, (5,)))):
         before = model.state_dict()
@@ -62,7 +62,7 @@ def test_the_generator_of_another_kind_of_device_seeds_the_own_one(size):
 
 
 def test_truncated_files_are_refused(tmp_path):
-    path = tmp_path / "model.pt"
+    path = tmp_path / "model.safetensors"
     make("rnd").save(path)
     whole = path.read_bytes()
     model = make("rnd", seed=1)
@@ -76,12 +76,12 @@ def test_truncated_files_are_refused(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="nowhere"):
-        make("rnd").load(tmp_path / "nowhere.pt")
+        make("rnd").load(tmp_path / "nowhere.safetensors")
 
 
 @pytest.mark.parametrize("write", [pickle.dump, torch.save])
 def test_a_pickle_that_poses_as_a_checkpoint_is_not_executed(write, tmp_path):
-    path, trace = tmp_path / "model.pt", tmp_path / "executed"
+    path, trace = tmp_path / "model.safetensors", tmp_path / "executed"
     with path.open("wb") as file:
         write({"format": "hxwrappers-checkpoint-1", "kind": "RNDModel", "state": Trap(trace)}, file)
     with pytest.raises(CheckpointError, match="Nothing from it was executed"):
@@ -90,7 +90,7 @@ def test_a_pickle_that_poses_as_a_checkpoint_is_not_executed(write, tmp_path):
 
 
 def test_resolve_reads_the_settings_from_the_file(tmp_path):
-    path = tmp_path / "model.pt"
+    path = tmp_path / "model.safetensors"
     model = make("rnd", features=7)
     model.save(path)
     loaded = resolve_model(RNDModel, str(path), VECTOR, {})
@@ -101,7 +101,7 @@ def test_resolve_reads_the_settings_from_the_file(tmp_path):
 
 
 def test_settings_replace_those_in_the_file(tmp_path):
-    path = tmp_path / "model.pt"
+    path = tmp_path / "model.safetensors"
     make("mse").save(path)
     changed = {"learning_rate": 1e-5, "target_learning_rate": 1e-6, "epochs": 2}
     loaded = resolve_model(CNDModel, path, VECTOR, changed)

@@ -173,8 +173,8 @@ def test_save_and_load_continue_bit_for_bit(kind, cut, tmp_path):
         first.observe(
             observations(space, 3, step), np.arange(3), observations(space, 3, step + 500)
         )
-    first.save(tmp_path / "model.pt")
-    second.load(tmp_path / "model.pt")
+    first.save(tmp_path / "model.safetensors")
+    second.load(tmp_path / "model.safetensors")
     actual = [
         second.observe(
             observations(space, 3, step), np.arange(3), observations(space, 3, step + 500)

@@ -219,8 +219,8 @@ def test_evaluation_during_training_shares_the_moments_of_vec_normalize():
 def test_training_continues_bit_for_bit_after_loading(tmp_path):
     straight = DualValuePPO("MlpPolicy", corridors(), **SHORT)
     straight.learn(64)
-    straight.save(tmp_path / "model.zip")
-    resumed = DualValuePPO.load(tmp_path / "model.zip", corridors())
+    straight.save(tmp_path / "model.safetensors")
+    resumed = DualValuePPO.load(tmp_path / "model.safetensors", corridors())
     for model in (straight, resumed):
         torch.manual_seed(1)
         np.random.seed(1)  # noqa: NPY002
@@ -231,11 +231,13 @@ def test_training_continues_bit_for_bit_after_loading(tmp_path):
 
 
 def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path):
-    DualValuePPO("MlpPolicy", corridors(), **SHORT).save(tmp_path / "model.zip")
+    DualValuePPO("MlpPolicy", corridors(), **SHORT).save(tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match="wrappers"):
-        DualValuePPO.load(tmp_path / "model.zip", VecCNDBonus(DummyVecEnv([Corridor] * 2), **QUICK))
+        DualValuePPO.load(
+            tmp_path / "model.safetensors", VecCNDBonus(DummyVecEnv([Corridor] * 2), **QUICK)
+        )
     with pytest.raises(CheckpointError):
-        DualValuePPO.load(tmp_path / "model.zip", corridors(features=4))
+        DualValuePPO.load(tmp_path / "model.safetensors", corridors(features=4))
     PPO("MlpPolicy", DummyVecEnv([Corridor]), n_steps=16, batch_size=16).save(tmp_path / "ppo.zip")
     with pytest.raises(CheckpointError):
         DualValuePPO.load(tmp_path / "ppo.zip", corridors())
@@ -260,7 +262,7 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path):
     ],
 )
 def test_what_a_file_says_of_the_model_is_not_believed(name, value, tmp_path):
-    path = tmp_path / "model.zip"
+    path = tmp_path / "model.safetensors"
     DualValuePPO("MlpPolicy", corridors(), **SHORT).save(path)
     state = load_checkpoint(path, "DualValuePPO")
     save_checkpoint(path, "DualValuePPO", {**state, name: value})
@@ -398,7 +400,7 @@ def test_the_moments_of_a_vec_normalize_are_part_of_a_checkpoint(part, tmp_path)
     model.save(tmp_path / "model")
     resumed = build()
     assert moments(resumed) != moments(model)
-    resumed.load_state_dict(load_checkpoint(tmp_path / "model.zip", "DualValuePPO"))
+    resumed.load_state_dict(load_checkpoint(tmp_path / "model.safetensors", "DualValuePPO"))
     assert moments(resumed) == moments(model)
     model.learn(32, reset_num_timesteps=False)
     assert moments(resumed) != moments(model)

@@ -29,7 +29,7 @@ FRESH = np.ones(6, np.bool_)
 
 @pytest.fixture
 def file(tmp_path):
-    path = tmp_path / "policy.pt"
+    path = tmp_path / "policy.safetensors"
     save_policy(path, cartpole(), CARTPOLE)
     return path
 
@@ -61,11 +61,11 @@ def test_temperature_divides_the_logits(file):
 
 def test_continuous_actions_have_no_temperature(tmp_path):
     save_policy(
-        tmp_path / "p.pt",
+        tmp_path / "p.safetensors",
         PPO("MlpPolicy", "Pendulum-v1", device="cpu", use_sde=True),
         {"maker": "gymnasium", "id": "Pendulum-v1"},
     )
-    playable = load_policy(tmp_path / "p.pt", "cpu")
+    playable = load_policy(tmp_path / "p.safetensors", "cpu")
     playable.temperature = 1.0
     with pytest.raises(InvalidSpaceError, match="no logits"):
         playable.temperature = 0.5
@@ -79,8 +79,8 @@ def test_recurrent_policies_remember(kind, tmp_path):
         device="cpu",
         policy_kwargs={"lstm_hidden_size": 8, "activation_fn": nn.ReLU},
     )
-    save_policy(tmp_path / "p.pt", model, CARTPOLE)
-    playable = load_policy(tmp_path / "p.pt", "cpu")
+    save_policy(tmp_path / "p.safetensors", model, CARTPOLE)
+    playable = load_policy(tmp_path / "p.safetensors", "cpu")
     assert playable.algorithm == kind.__name__
     assert playable.policy.activation_fn is nn.ReLU
     _, first = playable.predict(STATES, None, FRESH)
@@ -113,8 +113,8 @@ def test_recurrent_policies_remember(kind, tmp_path):
 )
 def test_images(make, extractor, tmp_path):
     model = make(make_vec_env(Pictures, n_envs=2))
-    save_policy(tmp_path / "p.pt", model, CARTPOLE)
-    playable = load_policy(tmp_path / "p.pt", "cpu")
+    save_policy(tmp_path / "p.safetensors", model, CARTPOLE)
+    playable = load_policy(tmp_path / "p.safetensors", "cpu")
     assert type(playable.policy.features_extractor) is extractor
     frames = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 1), np.uint8)
     actions, _ = playable.predict(frames, None, FRESH[:3], True)  # channels last, as the env has
@@ -136,7 +136,7 @@ class Own(ActorCriticPolicy):
 
 
 def test_models_that_are_refused(tmp_path):
-    path = tmp_path / "p.pt"
+    path = tmp_path / "p.safetensors"
     with pytest.raises(CheckpointError, match="ActorCriticPolicy of A2C"):
         save_policy(path, A2C("MlpPolicy", "CartPole-v1", device="cpu"), CARTPOLE)
     with pytest.raises(CheckpointError, match="Own of PPO"):
@@ -193,7 +193,7 @@ def test_hostile_and_other_files(file, tmp_path):
     with pytest.raises(CheckpointError, match="'RNDModel', but 'Policy' was expected"):
         load_policy(file)
     with pytest.raises(CheckpointError, match="no checkpoint file"):
-        load_policy(tmp_path / "missing.pt")
+        load_policy(tmp_path / "missing.safetensors")
 
 
 def test_spaces_survive(file):

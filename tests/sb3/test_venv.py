@@ -20,7 +20,7 @@ WRAPPERS = pytest.mark.parametrize(
         VecRNDBonus,
         VecCNDBonus,
         VecStickyActions,
-        lambda venv: VecYouTubeImitationReward(venv, "clip", "embedder.pt"),
+        lambda venv: VecYouTubeImitationReward(venv, "clip", "embedder.safetensors"),
     ],
 )
 

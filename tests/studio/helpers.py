@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from hxwrappers.demos import DemoRecording
 from hxwrappers.demos.play import PlaySession, find_keys
-from hxwrappers.studio import CONTROLS, Desk, Gate
+from hxwrappers.studio import Desk, Gate
 from hxwrappers.studio.server import Studio
 
 TOKEN = "a-token-for-tests"
@@ -29,8 +29,6 @@ def desk_of(env: gym.Env[Any, Any], out: Path, **options: Any) -> Desk:
         DemoRecording(env, snapshot_every=20),
         keys,
         out,
-        controls=CONTROLS,
-        branching=True,
         sound=True,
         **options,
     )

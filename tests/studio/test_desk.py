@@ -3,10 +3,8 @@
 import gymnasium as gym
 import pytest
 
-from hxwrappers.demos import Demo, DemoRecording
-from hxwrappers.demos.play import PlaySession, find_keys
-from hxwrappers.errors import InvalidArgumentError, StudioMessageError
-from hxwrappers.studio import Desk
+from hxwrappers.demos import Demo
+from hxwrappers.errors import StudioMessageError
 from hxwrappers.studio.messages import Command, End, Keys, Seek, Speed, TakeOver
 from tests.studio.helpers import desk_of
 
@@ -107,10 +105,3 @@ def test_keys_and_speeds_that_there_are_not(desk):
         with pytest.raises(StudioMessageError):
             desk.check(message)
     assert desk.describe_keys()["allowed"] == ["backspace", "left", "right"]
-
-
-def test_a_session_that_forgets_is_none_for_a_desk(tmp_path):
-    env = gym.make("MountainCar-v0", render_mode="rgb_array")
-    session = PlaySession(DemoRecording(env), find_keys(env), tmp_path / "x.npz")
-    with pytest.raises(InvalidArgumentError, match="must branch"):
-        Desk(session, find_keys(env))

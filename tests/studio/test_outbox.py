@@ -4,15 +4,13 @@ import io
 import json
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from hxwrappers.studio.outbox import Frame, Outbox
-from hxwrappers.studio.png import encode_png
-
-Image = pytest.importorskip("PIL.Image")
+from hxwrappers.studio.stage import encode_png
 
 
 def test_the_latest_of_each_type_comes_first():

@@ -76,8 +76,8 @@ def test_embedders_that_do_not_fit():
 
 def test_save_and_load(tmp_path):
     track = Checkpoints.of(demonstration(), PlaceEmbedder(), every=4)
-    track.save(tmp_path / "track.pt")
-    again = Checkpoints.load(tmp_path / "track.pt")
+    track.save(tmp_path / "track.safetensors")
+    again = Checkpoints.load(tmp_path / "track.safetensors")
     for name in ("points", "centre", "frames"):
         assert torch.equal(getattr(track, name), getattr(again, name))
     assert again.frames_per_second == 15.0
@@ -97,9 +97,9 @@ def test_save_and_load(tmp_path):
 )
 def test_files_of_checkpoints_that_are_none(tmp_path, change):
     track = Checkpoints.of(demonstration(), PlaceEmbedder(), every=4)
-    path = tmp_path / "track.pt"
+    path = tmp_path / "track.safetensors"
     save_checkpoint(path, "Checkpoints", {**vars(track), **change})
-    with pytest.raises(CheckpointError, match=r"track\.pt"):
+    with pytest.raises(CheckpointError, match=r"track\.safetensors"):
         Checkpoints.load(path)
 
 

@@ -12,8 +12,7 @@ from hxwrappers.errors import (
     TruncatedVideoError,
     VideoFileError,
 )
-from hxwrappers.video import Clip, DecodedClip
-from hxwrappers.video.writing import Part, write_video
+from hxwrappers.video import Clip, DecodedClip, Part, write_video
 from tests.video import samples
 
 RATE = 16_000

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from hxwrappers.errors import CropError
-from hxwrappers.video import Clip
+from hxwrappers.video import Clip, Part, write_video
 from hxwrappers.video.cropping import changing_window, find_picture
 from hxwrappers.video.pictures import Crop
 from hxwrappers.video.style import Style
 from hxwrappers.video.styler import Styler
-from hxwrappers.video.writing import Part, write_video
 
 
 def test_what_changes_rarely_or_little_is_left_out():

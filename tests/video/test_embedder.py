@@ -61,8 +61,8 @@ def test_a_clip_is_embedded_frame_by_frame_with_the_first_repeated(embedder):
 def test_saved_and_loaded_it_is_the_same(embedder, tmp_path):
     embedder.frames_per_second = 15.0
     embedder.made_by = {"objective": "both"}
-    embedder.save(tmp_path / "embedder.pt")
-    loaded = Embedder.load(tmp_path / "embedder.pt")
+    embedder.save(tmp_path / "embedder.safetensors")
+    loaded = Embedder.load(tmp_path / "embedder.safetensors")
     assert torch.equal(loaded.embed(stacks()), embedder.embed(stacks()))
     assert loaded.architecture == embedder.architecture
     assert loaded.frames_per_second == 15.0
@@ -124,13 +124,13 @@ STATE = {
 
 @pytest.mark.parametrize("what", damaged(STATE))
 def test_damaged_files_are_refused(what, tmp_path):
-    save_checkpoint(tmp_path / "embedder.pt", "Embedder", damaged(STATE)[what])
-    with pytest.raises(CheckpointError, match=r"embedder.pt is damaged"):
-        Embedder.load(tmp_path / "embedder.pt")
+    save_checkpoint(tmp_path / "embedder.safetensors", "Embedder", damaged(STATE)[what])
+    with pytest.raises(CheckpointError, match=r"embedder.safetensors is damaged"):
+        Embedder.load(tmp_path / "embedder.safetensors")
 
 
 def test_files_of_other_kinds_hostile_and_truncated_ones_are_refused(embedder, tmp_path):
-    path = tmp_path / "embedder.pt"
+    path = tmp_path / "embedder.safetensors"
     save_checkpoint(path, "RNDModel", STATE)
     with pytest.raises(CheckpointError, match="a checkpoint of 'RNDModel', but 'Embedder'"):
         Embedder.load(path)
@@ -152,4 +152,4 @@ def test_files_of_other_kinds_hostile_and_truncated_ones_are_refused(embedder, t
         with pytest.raises(CheckpointError):
             Embedder.load(path)
     with pytest.raises(CheckpointError, match="no checkpoint file"):
-        Embedder.load(tmp_path / "missing.pt")
+        Embedder.load(tmp_path / "missing.safetensors")

@@ -32,9 +32,9 @@ def test_train_save_load_train_is_training_straight_through(objective, precision
     straight.run(5)
     first = Pretraining(CLIPS, settings, device="cpu")
     first.run(3)
-    first.save(tmp_path / "training.pt")
+    first.save(tmp_path / "training.safetensors")
     second = Pretraining(CLIPS, settings, device="cpu")
-    second.load(tmp_path / "training.pt")
+    second.load(tmp_path / "training.safetensors")
     second.run(2)
     assert second.step == 5
     assert equal(second.state_dict(), straight.state_dict())
@@ -105,7 +105,7 @@ def test_sound_trains_phi_only_through_its_frames():
 
 
 def test_a_training_of_other_settings_or_clips_is_refused(tmp_path):
-    path = tmp_path / "training.pt"
+    path = tmp_path / "training.safetensors"
     training = Pretraining(CLIPS, tiny(), device="cpu")
     training.save(path)
     Pretraining(CLIPS, tiny(steps=99), device="cpu").load(path)

@@ -84,7 +84,7 @@ def test_infos_are_fresh(wrapper):
 
 @BONUSES
 def test_spec_round_trips_when_given_a_path(wrapper, tmp_path):
-    path = str(tmp_path / "model.pt")
+    path = str(tmp_path / "model.safetensors")
     original = wrapper(gym.make("CartPole-v1"), features=8, hidden=8, seed=3)
     original.model.save(path)
     env = wrapper(gym.make("CartPole-v1"), model=path, coefficient=0.5)
@@ -190,6 +190,9 @@ def test_state_dict_continues_bit_for_bit(wrapper):
     ],
 )
 def test_works_in_worker_processes_and_says_what_that_means(wrapper, context):
+    if context not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system has no {context}")
+
     def make():
         in_worker = multiprocessing.parent_process() is not None
         with pytest.warns(SharedModelWarning) if in_worker else nullcontext():
@@ -211,7 +214,7 @@ def test_works_in_worker_processes_and_says_what_that_means(wrapper, context):
         ({"coefficient": -1.0}, InvalidArgumentError),
         ({"coefficient": float("nan")}, InvalidArgumentError),
         ({"observation_key": "image"}, InvalidSpaceError),
-        ({"model": "nowhere.pt"}, CheckpointError),
+        ({"model": "nowhere.safetensors"}, CheckpointError),
     ],
 )
 def test_bad_arguments(arguments, error):

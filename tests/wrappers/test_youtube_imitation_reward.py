@@ -186,13 +186,16 @@ def test_another_rate_than_the_demonstrations():
 
 def test_from_paths(tmp_path, place_embedders):
     embedder, clip = PlaceEmbedder(), demonstration()
-    embedder.save(tmp_path / "embedder.pt")
+    embedder.save(tmp_path / "embedder.safetensors")
     clip.save(tmp_path / "clip")
     track = Checkpoints.of(clip, embedder, every=4)
-    track.save(tmp_path / "track.pt")
-    for path in ("clip", "track.pt"):
+    track.save(tmp_path / "track.safetensors")
+    for path in ("clip", "track.safetensors"):
         env = YouTubeImitationReward(
-            make_walk(length=20, slips=0.0), tmp_path / path, tmp_path / "embedder.pt", every=4
+            make_walk(length=20, slips=0.0),
+            tmp_path / path,
+            tmp_path / "embedder.safetensors",
+            every=4,
         )
         assert torch.equal(env.imitation.checkpoints.points, track.points)
         again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
@@ -202,11 +205,11 @@ def test_from_paths(tmp_path, place_embedders):
             first, second = env.step(1), again.step(1)
             assert first[1:] == second[1:]
     with pytest.raises(CheckpointError, match="no checkpoint file"):
-        YouTubeImitationReward(make_walk(), clip, tmp_path / "none.pt")
+        YouTubeImitationReward(make_walk(), clip, tmp_path / "none.safetensors")
 
 
 def test_from_a_video_file(tmp_path, monkeypatch):
-    from hxwrappers.video.writing import Part, write_video  # noqa: PLC0415
+    from hxwrappers.video import Part, write_video  # noqa: PLC0415
     from tests.video.toys import picture  # noqa: PLC0415
 
     pytest.importorskip("av", reason="PyAV is not installed")

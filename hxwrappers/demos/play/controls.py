@@ -9,7 +9,7 @@ __all__ = ["Controls"]
 
 @dataclass(frozen=True)
 class Controls:
-    """Names of the keys that control a recording.
+    """Names of the keys that control a recording; a page needs tab, F1 and F5 for itself.
 
     Attributes:
         rewind: Held to go back in time; one press goes back one step.
@@ -24,22 +24,12 @@ class Controls:
     rewind: str = "backspace"
     pause: str = "p"
     single: str = "."
-    slower: str = "tab"
-    save: str = "f5"
-    help: str = "f1"
+    slower: str = ","
+    save: str = "f2"
+    help: str = "?"
     leave: str = "escape"
 
     @property
     def names(self) -> tuple[str, ...]:
         """All of them."""
         return tuple(astuple(self))
-
-    def lines(self) -> list[str]:
-        """What they do, a line each."""
-        return [
-            f"hold {self.rewind}: back in time",
-            f"{self.pause}: pause    {self.single}: one step",
-            f"{self.slower}: speed 1, 1/2, 1/4",
-            f"{self.save}: save    {self.leave}: end",
-            f"{self.help}: this help",
-        ]

@@ -68,18 +68,6 @@ class KeyMap:
         latest = max(fitting, key=lambda keys: (len(keys), sorted(order[key] for key in keys)))
         return self.bindings[latest]
 
-    def lines(self, meanings: Mapping[int, str]) -> list[str]:
-        """What each key does alone, a line each.
-
-        Args:
-            meanings: Names of the actions.
-
-        Example:
-            >>> KeyMap({frozenset({"w"}): 2}, aliases={"up": "w"}).lines({2: "UP"})
-            ['w, up: UP']
-        """
-        return [f"{', '.join(names)}: {meaning}" for names, meaning in self.alone(meanings)]
-
     def alone(self, meanings: Mapping[int, str]) -> list[tuple[list[str], str]]:
         """The keys that do something alone, grouped by what they do.
 

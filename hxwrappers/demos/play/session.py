@@ -10,12 +10,10 @@ from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.play.branches import BranchingTimeline
 from hxwrappers.demos.play.controls import Controls
 from hxwrappers.demos.play.keys import KeyMap
-from hxwrappers.demos.play.known_keys import action_meanings
 from hxwrappers.demos.play.pace import Pace
-from hxwrappers.demos.play.timeline import Timeline
 from hxwrappers.demos.play.view import Mode, Status, View
 from hxwrappers.demos.recording import DemoRecording
-from hxwrappers.errors import FileWriteError, InvalidArgumentError
+from hxwrappers.errors import InvalidArgumentError
 
 __all__ = ["PlaySession"]
 
@@ -30,8 +28,9 @@ class PlaySession:
     """A game that is played by hand and recorded, one `advance` after the other.
 
     The game waits for the first key of its own, also after going back in time, so that a player
-    is ready. It is stepped at its own speed; one that waits for its player (`keys.idle` is None) is
-    stepped by each press of a key, and by a key that stays held.
+    is ready. Going back is looking: what came after is kept, and a key of the game plays on from
+    there; see `BranchingTimeline`. The game is stepped at its own speed; one that waits for its
+    player (`keys.idle` is None) is stepped by each press of a key, and by a key that stays held.
 
     Args:
         recording: What records; its environment renders `"rgb_array"`.
@@ -39,8 +38,6 @@ class PlaySession:
         out: The file to save to.
         steps_per_second: The game's own speed.
         controls: The keys that control the recording.
-        branching: Whether going back in time keeps what came after: then going back is looking,
-            and a key of the game plays on from there; see `BranchingTimeline`.
         sound: Whether to listen to the game, where it can be heard.
 
     Attributes:
@@ -78,7 +75,6 @@ class PlaySession:
         *,
         steps_per_second: float = 60.0,
         controls: Controls | None = None,
-        branching: bool = False,
         sound: bool = False,
     ) -> None:
         self.recording = recording
@@ -94,18 +90,12 @@ class PlaySession:
                 "give a positive speed."
             )
         keys.check(recording.env.action_space, self._controls.names)
-        self._help_lines = (
-            *keys.lines(action_meanings(recording.env)),
-            *self._controls.lines(),
-        )
         self._pace = Pace()
         self._mode: Mode = "waiting"
-        self._leaving = self._help = False
         self._slower = 0
         self._rewinding_since = 0.0
         self._message, self._message_until = "", 0.0
-        kind = BranchingTimeline if branching else Timeline
-        self.timeline: Timeline = kind(recording, sound=sound)
+        self.timeline = BranchingTimeline(recording, sound=sound)
 
     def reset(self, seed: int) -> None:
         """Begin a new recording.
@@ -141,23 +131,16 @@ class PlaySession:
         Returns:
             What to show now.
         """
-        for key in tapped:
-            if self._leaving:
-                self._answer(key, now)
-            else:
-                self._control(key, now)
-        if not self._leaving:
-            self._move(held, tapped, now)
+        self._move(held, tapped, now)
         return replace(self.view(now), sound=self.timeline.take_sound())
 
     def view(self, now: float) -> View:
         """What to show now."""
-        is_news = now < self._message_until and not self._leaving
-        message = self._message if is_news else self._hint()
+        message = self._message if now < self._message_until else self._hint()
         timeline = self.timeline
         at = timeline.position
         status = Status(
-            "leaving" if self._leaving else self._mode,
+            self._mode,
             at,
             timeline.returns[at],
             timeline.lives[at],
@@ -167,17 +150,12 @@ class PlaySession:
             message,
             timeline.length - at,
         )
-        return View(timeline.frame, status, self._help_lines if self._help else ())
+        return View(timeline.frame, status)
 
     def seconds_to_next(self, now: float) -> float:
         """How long nothing is due unless a key is pressed; a tenth of a second at most."""
         moving = self._mode in ("playing", "rewinding")
         return min(0.1, self._pace.seconds_to_next(now)) if moving else 0.1
-
-    def pause(self) -> None:
-        """Pause the game, as when its window is left."""
-        if self._mode == "playing":
-            self._mode = "paused"
 
     def wait(self) -> None:
         """Have a game that goes on wait for the next of its keys."""
@@ -246,51 +224,16 @@ class PlaySession:
         """Show a message for three seconds."""
         self._message, self._message_until = message, now + _SECONDS_OF_MESSAGE
 
-    def _control(self, key: str, now: float) -> None:
-        controls = self._controls
-        if key == controls.pause:
-            self.toggle_pause()
-        elif key == controls.slower:
-            self.set_speed(self._slower + 1)
-        elif key == controls.save:
-            self._try_to_save(now)
-        elif key == controls.help:
-            self._help = not self._help
-        elif key == controls.leave:
-            self._leaving = True
-            self.finished = self.recording.saved or not len(self.recording)
-
-    def _try_to_save(self, now: float) -> bool:
-        """Save and say so, or say what is in the way: the play is not to end over it."""
-        try:
-            path = self.save()
-        except FileWriteError as error:
-            self.say(str(error), now)
-            return False
-        self.say("nothing to save yet" if path is None else f"saved {path.name}", now)
-        return True
-
-    def _answer(self, key: str, now: float) -> None:
-        if key == "n":
-            self.end(save=False)
-        elif key in ("y", "return") and self._try_to_save(now):
-            self.finished = True
-        elif key in ("y", "return", self._controls.leave):
-            self._leaving = False
-            self.pause()
-
     def _move(self, held: Sequence[str], tapped: Sequence[str], now: float) -> None:
-        controls = self._controls
-        if controls.rewind in held or controls.rewind in tapped:
-            self._rewind(tapped.count(controls.rewind), now)
+        rewind = self._controls.rewind
+        if rewind in held or rewind in tapped:
+            self._rewind(tapped.count(rewind), now)
             return
         if self._mode == "rewinding":
             self.rest()
         # A key that was tapped between two calls is as good as held.
         down = [*held, *(key for key in tapped if key not in held)]
-        if controls.single in tapped:
-            self.single_steps(down, tapped.count(controls.single))
-        elif self._mode == "waiting" and self._keys.names & set(down):
+        if self._mode == "waiting" and self._keys.names & set(down):
             self._mode = "playing"
             self._pace.restart()
         if self._mode == "playing":
@@ -333,8 +276,6 @@ class PlaySession:
 
     def _hint(self) -> str:
         controls = self._controls
-        if self._leaving:
-            return f"save? y: yes  n: no  {controls.leave}: go on"
         hints: dict[Mode, str] = {
             "waiting": f"press a key of the game; {controls.help}: keys",
             "playing": f"{controls.rewind}: back in time  {controls.help}: keys",

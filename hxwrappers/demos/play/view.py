@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 __all__ = ["Mode", "Status", "View"]
 
-Mode = Literal["waiting", "playing", "paused", "rewinding", "ended", "leaving"]
+Mode = Literal["waiting", "playing", "paused", "rewinding", "ended"]
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,15 @@ class Status:
     """Where a recording is.
 
     Attributes:
-        mode: `"waiting"` for the first key, `"playing"`, `"paused"`, `"rewinding"`, `"ended"` (the
-            episode), or `"leaving"` (asking whether to save).
+        mode: `"waiting"` for the first key, `"playing"`, `"paused"`, `"rewinding"`, or
+            `"ended"` (the episode).
         step: Steps of the run up to here.
         score: Their return.
         lives: The lives left, or None where the environment has none.
         speed: 1 for the game's own, less for slow motion.
         measured: Steps per second that were really taken in the last second; 0 where none were.
         saved: Whether all that was recorded is saved.
-        message: What happened last, or what is asked; may be empty.
+        message: What happened last, or what can be done; may be empty.
         ahead: Steps of the run that lie ahead, where the player looks at an earlier one.
     """
 
@@ -61,12 +61,10 @@ class View:
     Attributes:
         frame: The picture, `(height, width, 3)`, `uint8`.
         status: The status line.
-        help: Lines that say what the keys do; none while they are not asked for.
         sound: What was heard since the last view, mono samples at 30,720 a second, `uint8`, or
             None for nothing.
     """
 
     frame: npt.NDArray[np.uint8]
     status: Status
-    help: tuple[str, ...] = ()
     sound: npt.NDArray[np.uint8] | None = None

@@ -49,7 +49,7 @@ function setUp(message) {
   $("veil").hidden = true;
   $("env").textContent = hello.env;
   $("file").textContent = hello.file;
-  document.title = `${hello.env} – hxw demo studio`;
+  document.title = `${hello.env} – hxw demo record`;
   sound.rate = hello.sound;
   $("sound").hidden = !hello.sound;
   $("caps").replaceChildren(...hello.keys.map(({ names, does }) => row("li", names, does)));

@@ -177,9 +177,7 @@ def test_nothing_to_hear():
 
 def test_a_session_that_branches(timeline, tmp_path):
     env = timeline.recording.env
-    session = PlaySession(
-        DemoRecording(env, snapshot_every=20), find_keys(env), tmp_path / "m.npz", branching=True
-    )
+    session = PlaySession(DemoRecording(env, snapshot_every=20), find_keys(env), tmp_path / "m.npz")
     session.reset(seed=0)
     now = 0.0
     for _ in range(60):

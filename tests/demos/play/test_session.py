@@ -46,7 +46,7 @@ def player(env, tmp_path):
 
 
 def actions(session):
-    return session.recording.demo().actions.tolist()
+    return session.recording.demo().actions[: session.timeline.position].tolist()
 
 
 def test_the_game_waits_for_the_first_key(player):
@@ -115,78 +115,58 @@ def test_a_key_that_stays_down_for_an_hour(player):
 
 
 def test_slow_motion(player):
-    player.tap("tab")
+    player.session.set_speed(1)
     view = player.hold(RIGHT, ticks=60)
     assert (view.status.speed, view.status.step) == (0.5, 30)
     assert view.status.measured == pytest.approx(30, rel=0.05)
-    player.tap("tab")
+    player.session.set_speed(2)
     assert player.hold(RIGHT, ticks=60).status.step == pytest.approx(45, abs=1)
-    assert player.tap("tab").status.speed == 1
+    player.session.set_speed(3)
+    assert player.hold(ticks=1).status.speed == 1
 
 
 def test_pause_and_single_steps(player):
+    session = player.session
     player.hold(RIGHT, ticks=10)
-    view = player.tap("p")
-    assert view.status.mode == "paused"
+    session.toggle_pause()
     assert player.hold(RIGHT, ticks=30).status.step == 10
-    assert player.hold(LEFT, ".", ticks=20).status.step == 11
-    assert player.tap(".").status.step == 12
-    assert actions(player.session)[-2:] == [4, 0]
+    session.single_steps([LEFT])
+    session.single_steps([])
+    assert player.hold(ticks=1).status.step == 12
+    assert actions(session)[-2:] == [4, 0]
     assert player.tap("backspace").status.step == 11
     assert player.tap("backspace").status.step == 10
-    assert player.tap(".", ".", ".").status.step == 13
+    player.hold(ticks=1)
+    session.single_steps([], 3)
     assert player.tap("backspace", "backspace", "backspace").status.step == 10
-    player.tap(".")
-    view = player.tap("p")
-    assert view.status.mode == "playing"
-    player.session.pause()
-    assert player.hold(RIGHT, ticks=5).status.mode == "paused"
+    player.hold(ticks=1)
+    session.single_steps([])
+    session.toggle_pause()
+    assert player.hold(RIGHT, ticks=1).status.mode == "playing"
 
 
-def test_saving_and_leaving(player, tmp_path):
-    assert "nothing to save" in player.tap("f5").status.message
+def test_saving_and_ending(player, tmp_path):
+    session = player.session
+    assert session.save() is None
     player.hold(RIGHT, ticks=30)
-    view = player.tap("f5")
-    assert "saved m.npz" in view.status.message
+    assert session.save() == tmp_path / "m.npz"
     assert len(Demo.load(tmp_path / "m.npz")) == 30
     view = player.hold(RIGHT, ticks=10)
     assert not view.status.saved
-    view = player.tap("escape")
-    assert view.status.mode == "leaving"
-    assert "save?" in view.status.message
-    assert player.hold(RIGHT, ticks=20).status.step == view.status.step
-    view = player.tap("escape")
-    assert (view.status.mode, player.session.finished) == ("paused", False)
-    player.tap("escape")
-    player.tap("y")
-    assert player.session.finished
-    assert not player.session.discarded
+    session.end(save=True)
+    assert session.finished
+    assert not session.discarded
     demo = Demo.load(tmp_path / "m.npz")
     assert len(demo) == view.status.step
     assert demo.verify(frame_env("MontezumaRevenge")).ok
 
 
-def test_leaving_without_saving(player, tmp_path):
+def test_ending_without_saving(player, tmp_path):
     player.hold(RIGHT, ticks=30)
-    player.tap("escape")
-    player.tap("n")
+    player.session.end(save=False)
     assert player.session.finished
     assert player.session.discarded
     assert not (tmp_path / "m.npz").exists()
-
-
-def test_nothing_to_ask_about(player):
-    player.tap("escape")
-    assert player.session.finished
-    assert player.session.save() is None
-
-
-def test_help(player):
-    assert player.hold(ticks=1).help == ()
-    lines = player.tap("f1").help
-    assert "w, up: UP" in lines
-    assert any("back in time" in line for line in lines)
-    assert player.tap("f1").help == ()
 
 
 def test_going_on_from_a_demonstration(env, tmp_path):

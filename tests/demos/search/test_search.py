@@ -84,7 +84,7 @@ def test_resumed_is_straight_through(settings, tmp_path):
     steps = 400 if settings.env_id == toys.ENV_ID else 8000
     straight = Search(settings)
     straight.run(Limits(steps=2 * steps))
-    file = tmp_path / "search.pt"
+    file = tmp_path / "search.safetensors"
     Search(settings, checkpoint=file).run(Limits(steps=steps))
     resumed = Search(settings, checkpoint=file)
     assert resumed.progress.steps >= steps
@@ -101,7 +101,7 @@ def test_another_seed_is_another_search():
 
 
 def test_checkpoints_of_other_searches_and_damaged_ones(tmp_path):
-    file = tmp_path / "search.pt"
+    file = tmp_path / "search.safetensors"
     Search(toys.settings(), checkpoint=file).run(Limits(steps=100))
     with pytest.raises(SearchError, match="what differs is seed, explore"):
         Search(toys.settings(seed=3, explore=5), checkpoint=file)
@@ -178,7 +178,7 @@ def test_rooms():
 
 
 def test_sizes_on_disk_stay_small(tmp_path):
-    file = tmp_path / "search.pt"
+    file = tmp_path / "search.safetensors"
     search = Search(MONTEZUMA, checkpoint=file)
     search.run(Limits(steps=10_000))
     packed = [len(entry.snapshot) for entry in search.archive.entries]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers._files import atomic_write
+from hxwrappers._ranges import require_range
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.video.media import pyav
 
-__all__ = ["Part", "write_video"]
+__all__ = ["Part", "check_video_name", "pyav", "write_video"]
 
 _CODECS = {
     ".mp4": ("mp4", "libx264", "aac"),
@@ -41,7 +43,7 @@ def write_video(
     parts: Iterable[Part],
     *,
     frames_per_second: float,
-    size: tuple[int, int],
+    size: tuple[int, int] | None = None,
     source_rate: int | None = None,
     sound_rate: int = 48_000,
     crf: int = 18,
@@ -57,7 +59,8 @@ def write_video(
         path: The file: `.mp4` (H.264, AAC), `.mkv` (the same) or `.webm` (VP9, Opus).
         parts: Frames and sound.
         frames_per_second: Rate of the frames.
-        size: Height and width of the frames, even numbers.
+        size: Height and width of the frames, even numbers; those of the first frame unless given,
+            and then an odd last row or column is left out, which most formats cannot hold.
         source_rate: Samples a second of the sound in the parts; None writes no sound.
         sound_rate: Samples a second of the sound in the file.
         crf: Quality of the pictures: 0 is the best, 51 the worst.
@@ -81,14 +84,18 @@ def write_video(
         >>> write_video(path, grey, frames_per_second=25.0, size=(48, 64))
         50
     """
+    check_video_name(path)
+    require_range("frames_per_second", frames_per_second, minimum=0.001, maximum=1000)
     ending = Path(path).suffix.lower()
-    fits = ending in _CODECS and (ending == ".mkv" or not lossless)
+    if size is None:
+        size, parts = _cropped(parts)
+    fits = ending == ".mkv" or not lossless
     even = all(side > 0 and side % 2 == 0 for side in size)
-    if not (fits and even and 0 < frames_per_second <= 1000 and 0 <= crf <= 51):
+    if not (fits and even and 0 <= crf <= 51):
         raise InvalidArgumentError(
-            f"Cannot write {os.fspath(path)} with frames of {size}, {frames_per_second} a second, "
-            f"crf {crf}, lossless {lossless}. Use an ending of {', '.join(_CODECS)} (lossless: "
-            ".mkv), even sides, at most 1000 frames a second, and a crf from 0 to 51."
+            f"Cannot write {os.fspath(path)} with frames of {size}, "
+            f"crf {crf}, lossless {lossless}. Use even sides and a "
+            "crf from 0 to 51; a lossless one ends in .mkv."
         )
     count = 0
 
@@ -112,6 +119,49 @@ def write_video(
 
     atomic_write(path, write)
     return count
+
+
+def check_video_name(path: str | os.PathLike[str]) -> None:
+    """Refuse the name of what would be a video and does not say so.
+
+    Raises:
+        InvalidArgumentError: It has another ending than videos have here.
+    """
+    if Path(path).suffix.lower() not in _CODECS:
+        raise InvalidArgumentError(
+            f"{os.fspath(path)} is no name of a video. Give a name that ends in .mp4, or in .mkv "
+            "or .webm."
+        )
+
+
+def pyav() -> Any:
+    """The package PyAV.
+
+    Raises:
+        gymnasium.error.DependencyNotInstalled: It is not installed.
+    """
+    try:
+        import av  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise DependencyNotInstalled(
+            'Videos need PyAV, which is not installed: pip install "hxwrappers[video]"'
+        ) from error
+    return av
+
+
+def _cropped(parts: Iterable[Part]) -> tuple[tuple[int, int], Iterator[Part]]:
+    """The size of the first frame, made even, and all parts with frames of that size."""
+    rest = iter(parts)
+    first = next(rest, Part())
+    if first.frame is None:
+        raise InvalidArgumentError("There are no frames to write.")
+    height, width = (side // 2 * 2 for side in first.frame.shape[:2])
+
+    def cropped() -> Iterator[Part]:
+        for part in chain([first], rest):
+            yield part if part.frame is None else Part(part.frame[:height, :width], part.sound)
+
+    return (height, width), cropped()
 
 
 class _File:
