@@ -19,7 +19,7 @@ _KIND = "Wrappers"
 class BonusCheckpointCallback(CheckpointCallback):
     """`CheckpointCallback` that also saves what the wrappers have learned and counted.
 
-    Beside `PREFIX_1000_steps.zip` it writes `PREFIX_bonus_1000_steps.pt`, which `load_bonus` puts
+    Beside `PREFIX_1000_steps.zip` it writes `PREFIX_bonus_1000_steps.safetensors`, which `load_bonus` puts
     back into an environment that is wrapped alike: the networks and moments of bonuses, the
     success table of a curriculum, the moments of a `VecNormalize`. Without it a bonus begins anew
     on resume, when everything is new to it, as at the very start. `DualValuePPO` and
@@ -44,7 +44,7 @@ class BonusCheckpointCallback(CheckpointCallback):
         >>> model = PPO("MlpPolicy", build(), n_steps=16, batch_size=16)
         >>> model = model.learn(32, callback=BonusCheckpointCallback(16, folder))
         >>> envs = build()
-        >>> load_bonus(f"{folder}/rl_model_bonus_32_steps.pt", envs)
+        >>> load_bonus(f"{folder}/rl_model_bonus_32_steps.safetensors", envs)
         >>> model = PPO.load(f"{folder}/rl_model_32_steps.zip", envs)
     """
 
@@ -71,7 +71,7 @@ def load_bonus(path: str | os.PathLike[str], env: VecEnv) -> None:
     """Put back what `BonusCheckpointCallback` saved of the wrappers.
 
     Args:
-        path: The file, `..._bonus_..._steps.pt`; no code from it is executed.
+        path: The file, `..._bonus_..._steps.safetensors`; no code from it is executed.
         env: The environment, wrapped as it was then.
 
     Raises:

@@ -47,7 +47,7 @@ def test_a_resumed_bonus_is_as_large_as_it_was(order, tmp_path):
     model.learn(64, callback=BonusCheckpointCallback(32, str(tmp_path), "mine"))
     again = build(DummyVecEnv([Corridor] * 2))
     before = bonuses(again)
-    load_bonus(tmp_path / "mine_bonus_64_steps.pt", again)
+    load_bonus(tmp_path / "mine_bonus_64_steps.safetensors", again)
     np.testing.assert_array_equal(bonuses(again), bonuses(envs))
     assert not np.allclose(before, bonuses(envs))
     if model.get_vec_normalize_env() is not None:
@@ -65,7 +65,7 @@ def test_a_replay_buffer_goes_on_as_well(tmp_path):
     callback = BonusCheckpointCallback(32, str(tmp_path), save_replay_buffer=True)
     model.learn(64, callback=callback)
     again = build(DummyVecEnv([Corridor] * 2))
-    load_bonus(tmp_path / "rl_model_bonus_64_steps.pt", again)
+    load_bonus(tmp_path / "rl_model_bonus_64_steps.safetensors", again)
     loaded = DQN.load(tmp_path / "rl_model_64_steps.zip", again, device="cpu")
     loaded.load_replay_buffer(tmp_path / "rl_model_replay_buffer_64_steps.pkl")
     loaded.replay_buffer.set_env(loaded.get_env())
@@ -84,4 +84,4 @@ def test_without_the_bonus_and_into_another_stack(tmp_path):
     assert [path.suffix for path in tmp_path.iterdir()] == [".zip"]
     model.learn(32, callback=BonusCheckpointCallback(16, str(tmp_path)))
     with pytest.raises(CheckpointError, match="wrappers"):
-        load_bonus(tmp_path / "rl_model_bonus_32_steps.pt", DummyVecEnv([Corridor]))
+        load_bonus(tmp_path / "rl_model_bonus_32_steps.safetensors", DummyVecEnv([Corridor]))

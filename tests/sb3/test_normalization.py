@@ -100,15 +100,20 @@ def test_a_file_and_a_zip_act_as_the_model_did(case, tmp_path):
     seen = observations(kwargs)
     expected = model.predict(envs.normalize_obs(seen), deterministic=True)[0]
     assert 0 < expected.mean() < 1  # it tells the two cases apart
-    save_policy(tmp_path / "policy.pt", model, recipe(**kwargs))
+    save_policy(tmp_path / "policy.safetensors", model, recipe(**kwargs))
     model.save(tmp_path / "model.zip")
     envs.save(tmp_path / "vecnormalize.pkl")
     loaded = PPO.load(tmp_path / "model.zip", device="cpu")  # has no environment any more
     with pytest.raises(CheckpointError, match="nothing says whether a VecNormalize"):
-        save_policy(tmp_path / "again.pt", loaded, recipe(**kwargs))
-    save_policy(tmp_path / "again.pt", loaded, recipe(**kwargs), tmp_path / "vecnormalize.pkl")
-    save_policy(tmp_path / "given.pt", loaded, recipe(**kwargs), envs)
-    playables = [load_policy(tmp_path / name) for name in ("policy.pt", "again.pt", "given.pt")]
+        save_policy(tmp_path / "again.safetensors", loaded, recipe(**kwargs))
+    save_policy(
+        tmp_path / "again.safetensors", loaded, recipe(**kwargs), tmp_path / "vecnormalize.pkl"
+    )
+    save_policy(tmp_path / "given.safetensors", loaded, recipe(**kwargs), envs)
+    playables = [
+        load_policy(tmp_path / name)
+        for name in ("policy.safetensors", "again.safetensors", "given.safetensors")
+    ]
     options = {"policy": policy, "device": "cpu"}
     statistics = tmp_path / "vecnormalize.pkl"
     playables.append(
@@ -140,8 +145,8 @@ def test_the_command_reports_the_true_score(tmp_path, capsys):
         scores[statistics] = document["starts"]["plain"]["mean"]["value"]
     assert list(scores.values())[1] == 16.0
     assert scores["none"] < 12
-    save_policy(tmp_path / "policy.pt", model, recipe())
-    words[1] = str(tmp_path / "policy.pt")
+    save_policy(tmp_path / "policy.safetensors", model, recipe())
+    words[1] = str(tmp_path / "policy.safetensors")
     assert main(words[:2] + words[4:]) == 0
     assert json.loads(capsys.readouterr().out)["starts"]["plain"]["mean"]["value"] == 16.0
     assert main([*words, "--vecnormalize", "none"]) == 1
@@ -151,10 +156,10 @@ def test_the_command_reports_the_true_score(tmp_path, capsys):
 def test_a_bonus_around_it_and_frames_stacked_inside_change_nothing(tmp_path):
     envs = VecNormalize(VecFrameStack(make_vec_env("HxScaled-v0", 2, seed=0), 2))
     model = PPO("MlpPolicy", VecRNDBonus(envs, warmup_steps=4, features=4), **QUICK).learn(64)
-    save_policy(tmp_path / "policy.pt", model, recipe())
+    save_policy(tmp_path / "policy.safetensors", model, recipe())
     seen = np.tile(observations({}), 2)
     expected = model.predict(envs.normalize_obs(seen), deterministic=True)[0]
-    playable = load_policy(tmp_path / "policy.pt")
+    playable = load_policy(tmp_path / "policy.safetensors")
     np.testing.assert_array_equal(playable.predict(seen, deterministic=True)[0], expected)
     with pytest.raises(InvalidSpaceError, match="VecFrameStack"):
         playable.require_fit(gym.make("HxScaled-v0"))
@@ -165,8 +170,8 @@ def test_one_that_normalises_rewards_alone(tmp_path):
     envs.save(tmp_path / "vecnormalize.pkl")
     assert Normalization.load(tmp_path / "vecnormalize.pkl") is None
     model = PPO("MlpPolicy", envs, **QUICK)
-    save_policy(tmp_path / "policy.pt", model, recipe())
-    assert load_policy(tmp_path / "policy.pt").normalization is None
+    save_policy(tmp_path / "policy.safetensors", model, recipe())
+    assert load_policy(tmp_path / "policy.safetensors").normalization is None
 
 
 # Python 3 has never written older ones by default, as VecNormalize.save does.

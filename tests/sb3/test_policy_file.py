@@ -124,8 +124,8 @@ def test_images(make, extractor, tmp_path):
 def test_the_published_policy_of_rnd(tmp_path):
     env = make_vec_env(partial(Pictures, 44), n_envs=2)
     model = DualValuePPO("RNDPolicy", env, batch_size=64, device="cpu")
-    save_policy(tmp_path / "p.pt", model, CARTPOLE)
-    playable = load_policy(tmp_path / "p.pt", "cpu")
+    save_policy(tmp_path / "p.safetensors", model, CARTPOLE)
+    playable = load_policy(tmp_path / "p.safetensors", "cpu")
     frames = np.random.default_rng(0).integers(0, 256, (3, 44, 44, 1), np.uint8)
     actions, _ = playable.predict(frames, None, FRESH[:3], True)
     np.testing.assert_array_equal(actions, model.predict(frames, deterministic=True)[0])

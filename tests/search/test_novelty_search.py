@@ -107,7 +107,7 @@ def test_goals_that_pay_nothing(name):
 def test_resumed_is_straight_through(settings, steps, tmp_path):
     straight = NoveltySearch(settings)
     straight.run(Limits(steps=2 * steps))
-    file = tmp_path / "search.pt"
+    file = tmp_path / "search.safetensors"
     NoveltySearch(settings, checkpoint=file).run(Limits(steps=steps))
     resumed = NoveltySearch(settings, checkpoint=file)
     assert resumed.progress.steps >= steps
@@ -153,7 +153,7 @@ def test_what_is_doomed_does_not_join():
 
 
 def test_checkpoints_of_other_searches_and_damaged_ones(tmp_path):
-    file = tmp_path / "search.pt"
+    file = tmp_path / "search.safetensors"
     NoveltySearch(row(), checkpoint=file).run(Limits(steps=300))
     with pytest.raises(SearchError, match="what differs is seed, siblings"):
         NoveltySearch(row(seed=3, siblings=5), checkpoint=file)

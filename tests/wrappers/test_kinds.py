@@ -16,8 +16,8 @@ WITH_FORMS = ("RNDBonus", "CNDBonus", "StickyActions", "YouTubeImitationReward")
 def wrapper(package, name):
     kind = getattr(package, name)
     extra = {
-        "YouTubeImitationReward": {"demonstration": "clip", "embedder": "embedder.pt"},
-        "VecYouTubeImitationReward": {"demonstration": "clip", "embedder": "embedder.pt"},
+        "YouTubeImitationReward": {"demonstration": "clip", "embedder": "embedder.safetensors"},
+        "VecYouTubeImitationReward": {"demonstration": "clip", "embedder": "embedder.safetensors"},
         "DemoResetCurriculum": {"demo": "demo.npz"},
     }
     return partial(kind, **extra.get(name, {}))

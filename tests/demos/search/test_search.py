@@ -217,7 +217,7 @@ def test_cells_that_adapt(tmp_path, monkeypatch):
     assert {bytes(cell[:3]) for cell in straight.archive.cells} == {
         bytes(straight._adaptation.size)
     }
-    file = tmp_path / "search.pt"
+    file = tmp_path / "search.safetensors"
     Search(settings, checkpoint=file).run(Limits(steps=6000))
     resumed = Search(settings, checkpoint=file)
     resumed.run(Limits(steps=9000))
