@@ -122,7 +122,7 @@ class TimedPrecision(nn.Module):
         return self._chosen[training]
 
     def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
-        super()._load_from_state_dict(*args, **kwargs)  # type: ignore[arg-type]
+        super()._load_from_state_dict(*args, **kwargs)
         self._chosen.clear()
 
 

@@ -169,7 +169,8 @@ class SharedGames:
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name."""
         number = self._shape[0]
-        stacks, ram, rewards, terminated, truncated, actions = self._raw
+        parts: list[Any] = list(self._raw)
+        stacks, ram, rewards, terminated, truncated, actions = parts
         return {
             "stacks": np.frombuffer(stacks, np.uint8).reshape(self._shape),
             "ram": np.frombuffer(ram, np.uint8).reshape(number, RAM_BYTES),

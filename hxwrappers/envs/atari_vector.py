@@ -88,6 +88,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
         self.num_envs = num_envs
         shape = (settings.frame_stack, settings.screen_size, settings.screen_size)
+        self._shape = shape
         self.single_observation_space = spaces.Box(0, 255, shape, np.uint8)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         ale = load_game(settings)
@@ -182,12 +183,13 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """
         self._require_reset()
         self._each("restore", indices, snapshots)
-        chosen = np.asarray(indices)
+        chosen = np.asarray(indices, np.int64)
         self._scores[chosen] = 0.0
         self._lengths[chosen] = 0
-        observations = np.empty((self.num_envs, *self.single_observation_space.shape), np.uint8)
+        observations = np.empty((self.num_envs, *self._shape), np.uint8)
         self._show(observations, chosen)
-        return observations[chosen]
+        shown: np.ndarray = observations[chosen]
+        return shown
 
     def pack(self, snapshots: Sequence[AtariSnapshot]) -> dict[str, Any]:
         """Snapshots as tensors for a checkpoint, compressed."""
@@ -213,7 +215,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 return []
             if min(lengths) < 0 or max(lengths) > _LARGEST_STATE:
                 raise ValueError(f"states of {min(lengths)} to {max(lengths)} bytes")
-            shape = (len(lengths), *self.single_observation_space.shape)
+            shape = (len(lengths), *self._shape)
             states = _decompressed(packed["states"], sum(lengths))
             frames = _decompressed(packed["frames"], int(np.prod(shape)))
             stacks = np.frombuffer(frames, np.uint8).reshape(shape)
@@ -261,7 +263,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             if len(places):
                 arguments: list[Any] = [[int(chosen[place]) - part.start for place in places]]
                 if values is not None:
-                    arguments.append([values[place] for place in places])
+                    arguments.append([values[place] for place in places.tolist()])
                 worker.tell(name, *arguments)
                 called.append((worker, places))
         results: list[Any] = [None] * len(chosen)

@@ -116,7 +116,8 @@ class VecNoveltyBonus(HoldsModel, AddsReward):
         part = self._scored(observations)
         if self.model.warming_up:
             return np.zeros(len(part))
-        return self.coefficient * self.model.bonus(part).astype(np.float64)
+        bonuses: npt.NDArray[np.float64] = np.asarray(self.model.bonus(part), np.float64)
+        return self.coefficient * bonuses
 
     def _random_steps(self, seed: int | None) -> Iterator[int]:
         actions = seeded_copy(self.action_space, seed)

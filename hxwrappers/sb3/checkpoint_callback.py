@@ -19,12 +19,12 @@ _KIND = "Wrappers"
 class BonusCheckpointCallback(CheckpointCallback):
     """`CheckpointCallback` that also saves what the wrappers have learned and counted.
 
-    Beside `PREFIX_1000_steps.zip` it writes `PREFIX_bonus_1000_steps.safetensors`, which `load_bonus` puts
-    back into an environment that is wrapped alike: the networks and moments of bonuses, the
-    success table of a curriculum, the moments of a `VecNormalize`. Without it a bonus begins anew
-    on resume, when everything is new to it, as at the very start. `DualValuePPO` and
-    `DemoRecurrentPPO` have all of this in their own files. What is in worker processes is not
-    saved: wrap the vector environment instead.
+    Beside `PREFIX_1000_steps.zip` it writes `PREFIX_bonus_1000_steps.safetensors`, which
+    `load_bonus` puts back into an environment that is wrapped alike: the networks and moments
+    of bonuses, the success table of a curriculum, the moments of a `VecNormalize`. Without it a
+    bonus begins anew on resume, when everything is new to it, as at the very start.
+    `DualValuePPO` and `DemoRecurrentPPO` have all of this in their own files. What is in worker
+    processes is not saved: wrap the vector environment instead.
 
     Args:
         save_freq: As in `CheckpointCallback`: every so many steps of the vector environment.
@@ -62,7 +62,7 @@ class BonusCheckpointCallback(CheckpointCallback):
     def _on_step(self) -> bool:
         going_on = super()._on_step()
         if self.save_bonus and self.n_calls % self.save_freq == 0:
-            path = self._checkpoint_path("bonus_", extension="pt")
+            path = self._checkpoint_path("bonus_", extension="safetensors")
             save_checkpoint(path, _KIND, {"wrappers": wrapper_states(self.training_env)})
         return going_on
 

@@ -107,7 +107,7 @@ class VecNoveltyResets(VecEnvWrapper):
         observations = self.venv.reset()
         indices = np.arange(self.num_envs)
         self._begins = self._freezer.snapshot(indices)
-        for index in indices:
+        for index in range(self.num_envs):
             self._begin(index, None)
         self._freeze(indices, np.zeros(self.num_envs))
         self._held = None
@@ -128,6 +128,7 @@ class VecNoveltyResets(VecEnvWrapper):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step; keep points, and begin episodes that are over at a point."""
+        observations: Any
         observations, rewards, dones, infos = self.venv.step_wait()
         if not self.training:
             return observations, rewards, dones, infos
@@ -142,10 +143,10 @@ class VecNoveltyResets(VecEnvWrapper):
         self._lengths += 1
         cut = self._lengths >= np.where(self.scouts, self.scout_limit, self.limit or np.inf)
         cut &= (self._kinds != "game") & ~dones
-        for index in np.flatnonzero(cut):
-            infos[index] |= {
+        for place in np.flatnonzero(cut).tolist():
+            infos[place] |= {
                 "TimeLimit.truncated": True,
-                "terminal_observation": observations[index].copy(),
+                "terminal_observation": observations[place].copy(),
             }
         dones = dones | cut
         due = np.flatnonzero((self._steps % self.every == 0) & ~dones)

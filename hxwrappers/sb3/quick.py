@@ -19,10 +19,15 @@ from hxwrappers.sb3.vector_env import from_vector_env
 
 __all__ = ["QuickAtari", "evaluate_quick"]
 
-_GAME = {"preset": "rnd", "backend": "restorable", "clip_rewards": False, "noop_max": 30}
+_GAME: dict[str, Any] = {
+    "preset": "rnd",
+    "backend": "restorable",
+    "clip_rewards": False,
+    "noop_max": 30,
+}
 """As RND plays: 84x84, four frames, sticky actions, 4,500 steps an episode; with idle frames."""
 
-_BONUS = {
+_BONUS: dict[str, Any] = {
     "net": "compact",
     "halvings": 1,
     "features": 256,

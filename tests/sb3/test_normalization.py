@@ -106,16 +106,14 @@ def test_a_file_and_a_zip_act_as_the_model_did(case, tmp_path):
     loaded = PPO.load(tmp_path / "model.zip", device="cpu")  # has no environment any more
     with pytest.raises(CheckpointError, match="nothing says whether a VecNormalize"):
         save_policy(tmp_path / "again.safetensors", loaded, recipe(**kwargs))
-    save_policy(
-        tmp_path / "again.safetensors", loaded, recipe(**kwargs), tmp_path / "vecnormalize.pkl"
-    )
+    statistics = tmp_path / "vecnormalize.pkl"
+    save_policy(tmp_path / "again.safetensors", loaded, recipe(**kwargs), statistics)
     save_policy(tmp_path / "given.safetensors", loaded, recipe(**kwargs), envs)
     playables = [
         load_policy(tmp_path / name)
         for name in ("policy.safetensors", "again.safetensors", "given.safetensors")
     ]
     options = {"policy": policy, "device": "cpu"}
-    statistics = tmp_path / "vecnormalize.pkl"
     playables.append(
         load_sb3_zip(tmp_path / "model.zip", recipe(**kwargs), vecnormalize=statistics, **options)
     )
