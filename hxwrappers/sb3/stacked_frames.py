@@ -65,7 +65,8 @@ class StackedFrames:
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
         """Observations by their place in the rollout flattened environment by environment."""
         rows = self._rows[indices % self._steps, indices // self._steps]
-        return self._pool[rows]
+        observations: np.ndarray = self._pool[rows]
+        return observations
 
     def _keep(self, frames: np.ndarray) -> np.ndarray:
         start, end = self.kept, self.kept + len(frames)
