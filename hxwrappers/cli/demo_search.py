@@ -77,7 +77,7 @@ def search(
     repeat: float | None = None,
     doomed: int | None = None,
     memory: float | None = None,
-    shorten: float = 10.0,
+    shorten: int = 100_000,
     env_args: tuple[str, ...] = (),
     checkpoint: Path | None = None,
     snapshot_every: int = 50,
@@ -118,7 +118,8 @@ def search(
         doomed: How many of the last actions before a lost life lead to nothing that is kept; 10
             unless given.
         memory: Megabytes for the states that are kept, by cells; the least promising are dropped.
-        shorten: Seconds to look for a shorter way with the same score before it is written.
+        shorten: Steps of the environment to look for a shorter way with the same score before it is
+            written.
         env_args: Arguments for gymnasium.make, as name=value; an Atari game is played frame by
             frame unless it has a frameskip here.
         checkpoint: A file to keep the search in, and to go on from if it exists.
@@ -187,7 +188,7 @@ def search(
         **which,
         end=end,
         snapshot_every=snapshot_every,
-        shorten_seconds=shorten,
+        shorten_steps=shorten,
         made_by={"command": shlex.join(["hxw", *sys.argv[1:]])},
     )
     if not len(demo):

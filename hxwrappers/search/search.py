@@ -70,7 +70,7 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
         *,
         end: bool = False,
         snapshot_every: int = 50,
-        shorten_seconds: float = 0.0,
+        shorten_steps: int = 0,
         made_by: Mapping[str, Any] | None = None,
     ) -> Demo:
         """The best trajectory found as a demonstration, played from the reset and verified.
@@ -78,7 +78,7 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
         Args:
             end: Whether it shall be the best way to the episode's own end.
             snapshot_every: Steps between two snapshots.
-            shorten_seconds: How long to try to leave steps out before.
+            shorten_steps: Steps of the environment to try with whether the way can be shortened.
             made_by: Entries to add to what the metadata say of how it was found.
 
         Raises:
@@ -88,7 +88,7 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
         return self.way_to_demo(
             self._end() if end else self.best,
             snapshot_every=snapshot_every,
-            shorten_seconds=shorten_seconds,
+            shorten_steps=shorten_steps,
             made_by=made_by,
         )
 

@@ -116,7 +116,7 @@ def test_an_interrupt_ends_it_in_good_order(tmp_path):
 def test_by_novelty_until_the_end(capsys, tmp_path):
     out_file, kept = tmp_path / "car.npz", tmp_path / "search.safetensors"
     words = ("MountainCar-v0", out_file, "--by", "novelty", "--until", "end", "--checkpoint", kept)
-    code, out, _ = run(capsys, *words, "--steps", "100000", "--shorten", "1")
+    code, out, _ = run(capsys, *words, "--steps", "100000", "--shorten", "2000")
     assert code == 0
     assert "states, the end" in out
     demo = Demo.load(out_file)

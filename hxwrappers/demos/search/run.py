@@ -174,7 +174,7 @@ class SearchRun(ABC, Generic[SettingsT]):
         entry: Entry,
         *,
         snapshot_every: int = 50,
-        shorten_seconds: float = 0.0,
+        shorten_steps: int = 0,
         made_by: Mapping[str, Any] | None = None,
     ) -> Demo:
         """A way that was found as a demonstration, played from the reset and verified.
@@ -182,7 +182,7 @@ class SearchRun(ABC, Generic[SettingsT]):
         Args:
             entry: The way.
             snapshot_every: Steps between two snapshots.
-            shorten_seconds: How long to try to leave steps out before.
+            shorten_steps: Steps of the environment to try with whether the way can be shortened.
             made_by: Entries to add to what the metadata say of how it was found.
 
         Raises:
@@ -196,9 +196,9 @@ class SearchRun(ABC, Generic[SettingsT]):
             "search_seconds": round(self._seconds, 1),
             **(made_by or {}),
         }
-        if shorten_seconds > 0:
+        if shorten_steps > 0:
             before = entry.length
-            entry = shortened(self.settings, entry, shorten_seconds)
+            entry = shortened(self.settings, entry, shorten_steps)
             found["shortened_from"] = before
         return make_demo(self.settings, entry, found, snapshot_every=snapshot_every)
 

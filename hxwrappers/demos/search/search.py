@@ -84,7 +84,7 @@ class Search(SearchRun[SearchSettings]):
         room: int | None = None,
         end: bool = False,
         snapshot_every: int = 50,
-        shorten_seconds: float = 0.0,
+        shorten_steps: int = 0,
         made_by: Mapping[str, Any] | None = None,
     ) -> Demo:
         """The best trajectory found as a demonstration, played from the reset and verified.
@@ -94,7 +94,8 @@ class Search(SearchRun[SearchSettings]):
                 the best score.
             end: Whether it shall be the best way to the episode's own end.
             snapshot_every: Steps between two snapshots.
-            shorten_seconds: How long to try to leave steps out before.
+            shorten_steps: Steps of the environment to try with whether the way can be shortened;
+                a way into a room stays as it is.
             made_by: Entries to add to what the metadata say of how it was found.
 
         Raises:
@@ -105,7 +106,8 @@ class Search(SearchRun[SearchSettings]):
         return self.way_to_demo(
             by_score if room is None else self._best_into(room),
             snapshot_every=snapshot_every,
-            shorten_seconds=shorten_seconds,
+            # A shorter way with the score of one into a room need not lead there.
+            shorten_steps=shorten_steps if room is None else 0,
             made_by=made_by,
         )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from hxwrappers.demos.search.archive import Entry
 from hxwrappers.demos.search.bursts import Bursts
 from hxwrappers.demos.search.settings import ExplorationSettings
@@ -15,24 +12,18 @@ __all__ = ["shortened"]
 _BETWEEN_SNAPSHOTS = 32
 
 
-def shortened(
-    settings: ExplorationSettings,
-    entry: Entry,
-    seconds: float,
-    clock: Callable[[], float] = time.monotonic,
-) -> Entry:
-    """The way with fewer steps and at least the score, as far as it is found in a time.
+def shortened(settings: ExplorationSettings, entry: Entry, steps: int) -> Entry:
+    """The way with fewer steps and at least the score, as far as it is found in some steps.
 
     Stretches of actions are left out and the rest is played: first half of the way, then quarters,
     and so on down to single actions, beginning with the latest, since what comes after a stretch
-    that is left out must still fit. Steps after the last gain of the score go first. A way to the
-    episode's end still leads there, and with no fewer lives.
+    that is left out must still fit. A way to the episode's own end still leads there.
 
     Args:
         settings: What was searched.
         entry: The way.
-        seconds: How long to try.
-        clock: Tells the time.
+        steps: Steps of the environment to try with, so that the same way is always found; beside
+            them the way itself is played once.
 
     Returns:
         The shortened way, without a snapshot, or `entry` where nothing could be left out.
@@ -40,11 +31,10 @@ def shortened(
     env = settings.make_env_with_pictures()
     try:
         way = _Way(Bursts(settings, env), entry)
-        limit = clock() + seconds
         size = len(way) // 2
-        while size >= 1 and clock() < limit:
+        while size >= 1 and way.steps < steps:
             at = len(way) - size
-            while at >= 0 and clock() < limit:
+            while at >= 0 and way.steps < steps:
                 way.leave_out(at, size)
                 at -= size
             size //= 2
@@ -59,10 +49,14 @@ class _Way:
     Args:
         bursts: What it is played in.
         entry: The way as it was found.
+
+    Attributes:
+        steps: Steps that were taken to try what can be left out.
     """
 
     def __init__(self, bursts: Bursts, entry: Entry) -> None:
         self._bursts, self._found = bursts, entry
+        self.steps = 0
         self._actions = list(bursts.actions.unpack(entry.node.trajectory()))
         self._starts: list[Start | None] = [bursts.start]
         moments = list(
@@ -94,6 +88,7 @@ class _Way:
         last = None
         for moment in self._bursts.play(start, rest, _BETWEEN_SNAPSHOTS, starts.append):
             last = moment
+        self.steps += 0 if last is None else last.length - start.length
         reached = (
             last is not None
             and last.score >= end.score

@@ -172,6 +172,8 @@ def test_rooms():
     search = Search(toys.settings("tests.demos.search.toys:tens"))
     assert search.run(Limits(rooms=2)).rooms == 2
     assert search.demo(room=2).score == 1
+    into_second = search.demo(room=2, shorten_steps=10_000)
+    assert into_second.actions.tolist() == search.demo(room=2).actions.tolist()
     assert len(search.demo(room=1)) == 0 or search.demo(room=1).score == 1
     with pytest.raises(InvalidArgumentError, match="2 rooms are known"):
         search.demo(room=3)
