@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import traceback
 import weakref
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 )
 
 from hxwrappers._ranges import require_count
+from hxwrappers._signals import interrupts_ignored
 from hxwrappers.demos.stores import LocalStore
 from hxwrappers.demos.tracker import Report, SuccessTracker
 from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
@@ -93,7 +95,8 @@ class BlockVecEnv(VecEnv):
             # In one piece, so that what they share, such as a tracker, they share there too.
             packed = cloudpickle.dumps((list(env_fns[start:stop]), tracker is not None))
             process = context.Process(target=_work, args=(there, here, packed), daemon=True)
-            process.start()
+            with interrupts_ignored():
+                process.start()
             there.close()
             self._workers.append(_Worker(process, here))
         made = [self._answer(worker) for worker in self._workers]
@@ -257,6 +260,7 @@ def _shared(shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, SharedMemor
 
 def _work(pipe: Any, other_end: Any, packed: bytes) -> None:
     """Do what comes through the pipe, until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that gives orders
     other_end.close()
     torch.set_num_threads(1)  # there is a process for each core
     with suppress(ImportError):
@@ -264,7 +268,7 @@ def _work(pipe: Any, other_end: Any, packed: bytes) -> None:
 
         cv2.setNumThreads(1)
     block: _Block | None = None
-    with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
+    with suppress(EOFError, BrokenPipeError):
         try:
             env_fns, holds = cloudpickle.loads(packed)
             block = _Block(env_fns, holds=holds)

@@ -72,7 +72,7 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
         burn_in: Steps before a rollout from which the hidden state is computed again, at most
             `n_steps`; 0 takes the state that was found when acting.
         burn_in_gradient: Whether gradients go back through the burn-in, as published. False takes
-            the state as it is, which saves their backward pass, a fifth of a minibatch's time.
+            the state as it is, which saves their backward pass.
         near_start_temperature: Published: 2. 1 turns it off, and suits actions in a `Box`, which
             have no logits.
         **kwargs: Further arguments of `sb3_contrib.RecurrentPPO`.

@@ -1,5 +1,8 @@
 """Environments in a few processes give what they give in one, and count episodes in one order."""
 
+import gc
+import os
+import signal
 from functools import partial
 
 import gymnasium as gym
@@ -94,6 +97,18 @@ def test_episodes_are_counted_in_one_order_whatever_the_number_of_processes():
     assert len({tuple(frontiers) for _, frontiers in first[0]}) > 1
     for processes in (2, 5):
         assert data_equivalence(first, played(processes, demo))
+
+
+def test_an_interrupt_is_for_the_main_process_and_its_end_ends_the_others():
+    envs = BlockVecEnv([make_pole] * 2, start_method="fork")
+    envs.reset()
+    processes = [worker.process for worker in envs._workers]
+    for process in processes:
+        os.kill(process.pid, signal.SIGINT)
+    envs.step(np.array([0, 1]))
+    del envs  # as at the end of a program that closes nothing
+    gc.collect()
+    assert not any(process.is_alive() for process in processes)
 
 
 def test_what_goes_wrong_is_said_here():
