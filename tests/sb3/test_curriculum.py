@@ -181,3 +181,16 @@ def test_the_curriculum_steps_aside_in_a_vector(demo, vectors):
     envs.reset()
     assert ["starting_point" in info for info in envs.reset_infos] == [True, False]
     envs.close()
+
+
+@pytest.mark.parametrize("vectors", [DummyVecEnv, partial(SubprocVecEnv, start_method="fork")])
+def test_several_demonstrations_in_a_vector_have_a_frontier_each(demo, vectors):
+    longer = lake_demo(1, 3, 1, 1, 2, 1, 2, 2)
+    tracker = SuccessTracker([demo, longer], RULES)
+    model = build([demo, longer], tracker, vectors)
+    log = CurriculumLog(tracker)
+    model.learn(1024, callback=log)
+    assert (tracker.store.look(lambda table: table.episodes) > 8).all()
+    assert {"frontier_0", "frontier_1"} <= log.rows[-1].keys()
+    assert (tracker.frontiers < tracker.latest).all()
+    model.get_env().close()
