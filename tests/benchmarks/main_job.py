@@ -128,9 +128,8 @@ def main() -> None:
             speeds[name].append((model.num_timesteps - steps) / seconds)
             print(f"round {turn}, {name}: {speeds[name][-1]:,.0f} steps/s", flush=True)
     for name, values in speeds.items():
-        print(
-            f"{name}: {statistics.median(values):,.0f} steps/s ({min(values):,.0f} to {max(values):,.0f})"
-        )
+        low, middle, high = min(values), statistics.median(values), max(values)
+        print(f"{name}: {middle:,.0f} steps/s ({low:,.0f} to {high:,.0f})")
     if options.before:
         ratios = [a / b for a, b in zip(speeds["now"], speeds["first version"], strict=True)]
         print(f"ratio, median of rounds: {statistics.median(ratios):.1f}")
