@@ -110,7 +110,7 @@ class Options:
     minutes: float | None = None
     num_envs: int = 16
     processes: int = 2
-    recurrent: bool | None = None
+    recurrent: bool = False
     window: int | None = None
     learning_rate: float | None = None
     entropy: float | None = None
@@ -132,7 +132,8 @@ class Options:
                 f"There is no preset {self.preset!r}; there are {', '.join(PRESETS)}."
             )
         given = {name: getattr(self, name) for name in PRESETS[self.preset] if name != "ppo"}
-        given = {name: value for name, value in given.items() if value is not None}
+        # A preset that has an LSTM keeps it; False only says that it was not asked for.
+        given = {name: value for name, value in given.items() if value not in (None, False)}
         return {**PRESETS[self.preset], **given}
 
 

@@ -40,7 +40,7 @@ def test_the_entry_for_the_zoo():
     for wrapper in entry["vec_env_wrapper"]:
         for path, arguments in wrapper.items():
             envs = named(path)(envs, **arguments)
-    callback = named(entry["callback"])()
+    callback = [named(each)() for each in entry["callback"]]
     model = sb3.PPO(entry["policy"], envs, n_steps=64, batch_size=64, device="cpu")
     model.learn(128, callback=callback)
     assert model.num_timesteps == 128

@@ -283,7 +283,12 @@ def _with_suffix(path: str | os.PathLike[str] | IO[bytes]) -> Path | IO[bytes]:
 
 
 def _existing(path: str | os.PathLike[str] | IO[bytes]) -> Path | IO[bytes]:
-    """The file of this name, or else the one with `.safetensors` at the end."""
-    if not isinstance(path, str | os.PathLike) or Path(path).is_file():
-        return Path(path) if isinstance(path, str | os.PathLike) else path
-    return Path(f"{os.fspath(path)}.safetensors")
+    """The file of this name, or the one that `save` made of it.
+
+    Callbacks and scripts of Stable-Baselines3 ask for `best_model.zip` where they saved `best_model`.
+    """
+    if not isinstance(path, str | os.PathLike):
+        return path
+    name = os.fspath(path)
+    others = [f"{name}.safetensors", f"{name}.zip", f"{name.removesuffix('.zip')}.safetensors"]
+    return next((each for each in map(Path, (name, *others)) if each.is_file()), Path(name))

@@ -102,7 +102,7 @@ def test_the_environments_own_reward_is_recorded():
     class Bonus(gym.Wrapper):
         def step(self, action):
             observation, reward, terminated, truncated, info = self.env.step(action)
-            info = {**info, "extrinsic_reward": float(reward)}
+            info = {**info, "extrinsic_reward": float(reward), "reward_bonus": 10.0}
             return observation, float(reward) + 10, terminated, truncated, info
 
     recording = DemoRecording(Bonus(gym.make("CliffWalking-v1")))

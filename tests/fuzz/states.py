@@ -168,7 +168,7 @@ class ZipOfSB3(Format):
         else:
             with zipfile.ZipFile(path, "w") as file:
                 file.writestr("policy.pth", data)
-        load_sb3_zip(path, RECIPE, algorithm="DualValuePPO", device="cpu")
+        load_sb3_zip(path, RECIPE, algorithm="DualValuePPO", device="cpu", vecnormalize="none")
 
 
 def plain(value: Any) -> Any:

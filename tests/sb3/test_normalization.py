@@ -152,7 +152,8 @@ def test_the_command_reports_the_true_score(tmp_path, capsys):
 
 
 def test_a_bonus_around_it_and_frames_stacked_inside_change_nothing(tmp_path):
-    envs = VecNormalize(VecFrameStack(make_vec_env("HxScaled-v0", 2, seed=0), 2))
+    stacked = VecFrameStack(make_vec_env("HxScaled-v0", 2, seed=0), 2)
+    envs = VecNormalize(stacked, norm_reward=False)
     model = PPO("MlpPolicy", VecRNDBonus(envs, warmup_steps=4, features=4), **QUICK).learn(64)
     save_policy(tmp_path / "policy.safetensors", model, recipe())
     seen = np.tile(observations({}), 2)

@@ -349,16 +349,20 @@ def test_goals(order, buffer_class):
     normalize = model.get_vec_normalize_env()
     plain = HerReplayBuffer if buffer_class is BonusHerReplayBuffer else DictReplayBuffer
     np.random.seed(0)  # noqa: NPY002
-    stored = plain.sample(model.replay_buffer, 40).next_observations
+    kept = plain.sample(model.replay_buffer, 40)
     np.random.seed(0)  # noqa: NPY002
     batch = model.replay_buffer.sample(40, normalize)
-    raw = {key: part.numpy() for key, part in stored.items()}
+    raw = {key: part.numpy() for key, part in kept.next_observations.items()}
     seen = raw if normalize is None else normalize.normalize_obs(raw)
     # The reward of whatever goal the transition now has, and the bonus of the place reached.
-    wanted = np.abs(raw["achieved_goal"] - raw["desired_goal"]).sum(axis=1) / 4
-    while not isinstance(envs, Witness):
+    wanted = kept.rewards.numpy().ravel()
+    if "Imitation" not in order:
+        distance = np.abs(raw["achieved_goal"] - raw["desired_goal"]).sum(axis=1) / 4
+        np.testing.assert_allclose(wanted, distance, rtol=1e-4, atol=1e-5)
+    names = order.split(" | ")
+    for name in reversed(names):
         if isinstance(envs, VecRNDBonus | VecCNDBonus):
-            outside = order.startswith("Normalize")
+            outside = any(each.startswith("Normalize") for each in names[: names.index(name)])
             wanted = wanted + 0.5 * envs.model.bonus((seen if outside else raw)["observation"])
         envs = envs.venv
     if normalize is not None:
