@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,10 @@ __all__ = ["Point", "StartArchive", "Way"]
 
 _CANDIDATES = 8
 """Points that are drawn at each choice, of which the most promising one is taken."""
+
+_SHORTEST_REACH = 2.0  # points
+_COUNTED = 32  # episodes between two moves of the reach
+_ENOUGH, _TOO_FEW = 0.2, 0.05  # shares of them that earn the reward
 
 
 @dataclass(eq=False)
@@ -59,6 +62,10 @@ class Way:
     score: float
     end: Point
 
+    def __len__(self) -> int:
+        """Points on it."""
+        return len(self.end.way())
+
 
 class StartArchive:
     """Chooses where episodes start: at what is new, or on a way that earned a reward.
@@ -66,10 +73,19 @@ class StartArchive:
     Of some points drawn at random the one with the greatest `novelty / sqrt(tries + 1)` is taken,
     so that no scale of the bonus matters. A full archive gives up the least promising of as many.
 
+    Starts on ways lie within a reach of their ends, which grows as the reward is earned from there
+    (by a fifth of the episodes, as in the frontier rule of Salimans and Chen 2018) and shrinks
+    where it is not.
+
     Args:
         capacity: Points kept at most.
-        ways: Ways kept at most, the latest of those with the highest score.
+        ways: Ways kept at most, the shortest of those with the highest score.
         seed: Seed of the choices.
+
+    Attributes:
+        points: The points kept.
+        ways: The ways kept, all of one score.
+        reach: Points from the end of a way within which episodes start.
 
     Raises:
         InvalidArgumentError: A number is below 1.
@@ -88,7 +104,10 @@ class StartArchive:
         require_range("ways", ways, minimum=1)
         self.capacity = capacity
         self.points: list[Point] = []
-        self.ways: deque[Way] = deque(maxlen=ways)
+        self.most_ways = ways
+        self.ways: list[Way] = []
+        self.reach = _SHORTEST_REACH
+        self._counted, self._earned = 0, 0
         self.generator = np.random.default_rng(seed)
 
     def add(self, point: Point) -> None:
@@ -101,20 +120,48 @@ class StartArchive:
             self.points[worst] = point
 
     def add_way(self, way: Way) -> None:
-        """Take in a way that has just earned a reward; ways of a lower score make room for it."""
-        best = max((each.score for each in self.ways), default=way.score)
-        if way.score >= best:
-            if way.score > best:
-                self.ways.clear()
-            self.ways.append(way)
+        """Take in a way that has just earned a reward; worse and longer ones make room for it."""
+        if self.ways and way.score < self.score:
+            return
+        if self.ways and way.score > self.score:
+            self.ways.clear()
+            self.reach, self._counted, self._earned = _SHORTEST_REACH, 0, 0
+        self.ways.append(way)
+        if len(self.ways) > self.most_ways:
+            self.ways.remove(max(self.ways, key=len))
+
+    @property
+    def score(self) -> float:
+        """The score of the ways; there must be one."""
+        return self.ways[0].score
+
+    def report(self, score: float) -> None:
+        """Count an episode that began on a way, and move the reach when enough were counted.
+
+        Args:
+            score: The extrinsic return from the game's own start to its end.
+        """
+        if not self.ways:
+            return
+        self._counted += 1
+        self._earned += score >= self.score
+        if self._counted < _COUNTED:
+            return
+        rate = self._earned / self._counted
+        self._counted, self._earned = 0, 0
+        if rate >= _ENOUGH:
+            self.reach = min(1.2 * self.reach, float(max(map(len, self.ways))))
+        elif rate < _TOO_FEW:
+            self.reach = max(self.reach / 1.2, _SHORTEST_REACH)
 
     def choose_new(self) -> Point:
         """A point where something is new; the archive must not be empty."""
         return max((self.points[index] for index in self._draw()), key=_promise)
 
     def choose_on_way(self) -> Point:
-        """A point anywhere on a way that earned a reward; there must be one."""
+        """A point within reach of the end of a way that earned a reward; there must be one."""
         points = self.ways[int(self.generator.integers(len(self.ways)))].end.way()
+        points = points[-round(self.reach) :]
         return points[int(self.generator.integers(len(points)))]
 
     def state_dict(self) -> dict[str, Any]:
@@ -131,6 +178,7 @@ class StartArchive:
             "tries": [p.tries for p in points],
             "points": [place[id(point)] for point in self.points],
             "ways": [[way.score, place[id(way.end)]] for way in self.ways],
+            "reach": [self.reach, self._counted, self._earned],
             "generator": self.generator.bit_generator.state,
         }
 
@@ -166,9 +214,12 @@ class StartArchive:
                 raise ValueError("points that there cannot be")
             chosen = [every[index] for index in points]
             ends = [Way(score, every[index]) for score, index in ways]
+            reach, counted, earned = state["reach"]
+            if not reach >= _SHORTEST_REACH or not 0 <= earned <= counted < _COUNTED:
+                raise ValueError(f"a reach of {reach}, {earned} of {counted} episodes")
             generator = generator_from_state(state["generator"])
-        self.points, self.generator = chosen, generator
-        self.ways = deque(ends, maxlen=self.ways.maxlen)
+        self.points, self.ways, self.generator = chosen, ends, generator
+        self.reach, self._counted, self._earned = float(reach), int(counted), int(earned)
 
     def all_points(self) -> list[Point]:
         """The points kept, those of the ways, and those before them; each after the one before."""

@@ -98,7 +98,8 @@ class ExplorationHistory(History):
     is a bonus, and the losses of the novelty models. Where episodes start at points of a
     `VecNoveltyResets`, the episodes counted are those from the game's own start, `rewarded` is
     the share of the last 100 of these that earned a reward, `way_score` the score of the best way
-    that was found, from wherever, and `first_reward` the step at which any reward was first met.
+    that was found, from wherever, `way_reach` how many points from its end episodes start,
+    and `first_reward` the step at which any reward was first met.
     """
 
     def __init__(self) -> None:
@@ -131,7 +132,8 @@ class ExplorationHistory(History):
             figures["first_reward"] = float(self.first_reward)
         for layer in wrappers(self.training_env):
             if isinstance(layer, VecNoveltyResets) and layer.archive.ways:
-                figures["way_score"] = max(way.score for way in layer.archive.ways)
+                figures["way_score"] = layer.archive.score
+                figures["way_reach"] = layer.archive.reach
         self._bonuses.clear()
         self.logger.record("exploration/rooms", figures["rooms"])
         self.logger.record("exploration/episodes", self.episodes)

@@ -43,8 +43,8 @@ class VecNoveltyResets(VecEnvWrapper):
         way_share: Share of those that begin on a way that earned a reward, in [0, 1].
         scout_share: Share of the environments that are scouts, in [0, 1).
         every: Steps between two points on a way, 1 or more.
-        limit: Episodes that begin at a point are cut after so many steps, so that many begin; None
-            lets them go on.
+        limit: Episodes that begin where something is new are cut after so many steps, and those on
+            a way after twice as many, so that many begin; None lets them go on.
         scout_limit: The same for scouts.
         hold: Chance of a scout to take its last action again.
         capacity: Points kept at most.
@@ -141,7 +141,8 @@ class VecNoveltyResets(VecEnvWrapper):
                 self.archive.add_way(Way(float(self._scores[index]), end))
         self._steps += 1
         self._lengths += 1
-        cut = self._lengths >= np.where(self.scouts, self.scout_limit, self.limit or np.inf)
+        limits = np.where(self._kinds == "way", 2.0, 1.0) * (self.limit or np.inf)
+        cut = self._lengths >= np.where(self.scouts, self.scout_limit, limits)
         cut &= (self._kinds != "game") & ~dones
         for place in np.flatnonzero(cut).tolist():
             infos[place] |= {
@@ -190,6 +191,8 @@ class VecNoveltyResets(VecEnvWrapper):
         snapshots = []
         for index in over:
             infos[index]["start"] = self._kinds[index]
+            if self._kinds[index] == "way":
+                self.archive.report(float(self._scores[index]))
             draw = 1.0 if self.scouts[index] else self.archive.generator.random()
             point, kind = None, "game"
             if draw >= self.game_share and self.archive.points:

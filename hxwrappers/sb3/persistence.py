@@ -285,7 +285,7 @@ def _with_suffix(path: str | os.PathLike[str] | IO[bytes]) -> Path | IO[bytes]:
 def _existing(path: str | os.PathLike[str] | IO[bytes]) -> Path | IO[bytes]:
     """The file of this name, or the one that `save` made of it.
 
-    Callbacks and scripts of Stable-Baselines3 ask for `best_model.zip` where they saved `best_model`.
+    Scripts of Stable-Baselines3 ask for `best_model.zip` where they saved `best_model`.
     """
     if not isinstance(path, str | os.PathLike):
         return path

@@ -42,14 +42,33 @@ def test_a_full_archive_gives_up_what_promises_least():
     assert worse not in archive.points
 
 
-def test_ways_of_a_higher_score_replace_those_of_a_lower():
+def test_ways_of_a_higher_score_replace_those_of_a_lower_and_short_ones_long_ones():
     archive = StartArchive(ways=2, seed=0)
-    ways = [Way(score, chain(4)) for score in (1.0, 1.0, 3.0, 2.0, 3.0, 3.0)]
-    for way in ways:
+    lengths = {1: (4, 5), 3: (9, 4, 6, 5)}
+    ways = [Way(float(score), chain(length)) for score in lengths for length in lengths[score]]
+    for way in (*ways, Way(2.0, chain(1))):
         archive.add_way(way)
-    assert list(archive.ways) == [ways[4], ways[5]]
-    starts = {archive.choose_on_way().snapshot for _ in range(100)}
-    assert starts == {0, 1, 2, 3}
+    assert [len(way) for way in archive.ways] == [4, 5]
+    assert archive.score == 3.0
+
+
+def test_starts_move_back_as_the_reward_is_earned_and_forward_where_it_is_not():
+    archive = StartArchive(seed=0)
+    archive.report(5.0)  # of no meaning without ways
+    archive.add_way(Way(1.0, chain(10)))
+    assert {archive.choose_on_way().snapshot for _ in range(100)} == {8, 9}
+    reaches = []
+    for rewarded in (7, 6, 32, 32, 2, 1, 0):  # of 32; a fifth is 6.4, a twentieth 1.6
+        for number in range(32):
+            archive.report(1.0 if number < rewarded else 0.0)
+        reaches.append(round(archive.reach, 2))
+    assert reaches == [2.4, 2.4, 2.88, 3.46, 3.46, 2.88, 2.4]
+    for _ in range(32 * 20):
+        archive.report(1.0)
+    assert archive.reach == 10
+    assert {archive.choose_on_way().snapshot for _ in range(300)} == set(range(10))
+    archive.add_way(Way(2.0, chain(20)))
+    assert archive.reach == 2
 
 
 def test_an_archive_goes_on_as_it_would_have():
@@ -64,6 +83,9 @@ def test_an_archive_goes_on_as_it_would_have():
     for _ in range(20):
         assert other.choose_new().snapshot == archive.choose_new().snapshot
         assert other.choose_on_way().snapshot == archive.choose_on_way().snapshot
+        for each in (archive, other):
+            each.report(2.0)
+    assert other.state_dict() == archive.state_dict()
 
 
 @pytest.mark.parametrize(
@@ -79,6 +101,9 @@ def test_an_archive_goes_on_as_it_would_have():
         {"ways": [[1.0, 9]]},
         {"ways": [3]},
         {"generator": {}},
+        {"reach": [0.5, 0, 0]},
+        {"reach": [float("nan"), 0, 0]},
+        {"reach": [3.0, 4, 5]},
         {"novelties": None},
     ],
 )
