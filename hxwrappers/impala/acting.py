@@ -45,11 +45,14 @@ class NetPolicy:
     Attributes:
         deterministic: Whether the most probable actions are taken.
         temperature: Divides the logits.
+        needs_previous: Whether it looks at the previous action and reward, too.
 
     Example:
         >>> from gymnasium import spaces
         >>> from hxwrappers.impala.layout import Layout
-        >>> policy = NetPolicy(ImpalaNet(Layout.of(spaces.Box(-1, 1, (3,))), 2))
+        >>> from hxwrappers.impala.actions import NumberedActions
+        >>> net = ImpalaNet(Layout.of(spaces.Box(-1, 1, (3,))), NumberedActions(2))
+        >>> policy = NetPolicy(net)
         >>> parts, starts = {"observation": np.zeros((4, 3))}, np.ones(4, dtype=bool)
         >>> policy.act(parts, starts, policy.initial_state(4))[0].shape
         (4,)
@@ -69,6 +72,7 @@ class NetPolicy:
         self._vector = torch.zeros(sum(parameter.numel() for parameter in net.parameters()))
         self.deterministic = deterministic
         self.temperature = 1.0
+        self.needs_previous = bool(net.trunk.layout.previous)
         self._generator = None if seed is None else torch.Generator().manual_seed(seed)
 
     def refresh(self) -> int:
@@ -88,7 +92,7 @@ class NetPolicy:
         parts: Mapping[str, npt.NDArray[Any]],
         starts: npt.NDArray[np.bool_],
         state: npt.NDArray[np.float32],
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Choose actions.
 
         Args:
@@ -97,19 +101,16 @@ class NetPolicy:
             state: Recurrent state, `(2, N, lstm)`.
 
         Returns:
-            Actions from 0 and their log probabilities, both `(N,)`, and the next state.
+            Actions as unrolls hold them, their log probabilities, `(N,)`, and the next state.
         """
         outputs = self._look(parts, starts, state)
-        log_probabilities = (outputs.logits[0] / self.temperature).log_softmax(-1)
-        if self.deterministic:
-            chosen = log_probabilities.argmax(-1, keepdim=True)
-        else:
-            chosen = torch.multinomial(log_probabilities.exp(), 1, generator=self._generator)
-        log_mus = log_probabilities.gather(-1, chosen).squeeze(-1)
+        chosen, log_mus = self._net.actions.choose(
+            outputs.logits[0], self._generator, self.deterministic, self.temperature
+        )
         # A net without memory returns the state it was given, which as an array would hold on to
         # that array: a chain that grows by a link in each step.
         after = outputs.state.numpy() if self._net.state_size else state
-        return chosen.squeeze(-1).numpy(), log_mus.numpy(), after
+        return chosen.numpy(), log_mus.numpy(), after
 
     def values(
         self, parts: Mapping[str, npt.NDArray[Any]], state: npt.NDArray[np.float32]

@@ -101,7 +101,7 @@ class ProcessActors:
         # start, and are replaced, in a moment, and share the memory of the imports.
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([act.__module__])
-        shape = UnrollShape(spec.layout, settings.unroll_length, spec.num_envs, settings.lstm)
+        shape = UnrollShape.of(spec, settings)
         count = settings.num_actors * SLOTS_PER_ACTOR
         self._slots = SharedArrays(shape.fields(), self._context, count)
         self._free = [True] * count

@@ -8,6 +8,7 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers.impala.acting import NetPolicy
+from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.net import ImpalaNet
 
@@ -19,7 +20,7 @@ def tensors():
 
 @pytest.mark.parametrize("lstm", [5, pytest.param(0, marks=pytest.mark.slow)])
 def test_nothing_is_kept_of_earlier_steps(lstm):
-    net = ImpalaNet(Layout.of(spaces.Box(-1, 1, (3,))), 2, net="mlp", lstm=lstm)
+    net = ImpalaNet(Layout.of(spaces.Box(-1, 1, (3,))), NumberedActions(2), net="mlp", lstm=lstm)
     policy = NetPolicy(net)
     parts, starts = {"observation": np.zeros((4, 3))}, np.zeros(4, dtype=bool)
     state = policy.initial_state(4)

@@ -106,7 +106,11 @@ def test_a_killed_actor_is_replaced_and_everything_ends_clean(tmp_path):
     ("make_env", "error", "messages"),
     [
         (runs.fail_in_actors, ActorError, ["at its start", "in fail_in_actors", "on strike"]),
-        (runs.make_wider_in_actors, InvalidSpaceError, ["num_actions is 7, but must be 3"]),
+        (
+            runs.make_wider_in_actors,
+            InvalidSpaceError,
+            ["count=7, first=0), but must be"],
+        ),
         (runs.make_taller_in_actors, InvalidSpaceError, ["layout is", "shape=(4,)", "(2,)"]),
         (runs.crash_in_actors, ActorError, ["2 times in a row", "the thirtieth step"]),
         (runs.lose_a_process_in_actors, ActorError, ["EOFError", "the thirtieth step"]),

@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from hxwrappers.envs import make_minigrid
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.net import ImpalaNet
 
@@ -20,7 +21,7 @@ VECTOR = spaces.Box(-np.inf, np.inf, (5,), np.float32)
 
 def build(space, **options) -> ImpalaNet:
     torch.manual_seed(0)
-    return ImpalaNet(Layout.of(space), 3, **options)
+    return ImpalaNet(Layout.of(space), NumberedActions(3), **options)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_large_batches_are_looked_at_in_chunks():
 
 def test_bad_spaces_and_nets():
     with pytest.raises(InvalidSpaceError, match="FlattenObservation"):
-        Layout.of(spaces.Discrete(3))
+        Layout.of(spaces.Text(3))
     with pytest.raises(InvalidSpaceError, match="several images"):
         Layout.of(spaces.Dict(a=IMAGE, b=IMAGE))
     with pytest.raises(InvalidArgumentError, match="residual"):
