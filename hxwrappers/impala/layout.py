@@ -174,10 +174,10 @@ class Layout:
         Raises:
             InvalidSpaceError: The environment has parts of the same names.
         """
-        taken = _PREVIOUS.intersection(part.name for part in self.parts)
+        taken = [part.name for part in self.parts if part.name in _PREVIOUS]
         if taken:
             raise InvalidSpaceError(
-                f"The observations have a part {taken.pop()!r}, which is the name of an input that "
+                f"The observations have a part {taken[0]!r}, which is the name of an input that "
                 "previous_inputs adds. Rename it."
             )
         counts = (actions.count,) if isinstance(actions, NumberedActions) else ()
