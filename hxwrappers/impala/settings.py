@@ -50,15 +50,17 @@ class ImpalaSettings:
         epsilon: In the optimizer's divisor: added to the mean square inside the root for RMSProp
             (None is 0.01), to the root for Adam (None is 1e-8).
         max_grad_norm: Gradients are scaled down to this norm; infinite for never.
-        precision: Of convolutions and the layer after them: "float32", "bfloat16", or "auto", which
-            is bfloat16 where the hardware multiplies it.
+        precision: Of convolutions and the layer after them: "float32", "bfloat16", or "auto": on
+            CPUs the faster of both, which is timed at the start for learner and actors apart; on
+            GPUs bfloat16 where they multiply it.
         compile: Compile the net with torch.compile; it takes long and pays off on GPUs only.
         backend: "processes" on this machine, or "ray" for actors on a Ray cluster.
         ray_address: Of the cluster, or "auto" for the one of this machine; None takes that one too,
             or starts one where there is none.
         cpus_per_actor: What an actor reserves on a Ray cluster; fractions are fine.
         device: Where the learner computes: "auto", "cpu", "cuda", ...
-        learner_threads: Threads of torch in the learner on a CPU; None leaves torch's own number.
+        learner_threads: Threads of torch in the learner on a CPU; None is torch's own number less
+            the actors on this machine, at least 1.
         seed: Seed of the weights, the actors' environments and their choices.
         checkpoint_every: Seconds between two checkpoints.
         log_every: Seconds between two rows of the log.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
@@ -34,6 +35,7 @@ from hxwrappers.impala.ray_actors import RayActors
 from hxwrappers.impala.reports import Episode
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.spec import EnvSpec
+from hxwrappers.impala.trunks import Trunk
 from hxwrappers.impala.unrolls import UnrollShape
 from hxwrappers.impala.weights import copy_weights, flat_weights
 
@@ -105,7 +107,10 @@ class Impala:
         self._also_save = dict(also_save or {})
         self.spec = _spec_of(make_env, settings)
         self._device = resolve_device(settings.device)
-        self._precision = hardware_precision(settings.precision, self._device)
+        with _threads(settings):
+            self._precision = hardware_precision(
+                settings.precision, self._device, self._trunk(), training=True
+            )
         with weights_drawn_from(settings.seed):
             net = self._net(self._precision)
         self._learner = Learner(net.to(self._device), settings)
@@ -180,7 +185,7 @@ class Impala:
         self._resumed = True
         with (
             stopping_on_signals() as stopping,
-            _threads(self.settings.learner_threads),
+            _threads(self.settings),
             tqdm(
                 total=total_timesteps,
                 initial=self.num_timesteps,
@@ -251,6 +256,21 @@ class Impala:
     def _net(self, precision: str) -> ImpalaNet:
         return ImpalaNet.of(self.spec, self.settings, precision)
 
+    def _trunk(self) -> Trunk:
+        return Trunk(self.spec.layout, self.settings.net, self.settings.features)
+
+    def _actors_precision(self) -> str:
+        """That of actors, which play on CPUs, also where the learner has a GPU."""
+        settings = self.settings
+        with _threads(dataclasses.replace(settings, learner_threads=1)):
+            return hardware_precision(
+                settings.precision,
+                torch.device("cpu"),
+                self._trunk(),
+                rows=settings.envs_per_actor,
+                training=False,
+            )
+
     def _run(self, total: int, stopping: Callable[[], bool], bar: tqdm[Any]) -> None:
         settings = self.settings
         entropy = np.random.SeedSequence([settings.seed, self.num_timesteps])
@@ -260,8 +280,7 @@ class Impala:
             self._make_env,
             self.spec,
             settings,
-            # Actors play on CPUs, also where the learner has a GPU.
-            hardware_precision(settings.precision, torch.device("cpu")),
+            self._actors_precision(),
             flat_weights(self._learner.net),
             int(entropy.generate_state(1)[0]),
             self.updates,
@@ -337,9 +356,11 @@ def _spec_of(make_env: MakeVectorEnv, settings: ImpalaSettings) -> EnvSpec:
 
 
 @contextmanager
-def _threads(number: int | None) -> Iterator[None]:
+def _threads(settings: ImpalaSettings) -> Iterator[None]:
+    """As many threads of torch as the settings ask for, or as the actors leave free."""
     before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
+    others = settings.num_actors if settings.backend == "processes" else 0
+    torch.set_num_threads(settings.learner_threads or max(before - others, 1))
     try:
         yield
     finally:

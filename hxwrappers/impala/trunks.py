@@ -183,9 +183,10 @@ class Trunk(nn.Module):
         assert image is not None
         assert self.convolutions is not None
         frames = image.frames(observations[image.name])
-        # All bytes are exact in bfloat16.
+        # Bytes are moved faster than floats, and all of them are exact in bfloat16.
+        frames = frames.contiguous(memory_format=torch.channels_last)
         scaled = frames.to(torch.bfloat16 if self.in_bfloat16 else torch.float32) * (1 / image.high)
-        looked = self.convolutions(scaled.contiguous(memory_format=torch.channels_last)).flatten(1)
+        looked = self.convolutions(scaled).flatten(1)
         if self.layout.vectors:
             looked = torch.cat([looked, self._vectors(observations).to(looked.dtype)], dim=1)
         features: Tensor = self.layers(looked)

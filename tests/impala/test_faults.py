@@ -134,7 +134,7 @@ def test_what_was_learned_is_kept_whatever_an_actor_fails_with(tmp_path):
 
 
 def test_actors_have_the_precision_of_a_cpu_whatever_the_learner_has(monkeypatch):
-    def precision(_, device):
+    def precision(_, device, *trunk, **options):
         return "float32" if device.index is None else "bfloat16"
 
     class Backend:
