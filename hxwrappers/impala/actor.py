@@ -150,5 +150,5 @@ def acting_policy(
                 f"{name} is {found}, but must be {needed}. The function that makes environments "
                 "must make the same kind each time."
             )
-    net = ImpalaNet.of(spec.layout, spec.num_actions, settings, precision)
+    net = ImpalaNet.of(spec, settings, precision)
     return NetPolicy(net, read_weights, seed)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.unrolls import OBSERVATION, Unroll, UnrollShape
 
 __all__ = ["Batch", "BatchBuffer"]
@@ -33,21 +32,17 @@ class BatchBuffer:
     """Memory for one batch, filled with one actor's unrolls after the other.
 
     Args:
-        layout: What an observation consists of.
-        length: Steps in an unroll.
-        batch_size: Unrolls in a batch.
-        lstm: Units of the LSTM.
+        shape: The shape of a batch: that of an unroll of as many environments as a batch has
+            unrolls.
         device: Where batches are needed; memory for a GPU is pinned.
     """
 
-    def __init__(
-        self, layout: Layout, length: int, batch_size: int, lstm: int, device: torch.device
-    ) -> None:
+    def __init__(self, shape: UnrollShape, device: torch.device) -> None:
         self._device = device
-        self._size = batch_size
+        self._size = shape.num_envs
         self._filled = 0
-        unroll = UnrollShape(layout, length, batch_size, lstm).allocate()
-        tensors = {name: torch.from_numpy(array) for name, array in unroll.arrays().items()}
+        arrays = shape.allocate().arrays()
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         if device.type == "cuda":
             tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
         self._tensors = tensors

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from gymnasium import spaces
 from torch import Tensor
 
 from hxwrappers._image_axes import channels_are_first
 from hxwrappers.checkpoints import refusing_malformed
 from hxwrappers.errors import InvalidSpaceError
+from hxwrappers.impala.actions import Actions, NumberedActions
 
-__all__ = ["Layout", "Part"]
+__all__ = ["PREVIOUS_ACTION", "PREVIOUS_REWARD", "Layout", "Part"]
 
 ONLY_PART = "observation"
+PREVIOUS_ACTION, PREVIOUS_REWARD = "previous action", "previous reward"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Part:
         dtype: The name of its dtype.
         high: What an image is divided by: its largest value if that is finite, otherwise 1.
         channels_first: Whether the first of an image's last three axes holds the channels.
+        counts: Where it consists of choices, as a Discrete part: how many there are of each.
+        firsts: The number of the first of each.
     """
 
     name: str
@@ -38,11 +43,36 @@ class Part:
     dtype: str
     high: float
     channels_first: bool
+    counts: tuple[int, ...] = ()
+    firsts: tuple[int, ...] = ()
 
     @property
     def is_image(self) -> bool:
         """Whether convolutions look at it: three or four axes, or two of bytes."""
+        if self.counts:
+            return False
         return len(self.shape) in {3, 4} or (len(self.shape) == 2 and self.dtype == "uint8")
+
+    @property
+    def width(self) -> int:
+        """How many numbers `flat` makes of it."""
+        return sum(self.counts) if self.counts else math.prod(self.shape)
+
+    def flat(self, values: Tensor) -> Tensor:
+        """Bring values of shape `(batch, *shape)` into `(batch, width)`, float32.
+
+        A choice becomes a 1 among zeros; one that is none of its choices, zeros alone.
+        """
+        values = values.unsqueeze(-1).flatten(1)  # a number alone has no axis but the batch's
+        if not self.counts:
+            return values.float()
+        return torch.cat(
+            [
+                values[:, at, None] - first == torch.arange(count, device=values.device)
+                for at, (first, count) in enumerate(zip(self.firsts, self.counts, strict=True))
+            ],
+            dim=1,
+        ).float()
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
@@ -71,10 +101,11 @@ class Layout:
     In an image with three axes the first or the last one holds the channels: which, an attribute
     `channels_first` of the space tells, as that of `make_minigrid` has it. Without one it is the
     axis that is unlike the two others, or else the smaller one. An image with four axes is a stack
-    of such images. Everything else is flattened to a vector.
+    of such images. Everything else is flattened to a vector, in which each choice of a Discrete or
+    MultiDiscrete part is a 1 among zeros.
 
     Attributes:
-        parts: The arrays, in the order of the space.
+        parts: The arrays, in the order of the space; after them those of `with_previous`.
         is_dict: Whether observations are dicts.
 
     Example:
@@ -92,17 +123,24 @@ class Layout:
         """Find the layout of one environment's observation space.
 
         Raises:
-            InvalidSpaceError: A space other than a Box or a Dict of Boxes, or two images.
+            InvalidSpaceError: A space that holds something other than numbers, or two images.
         """
         is_dict = isinstance(space, spaces.Dict)
         named = dict(space.spaces) if isinstance(space, spaces.Dict) else {ONLY_PART: space}
         parts = []
         for name, part in named.items():
+            if isinstance(part, spaces.Discrete | spaces.MultiDiscrete):
+                parts.append(_choices(name, part))
+                continue
+            if isinstance(part, spaces.MultiBinary):
+                parts.append(Part(name, part.shape, str(part.dtype), 1.0, False))
+                continue
             if not isinstance(part, spaces.Box) or 0 in part.shape:
                 raise InvalidSpaceError(
-                    f"The observation space {space} has the part {part}, but IMPALA takes Boxes "
-                    "and flat Dicts of Boxes. Wrap the environment in a FlattenObservation or a "
-                    "TransformObservation of gymnasium.wrappers."
+                    f"The observation space {space} has the part {part}, but IMPALA takes Box, "
+                    "Discrete, MultiDiscrete and MultiBinary spaces, and flat Dicts of such ones. "
+                    "Wrap the environment in a FlattenObservation or a TransformObservation of "
+                    "gymnasium.wrappers."
                 )
             high = float(part.high.max())
             high = high if 0 < high < np.inf else 1.0
@@ -123,8 +161,32 @@ class Layout:
 
     @property
     def vectors(self) -> tuple[Part, ...]:
-        """The parts that are not an image."""
-        return tuple(part for part in self.parts if not part.is_image)
+        """The parts of the environment that are not an image."""
+        return tuple(part for part in self.parts if not (part.is_image or part.name in _PREVIOUS))
+
+    @property
+    def previous(self) -> tuple[Part, ...]:
+        """The parts that `with_previous` added."""
+        return tuple(part for part in self.parts if part.name in _PREVIOUS)
+
+    def with_previous(self, actions: Actions) -> Layout:
+        """Add the action before each observation and the reward for it.
+
+        Raises:
+            InvalidSpaceError: The environment has parts of the same names.
+        """
+        taken = [part.name for part in self.parts if part.name in _PREVIOUS]
+        if taken:
+            raise InvalidSpaceError(
+                f"The observations have a part {taken[0]!r}, which is the name of an input that "
+                "previous_inputs adds. Rename it."
+            )
+        counts = (actions.count,) if isinstance(actions, NumberedActions) else ()
+        action = Part(
+            PREVIOUS_ACTION, actions.shape, actions.dtype, 1.0, False, counts, (0,) * len(counts)
+        )
+        reward = Part(PREVIOUS_REWARD, (), "float32", 1.0, False)
+        return replace(self, parts=(*self.parts, action, reward))
 
     def split(self, observations: Any) -> dict[str, npt.NDArray[Any]]:
         """Name the arrays of an observation or of a batch of them."""
@@ -135,7 +197,10 @@ class Layout:
     def state_dict(self) -> dict[str, Any]:
         """The layout as plain values."""
         parts = [
-            [part.name, list(part.shape), part.dtype, part.high, part.channels_first]
+            [
+                *(part.name, list(part.shape), part.dtype, part.high, part.channels_first),
+                *(list(part.counts), list(part.firsts)),
+            ]
             for part in self.parts
         ]
         return {"parts": parts, "is_dict": self.is_dict}
@@ -158,7 +223,29 @@ class Layout:
                     str(dtype),
                     float(high),
                     bool(first),
+                    *(tuple(int(number) for number in numbers) for numbers in more),
                 )
-                for name, shape, dtype, high, first in state["parts"]
+                for name, shape, dtype, high, first, *more in state["parts"]
             )
             return cls(parts, bool(state["is_dict"]))
+
+
+_PREVIOUS = frozenset({PREVIOUS_ACTION, PREVIOUS_REWARD})
+
+
+def _choices(name: str, space: spaces.Discrete | spaces.MultiDiscrete) -> Part:
+    if isinstance(space, spaces.Discrete):
+        counts, firsts = (int(space.n),), (int(space.start),)
+        return Part(name, (), str(space.dtype), 1.0, False, counts, firsts)
+    # Some supported versions of Gymnasium have no `start` here.
+    starts = np.broadcast_to(getattr(space, "start", 0), space.shape)
+    counts, firsts = (tuple(int(n) for n in array.flat) for array in (space.nvec, starts))
+    return Part(
+        name,
+        space.shape,
+        str(space.dtype),
+        1.0,
+        False,
+        counts,
+        firsts,
+    )

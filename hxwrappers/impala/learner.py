@@ -13,6 +13,7 @@ from hxwrappers.checkpoints import MALFORMED
 from hxwrappers.errors import CheckpointError
 from hxwrappers.impala.batches import Batch
 from hxwrappers.impala.net import ImpalaNet
+from hxwrappers.impala.optimizer import TensorFlowRMSprop
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.vtrace import vtrace
 
@@ -74,8 +75,7 @@ class Learner:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         logits, values, _ = self._look(batch.observations, batch.starts, batch.state)
-        log_probabilities = logits[:-1].log_softmax(-1)
-        log_pis = log_probabilities.gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
+        log_pis = self.net.actions.log_probabilities(logits[:-1], batch.actions)
         log_rhos = log_pis.detach() - batch.log_mus
         seen = values.detach()
         wanted = vtrace(
@@ -94,7 +94,7 @@ class Learner:
         )
         policy_loss = -(log_pis * wanted.advantages).sum()
         value_loss = 0.5 * ((wanted.targets - values[:-1]).square() * batch.valid).sum()
-        entropies = -(log_probabilities.exp() * log_probabilities).sum(-1)
+        entropies = self.net.actions.entropies(logits[:-1])
         entropy = (entropies * batch.valid).sum()
         loss = policy_loss + settings.value_coef * value_loss - settings.entropy_coef * entropy
         self._optimizer.zero_grad(set_to_none=True)
@@ -143,12 +143,9 @@ class Learner:
         found = "adam" if "betas" in group else "rmsprop"
         if found != self._settings.optimizer:
             raise ValueError(f"it is {found}, not {self._settings.optimizer}")
-        self._optimizer.load_state_dict(dict(state))
-        # That took over the settings of the run before.
-        self._optimizer.param_groups[0].update(self._optimizer.defaults)
-        if self._optimizer.defaults.get("momentum"):
-            for weight, kept in self._optimizer.state.items():
-                kept.setdefault("momentum_buffer", torch.zeros_like(weight))
+        # The settings are those given now, not those of the run before.
+        settings = self._optimizer.defaults | {"params": group["params"]}
+        self._optimizer.load_state_dict({"state": state["state"], "param_groups": [settings]})
 
 
 def load_net(net: ImpalaNet, state: Mapping[str, Any]) -> None:
@@ -164,7 +161,8 @@ def load_net(net: ImpalaNet, state: Mapping[str, Any]) -> None:
     }:
         raise CheckpointError(
             "The checkpoint is of another net: its weights have other names or shapes. Use the "
-            "same environment and the settings net, features and lstm that it was made with."
+            "same environment and the settings net, features, lstm and previous_inputs that it was "
+            "made with."
         )
     net.load_state_dict(dict(weights))
 
@@ -174,10 +172,10 @@ def _optimizer(net: ImpalaNet, settings: ImpalaSettings) -> torch.optim.Optimize
     if settings.optimizer == "adam":
         epsilon = 1e-8 if settings.epsilon is None else settings.epsilon
         return torch.optim.Adam(net.parameters(), rate, eps=epsilon)
-    return torch.optim.RMSprop(
+    return TensorFlowRMSprop(
         net.parameters(),
         rate,
-        alpha=settings.rmsprop_decay,
-        eps=0.01 if settings.epsilon is None else settings.epsilon,
-        momentum=settings.rmsprop_momentum,
+        settings.rmsprop_decay,
+        0.01 if settings.epsilon is None else settings.epsilon,
+        settings.rmsprop_momentum,
     )

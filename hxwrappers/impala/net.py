@@ -9,8 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hxwrappers.impala.layout import Layout
+from hxwrappers.impala.actions import Actions, BoxActions
+from hxwrappers.impala.layout import PREVIOUS_REWARD, Layout
 from hxwrappers.impala.settings import ImpalaSettings
+from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.trunks import Trunk
 
 __all__ = ["ImpalaNet", "Outputs"]
@@ -20,7 +22,8 @@ class Outputs(NamedTuple):
     """What the net says about an unroll.
 
     Attributes:
-        logits: Unnormalised log probabilities of the actions, `(T, N, actions)`, float32.
+        logits: Unnormalised log probabilities of numbered actions, `(T, N, actions)`; of others the
+            means, and then the logarithms of the deviations, `(T, N, 2 * size)`; float32.
         values: Values of the observations, `(T, N)`, float32.
         state: Recurrent state after the last observation, `(2, N, lstm)`.
     """
@@ -34,8 +37,10 @@ class ImpalaNet(nn.Module):
     """A policy and a value function over common features; over separate ones for vectors alone.
 
     Args:
-        layout: What an observation consists of.
-        num_actions: How many discrete actions there are.
+        layout: What it looks at. The previous action and reward, where they are part of it, join
+            the features, as in the paper; rewards limited to -1 and 1.
+        actions: What the actions are. The deviations of those that are drawn from a normal
+            distribution are parameters of their own, 1 at first.
         net: See `hxwrappers.impala.trunks.Trunk`.
         features: See there.
         lstm: Units of an LSTM between the features and the heads; 0 for none.
@@ -44,7 +49,8 @@ class ImpalaNet(nn.Module):
     Example:
         >>> import numpy as np
         >>> from gymnasium import spaces
-        >>> net = ImpalaNet(Layout.of(spaces.Box(-1, 1, (3,))), num_actions=2, lstm=8)
+        >>> from hxwrappers.impala.actions import NumberedActions
+        >>> net = ImpalaNet(Layout.of(spaces.Box(-1, 1, (3,))), NumberedActions(2), lstm=8)
         >>> starts, state = torch.zeros(5, 4, dtype=torch.bool), net.initial_state(4)
         >>> net({"observation": torch.zeros(5, 4, 3)}, starts, state).logits.shape
         torch.Size([5, 4, 2])
@@ -53,7 +59,7 @@ class ImpalaNet(nn.Module):
     def __init__(
         self,
         layout: Layout,
-        num_actions: int,
+        actions: Actions,
         *,
         net: str = "auto",
         features: int | None = None,
@@ -62,23 +68,26 @@ class ImpalaNet(nn.Module):
     ) -> None:
         super().__init__()
         self.trunk = Trunk(layout, net, features, precision)
-        self.lstm = nn.LSTM(self.trunk.features, lstm) if lstm else None
+        self.actions = actions
+        self._previous = layout.previous
+        width = self.trunk.features + sum(part.width for part in layout.previous)
+        self.lstm = nn.LSTM(width, lstm) if lstm else None
         self.state_size = lstm
         # Where features are cheap the values have their own: their large errors would otherwise
         # drown the policy's gradient in the common layers.
         alone = layout.image is None and not lstm
         self.value_trunk = Trunk(layout, net, features, precision) if alone else None
-        self.policy = nn.Linear(lstm or self.trunk.features, num_actions)
-        self.value = nn.Linear(lstm or self.trunk.features, 1)
+        self.policy = nn.Linear(lstm or width, actions.means)
+        self.value = nn.Linear(lstm or width, 1)
+        continuous = isinstance(actions, BoxActions)
+        self.log_deviations = nn.Parameter(torch.zeros(actions.means)) if continuous else None
 
     @classmethod
-    def of(
-        cls, layout: Layout, num_actions: int, settings: ImpalaSettings, precision: str
-    ) -> ImpalaNet:
+    def of(cls, spec: EnvSpec, settings: ImpalaSettings, precision: str) -> ImpalaNet:
         """Build the net that the settings ask for."""
         return cls(
-            layout,
-            num_actions,
+            spec.inputs(settings.previous_inputs),
+            spec.actions,
             net=settings.net,
             features=settings.features,
             lstm=settings.lstm,
@@ -100,14 +109,28 @@ class ImpalaNet(nn.Module):
         """
         steps, num_envs = starts.shape
         rows = {name: part.flatten(0, 1) for name, part in observations.items()}
-        features: Tensor = self.trunk(rows)
-        features = features.view(steps, num_envs, -1)
+        previous = self._before(rows, starts)
+        features = self._join(self.trunk(rows), previous).view(steps, num_envs, -1)
         if self.lstm is not None:
             features, state = self._remember(features, starts, state)
         logits, seen = self.policy(features), features
         if self.value_trunk is not None:
-            seen = self.value_trunk(rows).view(steps, num_envs, -1)
+            seen = self._join(self.value_trunk(rows), previous).view(steps, num_envs, -1)
+        if self.log_deviations is not None:
+            logits = torch.cat([logits, self.log_deviations.expand_as(logits)], dim=-1)
         return Outputs(logits, self.value(seen).squeeze(-1), state)
+
+    def _before(self, rows: Mapping[str, Tensor], starts: Tensor) -> Tensor | None:
+        """What came before the observations of all rows; zeros where they begin an episode."""
+        if not self._previous:
+            return None
+        parts = {part.name: part.flat(rows[part.name]) for part in self._previous}
+        parts[PREVIOUS_REWARD] = parts[PREVIOUS_REWARD].clamp(-1, 1)
+        return torch.cat(list(parts.values()), dim=1).masked_fill(starts.flatten()[:, None], 0)
+
+    @staticmethod
+    def _join(features: Tensor, previous: Tensor | None) -> Tensor:
+        return features if previous is None else torch.cat([features, previous], dim=1)
 
     def _remember(self, features: Tensor, starts: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Run the LSTM, in one call for each stretch in which no episode begins."""

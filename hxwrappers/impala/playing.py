@@ -45,7 +45,9 @@ def play(
     require_count("max_steps", max_steps, smallest=1)
     each = -(-episodes // env.num_envs)
     lstm = policy.initial_state(1).shape[-1]
-    step = UnrollShape(EnvSpec.of(env).layout, 1, env.num_envs, lstm).allocate()
+    spec = EnvSpec.of(env)
+    inputs = spec.inputs(policy.needs_previous)
+    step = UnrollShape(inputs, 1, env.num_envs, lstm, spec.actions).allocate()
     counts = np.zeros(env.num_envs, dtype=np.int64)
     played: list[Episode] = []
     wanted = each * env.num_envs

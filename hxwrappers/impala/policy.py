@@ -15,7 +15,12 @@ from hxwrappers._net_sizes import no_larger_than
 from hxwrappers._ranges import require_range
 from hxwrappers._text import brief
 from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidSpaceError
+from hxwrappers.errors import (
+    CheckpointError,
+    HxWrappersError,
+    InvalidArgumentError,
+    InvalidSpaceError,
+)
 from hxwrappers.evaluation import State
 from hxwrappers.impala.acting import NetPolicy
 from hxwrappers.impala.files import load_newest
@@ -78,7 +83,7 @@ class Policy:
         observations: Any,
         state: npt.NDArray[np.float32] | None = None,
         episode_starts: npt.NDArray[np.bool_] | None = None,
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Choose actions for a batch of observations.
 
         Args:
@@ -88,11 +93,18 @@ class Policy:
                 for none of them. Their states are cleared.
 
         Returns:
-            The actions, shape `(N,)`, and the recurrent state for the next call.
+            The actions, as the environment takes them, shape `(N, ...)`, and the recurrent state
+            for the next call.
 
         Raises:
             InvalidSpaceError: Observations of other shapes than those it was made for.
+            InvalidArgumentError: It was trained with `previous_inputs`.
         """
+        if self.acting.needs_previous:
+            raise InvalidArgumentError(
+                "The policy was trained with previous_inputs: it looks at rewards, which are not "
+                "told here. Play it by hxwrappers.impala.play(env, policy.acting, episodes)."
+            )
         parts = self.spec.layout.split(observations)
         for part in self.spec.layout.parts:
             if parts[part.name].shape[1:] != part.shape:
@@ -106,7 +118,7 @@ class Policy:
         if episode_starts is None:
             episode_starts = np.zeros(count, dtype=np.bool_)
         actions, _, state = self.acting.act(parts, np.asarray(episode_starts, np.bool_), state)
-        return actions + self.spec.first_action, state
+        return self.spec.actions.for_env(actions), state
 
     def predict(
         self,
@@ -114,7 +126,7 @@ class Policy:
         state: State = None,
         episode_starts: npt.NDArray[np.bool_] | None = None,
         deterministic: bool = False,
-    ) -> tuple[npt.NDArray[np.int64], State]:
+    ) -> tuple[npt.NDArray[Any], State]:
         """Choose actions in the way of Stable-Baselines3, which `hxwrappers.evaluate` takes.
 
         Args:
@@ -135,9 +147,9 @@ class Policy:
             InvalidSpaceError: Its spaces differ from the policy's.
         """
         found = EnvSpec.of_spaces(env.observation_space, env.action_space, 1)
-        if found[:3] != self.spec[:3]:
+        if found[:2] != self.spec[:2]:
             raise InvalidSpaceError(
-                f"The policy was made for {self.spec[:3]}, but its environment has {found[:3]}."
+                f"The policy was made for {self.spec[:2]}, but its environment has {found[:2]}."
             )
 
 
@@ -169,7 +181,7 @@ def _net(
 ) -> ImpalaNet:
     try:
         with no_larger_than(learner):
-            net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
+            net = ImpalaNet.of(spec, settings, "float32")
         load_net(net, learner)
     except HxWrappersError:
         raise

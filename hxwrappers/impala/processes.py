@@ -105,7 +105,7 @@ class ProcessActors:
             "forkserver" if "forkserver" in kinds else "spawn"
         )
         self._context.set_forkserver_preload([act.__module__])
-        shape = UnrollShape(spec.layout, settings.unroll_length, spec.num_envs, settings.lstm)
+        shape = UnrollShape.of(spec, settings)
         count = settings.num_actors * SLOTS_PER_ACTOR
         self._slots = SharedArrays(shape.fields(), self._context, count)
         self._free = [True] * count

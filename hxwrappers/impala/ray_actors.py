@@ -50,7 +50,7 @@ class _RemoteActor:
     ) -> None:
         self._make_env, self._spec, self._settings = make_env, spec, settings
         self._precision, self._seed = precision, seed
-        self._shape = UnrollShape(spec.layout, settings.unroll_length, spec.num_envs, settings.lstm)
+        self._shape = UnrollShape.of(spec, settings)
         self._sampler: Sampler | None = None
         self._weights: npt.NDArray[np.float32] | None = None
         self._version = 0

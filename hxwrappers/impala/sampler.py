@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from hxwrappers.impala.checks import NumberCheck
+from hxwrappers.impala.layout import PREVIOUS_ACTION, PREVIOUS_REWARD
 from hxwrappers.impala.reports import EpisodeWatch, Report
 from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import Unroll
@@ -21,7 +23,13 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 class ActingPolicy(Protocol):
-    """What chooses the actions of an actor."""
+    """What chooses the actions of an actor.
+
+    Attributes:
+        needs_previous: Whether it looks at the previous action and reward, too.
+    """
+
+    needs_previous: bool
 
     def refresh(self) -> int:
         """Take the newest weights and return their version."""
@@ -31,8 +39,12 @@ class ActingPolicy(Protocol):
 
     def act(
         self, parts: Arrays, starts: npt.NDArray[np.bool_], state: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Choose actions; returns them from 0, their log probabilities, and the next state."""
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Choose actions.
+
+        Returns:
+            The actions as unrolls hold them, their log probabilities, and the next state.
+        """
 
     def values(self, parts: Arrays, state: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The values of observations that begin no episode."""
@@ -82,22 +94,34 @@ class Sampler:
         AutoresetError: The environment does not say when it resets.
         InvalidSpaceError: Observations or actions that IMPALA cannot take.
         InvalidArgumentError: It steps only a part of its environments at a time.
+        InvalidObservationError: The first observations hold NaN or infinity.
     """
 
     def __init__(self, env: VectorEnv, policy: ActingPolicy, seed: int | None) -> None:
         check_whole_batches(env)
-        self._layout, _, self._first_action, _ = EnvSpec.of(env)
+        self._layout, self._actions, num_envs = EnvSpec.of(env)
         self._env, self.policy = env, policy
         self._mode = autoreset_mode(env)
-        self.watch = EpisodeWatch(env.num_envs)
+        self.watch = EpisodeWatch(num_envs)
+        self._check = NumberCheck(env, self._layout)
         observations, _ = env.reset(seed=seed)
         self._parts = self._layout.split(observations)
-        self._starts = np.ones(env.num_envs, dtype=np.bool_)
-        self._ended = np.zeros(env.num_envs, dtype=np.bool_)
-        self._state = policy.initial_state(env.num_envs)
+        self._check.observations(self._parts, np.arange(num_envs))
+        self._previous: Arrays = {}
+        if policy.needs_previous:  # no net looks at what was before the first observations
+            actions = np.zeros((num_envs, *self._actions.shape), self._actions.dtype)
+            self._previous = _previous(actions, np.zeros(num_envs))
+        self._starts = np.ones(num_envs, dtype=np.bool_)
+        self._ended = np.zeros(num_envs, dtype=np.bool_)
+        self._state = policy.initial_state(num_envs)
 
     def fill(self, unroll: Unroll) -> None:
-        """Write the next steps into an unroll."""
+        """Write the next steps into an unroll.
+
+        Raises:
+            InvalidArgumentError: A reward is NaN or infinite.
+            InvalidObservationError: An observation holds NaN or infinity.
+        """
         unroll.state[...] = self._state
         for row in range(len(unroll.actions)):
             self._write(unroll, row)
@@ -110,13 +134,13 @@ class Sampler:
         self._write(unroll, len(unroll.actions))
 
     def _write(self, unroll: Unroll, row: int) -> None:
-        for name, part in self._parts.items():
+        for name, part in (self._parts | self._previous).items():
             unroll.observations[name][row] = part
         unroll.starts[row] = self._starts
 
-    def _step(self, unroll: Unroll, row: int, actions: npt.NDArray[np.int64]) -> None:
+    def _step(self, unroll: Unroll, row: int, actions: npt.NDArray[Any]) -> None:
         observations, rewards, terminated, truncated, infos = self._env.step(
-            actions + self._first_action
+            self._actions.for_env(actions)
         )
         valid = ~self._ended
         over = (terminated | truncated) & valid
@@ -126,6 +150,8 @@ class Sampler:
         unroll.valid[row] = valid
         unroll.final_values[row] = 0
         self.watch.step(rewards, over, valid, infos)
+        if self._previous:
+            self._previous = _previous(actions, unroll.rewards[row])
         if self._mode == AutoresetMode.NEXT_STEP:
             self._starts, self._ended = self._ended, over
         else:
@@ -136,6 +162,7 @@ class Sampler:
                 observations, _ = self._env.reset(options={"reset_mask": over.copy()})
             self._starts = over
         self._parts = self._layout.split(observations)
+        self._check.step(self._parts, rewards, self._starts)
 
     def _values_at_end(
         self,
@@ -152,6 +179,11 @@ class Sampler:
                 )
                 for name, part in parts.items()
             }
-        return self.policy.values(
-            {name: part[cut] for name, part in parts.items()}, self._state[:, cut]
-        )
+        reached = {name: part[cut] for name, part in parts.items()}
+        self._check.observations(reached, np.flatnonzero(cut))
+        before = {name: part[cut] for name, part in self._previous.items()}
+        return self.policy.values(reached | before, self._state[:, cut])
+
+
+def _previous(actions: npt.NDArray[Any], rewards: npt.NDArray[Any]) -> Arrays:
+    return {PREVIOUS_ACTION: actions, PREVIOUS_REWARD: rewards}

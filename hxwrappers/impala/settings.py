@@ -26,10 +26,13 @@ class ImpalaSettings:
         envs_per_actor: Environments that each of them steps side by side.
         unroll_length: Steps in one unroll.
         batch_size: Unrolls in one batch; a multiple of `envs_per_actor`.
-        net: "nature" (three convolutions), "residual" (the paper's deep net), "small" (for images
-            under 36 pixels), "mlp" (for vectors) or "auto".
+        net: "nature" (three convolutions), "shallow" and "residual" (the paper's), "small" (for
+            images under 36 pixels), "mlp" (for vectors) or "auto".
         features: Width of the last layer below the heads or the LSTM; None for the net's own.
         lstm: Units of the LSTM, 0 for none.
+        previous_inputs: Whether the net looks at the previous action and reward, too. Then only
+            `hxwrappers.impala.play` and `Impala.play` can play it, since other players do not tell
+            rewards.
         gamma: Discount.
         rho_bar: V-trace's limit of the ratios in the temporal differences.
         c_bar: V-trace's limit of the ratios in the traces.
@@ -39,23 +42,25 @@ class ImpalaSettings:
         entropy_coef: Weight of the entropy bonus.
         reward_clipping: "none", "abs_one" (limited to -1 and 1) or "soft_asymmetric" (squashed to
             -1.5 and 5, the published code's for DMLab-30).
-        optimizer: "rmsprop" or "adam".
+        optimizer: "rmsprop", as TensorFlow computes it, or "adam".
         learning_rate: At the start.
         learning_rate_schedule: "linear" falls to 0 over the run; or "constant".
         rmsprop_decay: Of the mean of squares.
         rmsprop_momentum: Momentum.
-        epsilon: Added to the root in the optimizer's divisor; None is 0.01 for RMSProp, 1e-8 for
-            Adam.
+        epsilon: In the optimizer's divisor: added to the mean square inside the root for RMSProp
+            (None is 0.01), to the root for Adam (None is 1e-8).
         max_grad_norm: Gradients are scaled down to this norm; infinite for never.
-        precision: Of convolutions and the layer after them: "float32", "bfloat16", or "auto", which
-            is bfloat16 where the hardware multiplies it.
+        precision: Of convolutions and the layer after them: "float32", "bfloat16", or "auto": on
+            CPUs the faster of both, which is timed at the start for learner and actors apart; on
+            GPUs bfloat16 where they multiply it.
         compile: Compile the net with torch.compile; it takes long and pays off on GPUs only.
         backend: "processes" on this machine, or "ray" for actors on a Ray cluster.
         ray_address: Of the cluster, or "auto" for the one of this machine; None takes that one too,
             or starts one where there is none.
         cpus_per_actor: What an actor reserves on a Ray cluster; fractions are fine.
         device: Where the learner computes: "auto", "cpu", "cuda", ...
-        learner_threads: Threads of torch in the learner on a CPU; None leaves torch's own number.
+        learner_threads: Threads of torch in the learner on a CPU; None is torch's own number less
+            the actors on this machine, at least 1.
         seed: Seed of the weights, the actors' environments and their choices.
         checkpoint_every: Seconds between two checkpoints.
         log_every: Seconds between two rows of the log.
@@ -73,6 +78,7 @@ class ImpalaSettings:
     net: str = "auto"
     features: int | None = None
     lstm: int = 0
+    previous_inputs: bool = False
     gamma: float = 0.99
     rho_bar: float = 1.0
     c_bar: float = 1.0

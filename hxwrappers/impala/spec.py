@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.errors import InvalidSpaceError
+from hxwrappers.impala.actions import Actions, BoxActions, NumberedActions, actions_of
 from hxwrappers.impala.layout import Layout
 
 __all__ = ["EnvSpec"]
@@ -20,14 +20,12 @@ class EnvSpec(NamedTuple):
 
     Attributes:
         layout: What an observation consists of.
-        num_actions: How many discrete actions there are.
-        first_action: The number of the first of them.
+        actions: What the actions are.
         num_envs: How many environments an actor has.
     """
 
     layout: Layout
-    num_actions: int
-    first_action: int
+    actions: Actions
     num_envs: int
 
     @classmethod
@@ -40,7 +38,7 @@ class EnvSpec(NamedTuple):
         Example:
             >>> import gymnasium as gym
             >>> EnvSpec.of(gym.make_vec("CartPole-v1", num_envs=3))[1:]
-            (2, 0, 3)
+            (NumberedActions(count=2, first=0), 3)
         """
         return cls.of_spaces(env.single_observation_space, env.single_action_space, env.num_envs)
 
@@ -53,16 +51,19 @@ class EnvSpec(NamedTuple):
         Raises:
             InvalidSpaceError: Observations or actions that IMPALA cannot take.
         """
-        if not isinstance(actions, spaces.Discrete):
-            raise InvalidSpaceError(
-                f"The action space is {actions}, but IMPALA chooses among discrete actions. Wrap "
-                "the environment so that it has a Discrete action space."
-            )
-        return cls(Layout.of(observations), int(actions.n), int(actions.start), num_envs)
+        return cls(Layout.of(observations), actions_of(actions), num_envs)
+
+    def inputs(self, previous: bool) -> Layout:
+        """What the net looks at: observations, and the previous action and reward if wanted."""
+        return self.layout.with_previous(self.actions) if previous else self.layout
 
     def state_dict(self) -> dict[str, Any]:
         """The specification as plain values."""
-        return {**self._asdict(), "layout": self.layout.state_dict()}
+        state = {"layout": self.layout.state_dict(), "num_envs": self.num_envs}
+        if isinstance(self.actions, NumberedActions):
+            return state | {"num_actions": self.actions.count, "first_action": self.actions.first}
+        box = [list(self.actions.low), list(self.actions.high), list(self.actions.env_shape)]
+        return state | {"box_actions": [*box, self.actions.env_dtype]}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> EnvSpec:
@@ -75,5 +76,12 @@ class EnvSpec(NamedTuple):
             "What a checkpoint says about its environment is damaged",
             "Use a checkpoint written by hxwrappers.",
         ):
-            numbers = [int(state[name]) for name in cls._fields[1:]]
-            return cls(Layout.from_state(state["layout"]), *numbers)
+            actions: Actions
+            if "box_actions" in state:
+                low, high, shape, dtype = state["box_actions"]
+                actions = BoxActions(
+                    tuple(map(float, low)), tuple(map(float, high)), tuple(map(int, shape)), dtype
+                )
+            else:
+                actions = NumberedActions(int(state["num_actions"]), int(state["first_action"]))
+            return cls(Layout.from_state(state["layout"]), actions, int(state["num_envs"]))

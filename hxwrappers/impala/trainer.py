@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -33,6 +35,8 @@ from hxwrappers.impala.ray_actors import RayActors
 from hxwrappers.impala.reports import Episode
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.spec import EnvSpec
+from hxwrappers.impala.trunks import Trunk
+from hxwrappers.impala.unrolls import UnrollShape
 from hxwrappers.impala.weights import copy_weights, flat_weights
 
 __all__ = ["Impala", "Stateful"]
@@ -68,8 +72,8 @@ class Impala:
     Attributes:
         settings: How to learn.
         spec: What the environments are like.
-        num_timesteps: Steps of the environments that were learned from.
-        updates: Steps of the optimizer.
+        num_timesteps: Steps of the environments that came in batches to the learner.
+        updates: Steps of the optimizer; batches whose gradient was not finite make none.
         log: Rows of figures, and what was counted.
         interrupted: Whether a signal ended the last `train`.
         process_ids: The ids of the actors' processes while `train` runs.
@@ -83,7 +87,7 @@ class Impala:
         >>> import gymnasium as gym
         >>> settings = ImpalaSettings(num_actors=1, envs_per_actor=2, batch_size=2, net="mlp")
         >>> run = Impala(lambda: gym.make_vec("CartPole-v1", num_envs=2), settings)
-        >>> run.spec.num_actions, run.num_timesteps
+        >>> run.spec.actions.count, run.num_timesteps
         (2, 0)
     """
 
@@ -103,7 +107,10 @@ class Impala:
         self._also_save = dict(also_save or {})
         self.spec = _spec_of(make_env, settings)
         self._device = resolve_device(settings.device)
-        self._precision = hardware_precision(settings.precision, self._device)
+        with _threads(settings):
+            self._precision = hardware_precision(
+                settings.precision, self._device, self._trunk(), training=True
+            )
         with weights_drawn_from(settings.seed):
             net = self._net(self._precision)
         self._learner = Learner(net.to(self._device), settings)
@@ -114,6 +121,7 @@ class Impala:
         self.log = TrainingLog(self.folder, settings.log_every)
         self._restarts = 0
         self._resumed = False
+        self._skipped = 0
 
     def resume(self) -> int:
         """Go on from the newest checkpoint in the folder.
@@ -177,7 +185,7 @@ class Impala:
         self._resumed = True
         with (
             stopping_on_signals() as stopping,
-            _threads(self.settings.learner_threads),
+            _threads(self.settings),
             tqdm(
                 total=total_timesteps,
                 initial=self.num_timesteps,
@@ -246,7 +254,22 @@ class Impala:
             env.close()
 
     def _net(self, precision: str) -> ImpalaNet:
-        return ImpalaNet.of(self.spec.layout, self.spec.num_actions, self.settings, precision)
+        return ImpalaNet.of(self.spec, self.settings, precision)
+
+    def _trunk(self) -> Trunk:
+        return Trunk(self.spec.layout, self.settings.net, self.settings.features)
+
+    def _actors_precision(self) -> str:
+        """That of actors, which play on CPUs, also where the learner has a GPU."""
+        settings = self.settings
+        with _threads(dataclasses.replace(settings, learner_threads=1)):
+            return hardware_precision(
+                settings.precision,
+                torch.device("cpu"),
+                self._trunk(),
+                rows=settings.envs_per_actor,
+                training=False,
+            )
 
     def _run(self, total: int, stopping: Callable[[], bool], bar: tqdm[Any]) -> None:
         settings = self.settings
@@ -257,20 +280,14 @@ class Impala:
             self._make_env,
             self.spec,
             settings,
-            # Actors play on CPUs, also where the learner has a GPU.
-            hardware_precision(settings.precision, torch.device("cpu")),
+            self._actors_precision(),
             flat_weights(self._learner.net),
             int(entropy.generate_state(1)[0]),
             self.updates,
         )
         try:
-            buffer = BatchBuffer(
-                self.spec.layout,
-                settings.unroll_length,
-                settings.batch_size,
-                settings.lstm,
-                self._device,
-            )
+            shape = UnrollShape.of(self.spec, settings, settings.batch_size)
+            buffer = BatchBuffer(shape, self._device)
             saved = time.monotonic()
             while self.num_timesteps < total:
                 self.process_ids = actors.process_ids
@@ -281,8 +298,11 @@ class Impala:
                 waited = time.perf_counter() - began
                 figures = self._learner.learn(batch, self.num_timesteps / total)
                 self.num_timesteps += int(batch.valid.sum())
-                self.updates += 1
-                actors.publish(flat_weights(self._learner.net), self.updates)
+                if figures["skipped_updates"]:
+                    self._tell_skipped()
+                else:
+                    self.updates += 1
+                    actors.publish(flat_weights(self._learner.net), self.updates)
                 self.log.update(figures, waited)
                 self._restarts = restarts_before + actors.restarts
                 last = self.num_timesteps >= total
@@ -293,6 +313,17 @@ class Impala:
             self.log.row(self.num_timesteps, self.updates, self._restarts, bar, last=True)
         finally:
             actors.close()
+
+    def _tell_skipped(self) -> None:
+        self._skipped += 1
+        if self._skipped == 1:
+            tqdm.write(
+                f"Nothing was learned from the batch before step {self.num_timesteps:,}: its "
+                "gradient was not finite, though its observations and rewards were. Where many are "
+                "like this (train/skipped_updates in the log), lower the learning rate or clip "
+                "the rewards.",
+                file=sys.stderr,
+            )
 
     def _gather(
         self, actors: Actors, buffer: BatchBuffer, stopping: Callable[[], bool]
@@ -325,9 +356,11 @@ def _spec_of(make_env: MakeVectorEnv, settings: ImpalaSettings) -> EnvSpec:
 
 
 @contextmanager
-def _threads(number: int | None) -> Iterator[None]:
+def _threads(settings: ImpalaSettings) -> Iterator[None]:
+    """As many threads of torch as the settings ask for, or as the actors leave free."""
     before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
+    others = settings.num_actors if settings.backend == "processes" else 0
+    torch.set_num_threads(settings.learner_threads or max(before - others, 1))
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """From observations to features: convolutions for images, layers for vectors.
 
-Sources: Mnih et al. 2015 (Nature) for "nature"; Espeholt et al. 2018 (arXiv 1802.01561), figure 3
-right, for "residual".
+Sources: Mnih et al. 2015 (Nature) for "nature"; Espeholt et al. 2018 (arXiv 1802.01561), figure 3,
+for "shallow" (left) and "residual" (right).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hxwrappers.impala.layout import Layout
 __all__ = ["NETS", "Trunk"]
 
 SMALLEST_FOR_NATURE = 36  # the smallest side that its three convolutions leave anything of
+SMALLEST = {"nature": SMALLEST_FOR_NATURE, "shallow": 20}
 CPU_CHUNK = 128  # frames per pass: on a CPU more of them fall out of the cache
 
 
@@ -27,6 +28,15 @@ def _nature(channels: int) -> nn.Module:
         nn.Conv2d(32, 64, 4, 2),
         nn.ReLU(inplace=True),
         nn.Conv2d(64, 64, 3, 1),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _shallow(channels: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, 16, 8, 4),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(16, 32, 4, 2),
         nn.ReLU(inplace=True),
     )
 
@@ -68,8 +78,13 @@ def _residual(channels: int) -> nn.Module:
     return nn.Sequential(*layers, nn.ReLU(inplace=True))
 
 
-_CONVOLUTIONS = {"nature": _nature, "small": _small, "residual": _residual}
-_FEATURES = {"nature": 512, "small": 128, "residual": 256, "mlp": 128}
+_CONVOLUTIONS = {
+    "nature": _nature,
+    "small": _small,
+    "residual": _residual,
+    "shallow": _shallow,
+}
+_FEATURES = {"nature": 512, "small": 128, "residual": 256, "shallow": 256, "mlp": 128}
 NETS = ("auto", *_FEATURES)
 """Names of nets; "auto" is "nature" for images, "small" under 36 pixels, "mlp" without any."""
 
@@ -83,7 +98,7 @@ class Trunk(nn.Module):
     Args:
         layout: What an observation consists of.
         net: One of `NETS`.
-        features: Width of the last layer; None for the net's own (512, 128, 256, 128).
+        features: Width of the last layer; None for the net's own (512, 128, 256, 256, 128).
         precision: "float32", or "bfloat16" for the products of nets that look at images.
 
     Attributes:
@@ -114,7 +129,7 @@ class Trunk(nn.Module):
             )
         self.features = _FEATURES[net] if features is None else features
         self.in_bfloat16 = precision == "bfloat16" and image is not None
-        size = sum(int(torch.Size(part.shape).numel()) for part in layout.vectors)
+        size = sum(part.width for part in layout.vectors)
         if image is None:
             self.convolutions = None
             self.layers = nn.Sequential(
@@ -124,9 +139,9 @@ class Trunk(nn.Module):
                 nn.Tanh(),
             )
             return
-        if net == "nature" and min(image.frame_shape[1:]) < SMALLEST_FOR_NATURE:
+        if min(image.frame_shape[1:]) < SMALLEST.get(net, 0):
             raise InvalidSpaceError(
-                f"The net 'nature' needs images of {SMALLEST_FOR_NATURE} pixels or more a side, "
+                f"The net {net!r} needs images of {SMALLEST[net]} pixels or more a side, "
                 f'not {image.frame_shape[1:]}. Use net="small" or net="residual".'
             )
         self.convolutions = _CONVOLUTIONS[net](image.frame_shape[0])
@@ -168,9 +183,10 @@ class Trunk(nn.Module):
         assert image is not None
         assert self.convolutions is not None
         frames = image.frames(observations[image.name])
-        # All bytes are exact in bfloat16.
+        # Bytes are moved faster than floats, and all of them are exact in bfloat16.
+        frames = frames.contiguous(memory_format=torch.channels_last)
         scaled = frames.to(torch.bfloat16 if self.in_bfloat16 else torch.float32) * (1 / image.high)
-        looked = self.convolutions(scaled.contiguous(memory_format=torch.channels_last)).flatten(1)
+        looked = self.convolutions(scaled).flatten(1)
         if self.layout.vectors:
             looked = torch.cat([looked, self._vectors(observations).to(looked.dtype)], dim=1)
         features: Tensor = self.layers(looked)
@@ -178,10 +194,5 @@ class Trunk(nn.Module):
 
     def _vectors(self, observations: Mapping[str, Tensor]) -> Tensor:
         return torch.cat(
-            # A number alone has no axis but the batch's.
-            [
-                observations[part.name].unsqueeze(-1).flatten(1).float()
-                for part in self.layout.vectors
-            ],
-            dim=1,
+            [part.flat(observations[part.name]) for part in self.layout.vectors], dim=1
         )

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers.impala.actions import Actions
 from hxwrappers.impala.layout import Layout
+from hxwrappers.impala.settings import ImpalaSettings
+from hxwrappers.impala.spec import EnvSpec
 
 __all__ = ["Field", "SharedArrays", "Unroll", "UnrollShape"]
 
@@ -32,7 +35,8 @@ class Unroll:
         observations: The parts by name, each `(T + 1, N, *shape)`.
         starts: Which observations begin an episode, bool, `(T + 1, N)`.
         state: Recurrent state before the first observation, `(2, N, lstm)`, float32.
-        actions: From 0, int64, `(T, N)`.
+        actions: Numbered ones from 0, int64, `(T, N)`; others as they were drawn, float32,
+            `(T, N, size)`.
         log_mus: Log probability of each action under the policy that took it, float32, `(T, N)`.
         rewards: float32, `(T, N)`.
         terminated: bool, `(T, N)`.
@@ -77,12 +81,27 @@ class UnrollShape:
         length: T, the number of steps.
         num_envs: N, the number of environments.
         lstm: Units of the LSTM.
+        actions: What the actions are.
     """
 
     layout: Layout
     length: int
     num_envs: int
     lstm: int
+    actions: Actions
+
+    @classmethod
+    def of(
+        cls, spec: EnvSpec, settings: ImpalaSettings, num_envs: int | None = None
+    ) -> UnrollShape:
+        """The shape of an actor's unrolls, or of so many environments'."""
+        return cls(
+            spec.inputs(settings.previous_inputs),
+            settings.unroll_length,
+            spec.num_envs if num_envs is None else num_envs,
+            settings.lstm,
+            spec.actions,
+        )
 
     def fields(self) -> list[Field]:
         """The arrays of one unroll."""
@@ -94,7 +113,7 @@ class UnrollShape:
             ),
             Field("starts", next_rows, "bool"),
             Field("state", (2, self.num_envs, self.lstm), "float32"),
-            Field("actions", rows, "int64"),
+            Field("actions", (*rows, *self.actions.shape), self.actions.dtype),
             Field("log_mus", rows, "float32"),
             Field("rewards", rows, "float32"),
             Field("terminated", rows, "bool"),

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from gymnasium.vector import VectorEnv
 
 from hxwrappers.envs import make_vector
@@ -73,7 +72,7 @@ def main() -> None:
     parser.add_argument("--envs", type=int, default=8)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--net", default="auto")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=None, help="of the learner")
     options = parser.parse_args()
     settings = ImpalaSettings(
         num_actors=options.actors,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
@@ -83,6 +84,20 @@ class Crashing(gym.Wrapper):
 
 def crash_in_actors() -> VectorEnv:
     return SyncVectorEnv([lambda: Crashing(Corridor())] * 2)
+
+
+class Unnumbered(gym.ObservationWrapper):
+    """Gives NaN in its thirtieth observation."""
+
+    count = 0
+
+    def observation(self, observation):
+        self.count += 1
+        return observation * np.float32(np.nan) if self.count == 30 else observation
+
+
+def give_nan_in_actors() -> VectorEnv:
+    return SyncVectorEnv([Corridor, lambda: Unnumbered(Corridor())])
 
 
 class Losing(Crashing):

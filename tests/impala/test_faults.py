@@ -19,14 +19,17 @@ from hxwrappers.errors import (
     CheckpointError,
     FileWriteError,
     InvalidArgumentError,
+    InvalidObservationError,
     InvalidSpaceError,
     TrackerError,
 )
 from hxwrappers.impala import Impala, load_policy
 from hxwrappers.impala.actor import Failure
-from hxwrappers.impala.backend import note_failure
+from hxwrappers.impala.backend import Filled, note_failure
 from hxwrappers.impala.files import LOCK, alone, checkpoints
 from hxwrappers.impala.learner import Learner
+from hxwrappers.impala.reports import Report
+from hxwrappers.impala.unrolls import UnrollShape
 from tests.impala import runs
 from tests.processes import PATIENCE, descendants, is_gone, wait_for
 
@@ -106,7 +109,11 @@ def test_a_killed_actor_is_replaced_and_everything_ends_clean(tmp_path):
     ("make_env", "error", "messages"),
     [
         (runs.fail_in_actors, ActorError, ["at its start", "in fail_in_actors", "on strike"]),
-        (runs.make_wider_in_actors, InvalidSpaceError, ["num_actions is 7, but must be 3"]),
+        (
+            runs.make_wider_in_actors,
+            InvalidSpaceError,
+            ["count=7, first=0), but must be"],
+        ),
         (runs.make_taller_in_actors, InvalidSpaceError, ["layout is", "shape=(4,)", "(2,)"]),
         (runs.crash_in_actors, ActorError, ["2 times in a row", "the thirtieth step"]),
         (runs.lose_a_process_in_actors, ActorError, ["EOFError", "the thirtieth step"]),
@@ -130,7 +137,7 @@ def test_what_was_learned_is_kept_whatever_an_actor_fails_with(tmp_path):
 
 
 def test_actors_have_the_precision_of_a_cpu_whatever_the_learner_has(monkeypatch):
-    def precision(_, device):
+    def precision(_, device, *trunk, **options):
         return "float32" if device.index is None else "bfloat16"
 
     class Backend:
@@ -141,6 +148,50 @@ def test_actors_have_the_precision_of_a_cpu_whatever_the_learner_has(monkeypatch
     monkeypatch.setattr("hxwrappers.impala.trainer.ProcessActors", Backend)
     with pytest.raises(ActorError, match="float32"):
         Impala(runs.make_corridors, runs.settings(device="cpu:0")).train(1, progress=False)
+
+
+def test_batches_without_a_finite_gradient_are_no_updates(monkeypatch, capsys):
+    published = []
+
+    class Backend:
+        """Gives batches whose rewards are finite, but whose sums are not in every second one."""
+
+        restarts, process_ids = 0, ()
+
+        def __init__(self, make_env, spec, settings, *others):
+            self.shape, self.count = UnrollShape.of(spec, settings), 0
+
+        def receive(self, _):
+            unroll = self.shape.allocate()
+            unroll.valid[...] = True
+            unroll.rewards[...] = 3e38 if self.count // 2 % 2 else 1
+            self.count += 1
+            return Filled(0, unroll, Report(0, [], {}))
+
+        def publish(self, weights, version):
+            published.append(version)
+
+        def release(self, filled):
+            pass
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("hxwrappers.impala.trainer.ProcessActors", Backend)
+    run = Impala(runs.make_corridors, runs.settings())
+    log = run.train(240, progress=False)  # six batches of 40
+    assert run.num_timesteps == 240
+    assert run.updates == 3
+    assert published == [1, 2, 3]
+    assert [row["train/skipped_updates"] for row in log.rows] == [0, 1] * 3
+    assert log.rows[-1]["train/updates"] == 3
+    assert capsys.readouterr().err.count("Nothing was learned") == 1
+
+
+def test_an_environment_that_gives_nan_ends_the_run_with_its_name():
+    run = Impala(runs.give_nan_in_actors, runs.settings(unroll_length=100, max_failures=2))
+    with pytest.raises(InvalidObservationError, match=r"number 1 of its actor.*nan.* at \[0\]"):
+        run.train(ENDLESS, progress=False)
 
 
 def test_environments_in_processes_of_their_own_end_with_their_actor():

@@ -8,16 +8,19 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.batches import BatchBuffer
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.learner import Learner, clip_rewards
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.settings import ImpalaSettings
+from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import Unroll, UnrollShape
 from hxwrappers.impala.vtrace import vtrace
 
 LAYOUT = Layout.of(spaces.Box(-1, 1, (4,), np.float32))
 LENGTH = 5
+ACTIONS = NumberedActions(3)
 
 
 def settings(**options) -> ImpalaSettings:
@@ -28,12 +31,12 @@ def settings(**options) -> ImpalaSettings:
 def learner(**options) -> Learner:
     torch.manual_seed(0)
     chosen = settings(**options)
-    return Learner(ImpalaNet.of(LAYOUT, 3, chosen, "float32"), chosen)
+    return Learner(ImpalaNet.of(EnvSpec(LAYOUT, ACTIONS, 2), chosen, "float32"), chosen)
 
 
 def unroll(seed=0, num_envs=2, lstm=0) -> Unroll:
     rng = np.random.default_rng(seed)
-    made = UnrollShape(LAYOUT, LENGTH, num_envs, lstm).allocate()
+    made = UnrollShape(LAYOUT, LENGTH, num_envs, lstm, ACTIONS).allocate()
     made.observations["observation"][...] = rng.normal(size=(LENGTH + 1, num_envs, 4))
     made.actions[...] = rng.integers(0, 3, (LENGTH, num_envs))
     made.log_mus[...] = math.log(1 / 3)
@@ -44,7 +47,7 @@ def unroll(seed=0, num_envs=2, lstm=0) -> Unroll:
 
 def batch_of(*parts: Unroll, lstm=0):
     count = sum(part.actions.shape[1] for part in parts)
-    buffer = BatchBuffer(LAYOUT, LENGTH, count, lstm, torch.device("cpu"))
+    buffer = BatchBuffer(UnrollShape(LAYOUT, LENGTH, count, lstm, ACTIONS), torch.device("cpu"))
     for part in parts:
         assert not buffer.is_full
         buffer.add(part)

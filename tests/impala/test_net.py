@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from hxwrappers.envs import make_minigrid
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.net import ImpalaNet
 
@@ -20,7 +21,7 @@ VECTOR = spaces.Box(-np.inf, np.inf, (5,), np.float32)
 
 def build(space, **options) -> ImpalaNet:
     torch.manual_seed(0)
-    return ImpalaNet(Layout.of(space), 3, **options)
+    return ImpalaNet(Layout.of(space), NumberedActions(3), **options)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_images_of_every_shape(space, frame):
     assert look(build(space), space).logits.shape == (3, 2, 3)
 
 
-@pytest.mark.parametrize("net", ["nature", "residual", "small"])
+@pytest.mark.parametrize("net", ["nature", "residual", "small", "shallow"])
 @pytest.mark.parametrize("lstm", [0, 16])
 def test_nets_for_images(net, lstm):
     space = spaces.Box(0, 255, (1, 36, 40), np.uint8)
@@ -150,6 +151,37 @@ def test_vectors_are_joined():
 )
 def test_single_numbers_are_vectors_of_one(space):
     assert look(build(space), space).logits.shape == (3, 2, 3)
+
+
+CHOICES = [
+    (spaces.Discrete(4, start=3), [[3], [6]], [[1, 0, 0, 0], [0, 0, 0, 1]]),
+    (spaces.MultiDiscrete([2, 3]), [[0, 2], [1, 0]], [[1, 0, 0, 0, 1], [0, 1, 1, 0, 0]]),
+    (spaces.MultiDiscrete([[2], [2]]), [[[0], [1]]], [[1, 0, 0, 1]]),
+    (spaces.MultiBinary(3), [[1, 0, 1]], [[1, 0, 1]]),
+]
+
+
+@pytest.mark.parametrize(("space", "values", "flat"), CHOICES)
+def test_choices_are_ones_among_zeros(space, values, flat):
+    (part,) = Layout.of(space).parts
+    made = part.flat(torch.tensor(values).reshape(len(values), *part.shape))
+    assert made.tolist() == flat
+    assert part.width == len(flat[0])
+    for whole in (space, spaces.Dict(a=space, b=VECTOR), spaces.Dict(a=space, image=IMAGE)):
+        assert look(build(whole), whole).logits.shape == (3, 2, 3)
+        assert Layout.from_state(Layout.of(whole).state_dict()) == Layout.of(whole)
+
+
+def test_the_papers_shallow_net():
+    net = build(IMAGE, net="shallow").trunk
+    sizes = [tuple(layer.weight.shape) for layer in net.modules() if hasattr(layer, "weight")]
+    assert sizes == [(16, 4, 8, 8), (32, 16, 4, 4), (256, 32 * 9 * 9)]
+
+
+def test_a_part_with_the_name_of_a_previous_input():
+    layout = Layout.of(spaces.Dict({"previous action": VECTOR}))
+    with pytest.raises(InvalidSpaceError, match="Rename it"):
+        layout.with_previous(NumberedActions(3))
 
 
 def test_one_call_equals_step_by_step_with_episodes_that_begin_anywhere():
@@ -202,7 +234,7 @@ def test_large_batches_are_looked_at_in_chunks():
 
 def test_bad_spaces_and_nets():
     with pytest.raises(InvalidSpaceError, match="FlattenObservation"):
-        Layout.of(spaces.Discrete(3))
+        Layout.of(spaces.Text(3))
     with pytest.raises(InvalidSpaceError, match="several images"):
         Layout.of(spaces.Dict(a=IMAGE, b=IMAGE))
     with pytest.raises(InvalidArgumentError, match="residual"):
@@ -213,6 +245,8 @@ def test_bad_spaces_and_nets():
         build(IMAGE, net="mlp")
     with pytest.raises(InvalidSpaceError, match="36 pixels"):
         build(spaces.Box(0, 255, (3, 20, 20), np.uint8), net="nature")
+    with pytest.raises(InvalidSpaceError, match="20 pixels"):
+        build(spaces.Box(0, 255, (3, 19, 20), np.uint8), net="shallow")
 
 
 def test_layouts_are_saved_as_plain_values():

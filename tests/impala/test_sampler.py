@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.actor import Failure, Ready
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.net import ImpalaNet
@@ -31,6 +32,7 @@ class CountingPolicy:
     """Chooses by the observation; its state counts the steps of the episode."""
 
     version = 0
+    needs_previous = False
 
     def refresh(self):
         self.version += 1
@@ -56,9 +58,15 @@ def make(mode, **options):
     return SyncVectorEnv([partial(Corridor, **options)] * NUM_ENVS, autoreset_mode=mode)
 
 
+def shape_for(env, length) -> UnrollShape:
+    return UnrollShape(
+        Layout.of(env.single_observation_space), length, env.num_envs, 1, NumberedActions(3)
+    )
+
+
 def unrolls(mode, number, length=7):
     env, policy = make(mode), CountingPolicy()
-    shape = UnrollShape(Layout.of(env.single_observation_space), length, NUM_ENVS, 1)
+    shape = shape_for(env, length)
     filled, reports = [], []
 
     class Shelf:
@@ -175,7 +183,7 @@ def test_scores_and_values_are_found_in_the_infos(mode):
     env = SyncVectorEnv([make_one] * NUM_ENVS, autoreset_mode=mode)
     env = gym.wrappers.vector.TransformReward(env, lambda rewards: rewards + 10)
     sampler = Sampler(env, CountingPolicy(), 5)
-    unroll = UnrollShape(Layout.of(env.single_observation_space), 30, NUM_ENVS, 1).allocate()
+    unroll = shape_for(env, 30).allocate()
     sampler.fill(unroll)
     report = sampler.watch.report(3)
     assert report.sums.keys() == {"imitation/matched", "extrinsic_reward", "imitation/share_mean"}
@@ -263,7 +271,7 @@ def test_actions_may_begin_at_another_number():
             return super().step(action)
 
     env = SyncVectorEnv([Shifted] * NUM_ENVS)
-    unroll = UnrollShape(Layout.of(env.single_observation_space), 20, NUM_ENVS, 1).allocate()
+    unroll = shape_for(env, 20).allocate()
     Sampler(env, CountingPolicy(), 5).fill(unroll)
     assert set(unroll.actions.flatten()) <= {0, 1, 2}
 
@@ -280,8 +288,7 @@ def test_dict_observations_in_same_step_mode():
             return {"observation": observation, "progress": observation[1:] * 2}
 
     env = SyncVectorEnv([Progress] * NUM_ENVS, autoreset_mode=AutoresetMode.SAME_STEP)
-    layout = Layout.of(env.single_observation_space)
-    unroll = UnrollShape(layout, 30, NUM_ENVS, 1).allocate()
+    unroll = shape_for(env, 30).allocate()
     Sampler(env, CountingPolicy(), 5).fill(unroll)
     np.testing.assert_array_equal(
         unroll.observations["progress"], unroll.observations["observation"][..., 1:] * 2
@@ -295,7 +302,7 @@ def test_an_actor_on_another_machine_plays_one_unroll_a_call():
     env = make(AutoresetMode.NEXT_STEP)
     settings = ImpalaSettings(envs_per_actor=NUM_ENVS, batch_size=NUM_ENVS, unroll_length=7)
     spec = EnvSpec.of(env)
-    net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
+    net = ImpalaNet.of(spec, settings, "float32")
     weights = flat_weights(net).numpy()
     actor = _RemoteActor(partial(make, AutoresetMode.NEXT_STEP), spec, settings, "float32", 5)
     assert isinstance(actor.play(weights, 3), Failure)  # it is not prepared
@@ -310,13 +317,13 @@ def test_an_actor_on_another_machine_plays_one_unroll_a_call():
 
 
 def test_spaces_that_are_refused():
-    class Continuous(Corridor):
+    class Binary(Corridor):
         def __init__(self):
             super().__init__()
-            self.action_space = spaces.Box(-1, 1, (2,))
+            self.action_space = spaces.MultiBinary(2)
 
-    with pytest.raises(InvalidSpaceError, match="discrete"):
-        Sampler(SyncVectorEnv([Continuous]), CountingPolicy(), 0)
+    with pytest.raises(InvalidSpaceError, match="of a Discrete or a Box"):
+        Sampler(SyncVectorEnv([Binary]), CountingPolicy(), 0)
 
 
 def test_infos_of_other_shapes_are_left_alone():

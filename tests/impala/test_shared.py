@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
+from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.unrolls import Field, SharedArrays, Unroll, UnrollShape
 from hxwrappers.impala.weights import BEING_WRITTEN, SharedWeights, copy_weights, flat_weights
@@ -21,7 +22,7 @@ SPACE = spaces.Dict(
 
 
 def test_arrays_do_not_overlap():
-    shape = UnrollShape(Layout.of(SPACE), length=3, num_envs=2, lstm=4)
+    shape = UnrollShape(Layout.of(SPACE), length=3, num_envs=2, lstm=4, actions=NumberedActions(3))
     shared = SharedArrays(shape.fields(), CONTEXT, copies=3)
     arrays = [shared.arrays(copy) for copy in range(3)]
     for copy, named in enumerate(arrays):
@@ -34,7 +35,7 @@ def test_arrays_do_not_overlap():
 
 
 def test_an_unroll_knows_its_arrays():
-    shape = UnrollShape(Layout.of(SPACE), length=3, num_envs=2, lstm=0)
+    shape = UnrollShape(Layout.of(SPACE), length=3, num_envs=2, lstm=0, actions=NumberedActions(3))
     unroll = shape.allocate()
     assert unroll.observations["image"].shape == (4, 2, 1, 5, 7)
     assert unroll.observations["image"].dtype == np.uint8

@@ -58,7 +58,7 @@ def under_fire(kills):
     """Receive while actors are killed at random moments."""
     settings = runs.settings(num_actors=2, max_failures=10**6, net="mlp")
     spec = EnvSpec.of(make_counting())
-    net = ImpalaNet.of(spec.layout, spec.num_actions, settings, "float32")
+    net = ImpalaNet.of(spec, settings, "float32")
     actors = ProcessActors(make_counting, spec, settings, "float32", flat_weights(net), 0)
     fired, over, moments = [], threading.Event(), random.Random(0)
 
