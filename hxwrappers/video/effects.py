@@ -92,7 +92,7 @@ def television_filters(style: Style) -> list[tuple[str, str]]:
         dark = f"w=iw:h={rows}:t={rows // 2}:color=black@{style.scan_lines}"
         filters += [("format", "yuv444p"), ("drawgrid", dark)]
     if style.curvature:
-        bend = f"k1={-style.curvature / 2}:k2={-style.curvature / 2}:i=bilinear"
+        bend = f"k1={style.curvature / 2}:k2={style.curvature / 2}:i=bilinear"
         filters.append(("lenscorrection", bend))
     if style.vignette:
         filters.append(("vignette", f"angle={style.vignette}"))
