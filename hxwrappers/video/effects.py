@@ -150,7 +150,7 @@ class Camera:
         >>> style = Style(height=60, width=80, perspective=0.2)
         >>> camera = Camera(style, np.random.default_rng(0), np.zeros((60, 80, 3), np.uint8))
         >>> filmed = camera(np.full((60, 80, 3), 200, np.uint8))
-        >>> filmed.shape, 100 < filmed.mean() < 199
+        >>> filmed.shape, bool(100 < filmed.mean() < 199)
         ((60, 80, 3), True)
     """
 

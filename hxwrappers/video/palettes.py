@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -57,19 +59,26 @@ def palette_table(palette: str) -> _Colours:
         >>> table[31, 31, 31].tolist(), table[0, 0, 0].tolist()
         ([255, 255, 255], [0, 0, 0])
     """
-    made = {
-        "ntsc": lambda: _shifted(_GOLD + _OTHER_NTSC_STEP * np.arange(-1, _HUES - 1), grey=(0,)),
-        "pal": _pal,
-        "secam": lambda: np.tile(np.array(_SECAM, np.uint8), (_HUES, 1)),
-    }
-    if palette not in made:
-        raise InvalidArgumentError(f"There is no palette {palette!r}; there are {', '.join(made)}.")
+    if palette == "ntsc":
+        colours = _ntsc(_OTHER_NTSC_STEP)
+    elif palette == "pal":
+        colours = _pal()
+    elif palette == "secam":
+        colours = np.tile(np.array(_SECAM, np.uint8), (_HUES, 1))
+    else:
+        raise InvalidArgumentError(
+            f"There is no palette {palette!r}; there are {', '.join(PALETTES[1:])}."
+        )
     level = (np.arange(_LEVELS) * 255 / (_LEVELS - 1)).astype(np.float32)
     cube = np.stack(np.meshgrid(level, level, level, indexing="ij"), axis=-1).reshape(-1, 3)
-    console = _shifted(_GOLD + _NTSC_STEP * np.arange(-1, _HUES - 1), grey=(0,)).astype(np.float32)
+    console = _ntsc(_NTSC_STEP).astype(np.float32)
     # Of the squared distance, the part that differs between the console's colours.
     nearest = ((console**2).sum(1) - 2 * cube @ console.T).argmin(1)
-    return made[palette]()[nearest].reshape(_LEVELS, _LEVELS, _LEVELS, 3)
+    return colours[nearest].reshape(_LEVELS, _LEVELS, _LEVELS, 3)
+
+
+def _ntsc(step: float) -> _Colours:
+    return _shifted(_GOLD + step * np.arange(-1.0, _HUES - 1), grey=(0,))
 
 
 def _pal() -> _Colours:
@@ -78,7 +87,7 @@ def _pal() -> _Colours:
     return _shifted(_GOLD + _PAL_STEP * away, grey=(0, 1, 14, 15))
 
 
-def _shifted(degrees: npt.NDArray[np.float64], grey: tuple[int, ...]) -> _Colours:
+def _shifted(degrees: npt.NDArray[Any], grey: tuple[int, ...]) -> _Colours:
     """The 128 colours of hues at these angles, `(128, 3)`, a hue's brightnesses in a row."""
     share = np.arange(_LUMAS) / (_LUMAS - 1)
     coloured = ~np.isin(np.arange(_HUES), grey)[:, None]

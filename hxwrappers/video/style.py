@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -181,11 +180,10 @@ class Style:
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
+            value: Any = getattr(self, name)
             whole = isinstance(getattr(type(self), name), int)
-            kind = numbers.Integral if whole else numbers.Real
-            fits = isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
-            if not fits:
+            kind = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+            if not (kind and low <= value <= high):
                 number = "a whole number" if whole else "a number"
                 raise InvalidArgumentError(
                     f"{name} of a style is {value!r}; it must be {number} between {low:g} and "

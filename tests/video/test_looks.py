@@ -138,10 +138,11 @@ def test_speed_changes_picture_sound_and_truth_alike(tmp_path, speed):
     path = tmp_path / "fast.mp4"
     style = Style(**SMALL, speed=speed, intro_seconds=0.5, frames_per_second=60.0)
     truth = make_video(path, shots(120, click=60), style)
-    at = 0.5 + 60 / 60 / speed
+    intro = round(0.5 * 60 * speed) / 60 / speed  # as long as a whole number of the game's frames
+    at = intro + 60 / 60 / speed
     clip = Clip(path, frames_per_second=60.0, size=(20, 20), sample_rate=samples.RATE).decode()
-    assert clip.seconds == pytest.approx(0.5 + 2 / speed, abs=0.04)
-    assert abs(truth.step_at(at) - 60) <= 1  # the intro is as long as a whole number of frames
+    assert clip.seconds == pytest.approx(intro + 2 / speed, abs=0.03)
+    assert truth.step_at(at + 0.5 / 60) == pytest.approx(60, abs=1)
     game = clip.sound[round(0.55 * samples.RATE) :]
     assert samples.onsets(game, samples.RATE)[0] + 0.55 == pytest.approx(at, abs=0.004)
     white = np.flatnonzero(clip.frames[33:].mean((1, 2, 3)) > 150) + 33
