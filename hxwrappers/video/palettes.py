@@ -74,7 +74,8 @@ def palette_table(palette: str) -> _Colours:
     console = _ntsc(_NTSC_STEP).astype(np.float32)
     # Of the squared distance, the part that differs between the console's colours.
     nearest = ((console**2).sum(1) - 2 * cube @ console.T).argmin(1)
-    return colours[nearest].reshape(_LEVELS, _LEVELS, _LEVELS, 3)
+    table: _Colours = colours[nearest].reshape(_LEVELS, _LEVELS, _LEVELS, 3)
+    return table
 
 
 def _ntsc(step: float) -> _Colours:

@@ -48,6 +48,18 @@ def test_every_attribute_has_a_range_and_works_at_both_of_its_ends(name):
             Style.of({**SMALL, name: value})
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_any_mix_of_attributes_in_range_works(seed):
+    generator = np.random.default_rng(seed)
+    drawn = {"palette": str(generator.choice(PALETTES))}
+    for name, (low, high) in _RANGES.items():
+        top = min(high, 160) if name in SMALL else high
+        value = generator.choice([low, top, generator.uniform(low, top)])
+        drawn[name] = int(value) // 2 * 2 if name in WHOLE else float(value)
+    style = Style.of({**drawn, "sound_rate": 48_000})
+    assert picture(style, frames=2).shape == (style.height, style.width, 3)
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_looks_follow_from_the_seed_and_stay_in_range(look):
     drawn = [draw_looks([look], seed) for seed in range(50)]
