@@ -51,9 +51,9 @@ class FilterChain:
         self._av = pyav()
         from av.filter import Graph  # noqa: PLC0415 - optional
 
-        self._graph = Graph()
-        base = Fraction(1, 60)
-        source = self._graph.add_buffer(width=width, height=height, format="rgb24", time_base=base)
+        self._graph: Any = Graph()
+        base, rgb = Fraction(1, 60), self._av.VideoFormat("rgb24", width, height)
+        source = self._graph.add_buffer(width=width, height=height, format=rgb, time_base=base)
         nodes = [self._graph.add(name, options) for name, options in filters]
         ends = self._graph.add("format", "rgb24"), self._graph.add("buffersink")
         self._graph.link_nodes(source, *nodes, *ends).configure()

@@ -138,8 +138,9 @@ def _ticks(
     shown = False
     for step, frame, sound in shots:
         shown = True
-        silent = sound is None or sample_rate is None
-        heard = None if silent else styler.sound(sound, sample_rate)
+        heard = None
+        if sound is not None and sample_rate is not None:
+            heard = styler.sound(sound, sample_rate)
         yield step, partial(styler.picture, frame), heard
     if not shown:
         raise EmptyClipError(
