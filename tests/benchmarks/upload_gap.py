@@ -5,7 +5,8 @@
 
 Films the beginning of a shipped playthrough plainly and in each look of `hxw video make --style`,
 and measures how well the two agree, and how well the look agrees with another player's plain video.
-Learned embedders are measured beside them with `--embedders`. Everything is kept in the folder; called again, it goes on.
+Learned embedders are measured beside them with `--embedders`. Everything is kept in the folder;
+called again, it goes on.
 """
 
 from __future__ import annotations
