@@ -42,6 +42,7 @@ PICTURES = {
     "montezuma_bonus": "hxw plot montezuma-long --bonus {montezuma_cnd} -o {picture}",
     "montezuma_route": "hxw plot montezuma-long -o {picture}",
     "montezuma_frontier": "hxw plot {key_runs} -o {picture}",
+    "uploads": "python -m tests.benchmarks.upload_gap --picture {picture}",
     "alignment": "hxw plot {clip-0} {clip-1} --embedders {embedder.safetensors} -o {picture}",
     "reward_replay": "hxw video reward {clip-0} {clip-1} {embedder.safetensors} --plot {picture}",
 }

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["cpu_multiplies_bfloat16", "resolve_device", "restore_generator", "weights_drawn_from"]
+__all__ = ["resolve_device", "restore_generator", "weights_drawn_from"]
 
 _STATE_BYTES = (5056, 16)  # of a generator's state on a CPU and on a GPU
-
-
-@cache
-def cpu_multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for products of bfloat16."""
-    # Older ones of the supported versions of torch do not tell.
-    tell: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
-    capabilities = tell()
-    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

@@ -18,19 +18,24 @@ from hxwrappers.demos import Demo, make_environment
 from hxwrappers.demos.film import film_demo, film_rates
 from hxwrappers.video.clip import Clip
 from hxwrappers.video.cropping import find_picture
+from hxwrappers.video.looks import LOOKS
 from hxwrappers.video.make import make_video, peek
+from hxwrappers.video.palettes import PALETTES
 from hxwrappers.video.style import Style
 from hxwrappers.video.truth import truth_path
 
 __all__ = ["decode", "make"]
 
 if TYPE_CHECKING:
+    Look = str
     StyleOptions = Style
 else:
+    Look = Literal[tuple(LOOKS)]
     # An option for every attribute of a style, which is left to the style where it is not given.
     _kinds = {
         "int": Annotated[int | None, OPTIONAL],
         "float": Annotated[float | None, OPTIONAL],
+        "str": Annotated[Literal[PALETTES] | None, OPTIONAL],
     }
     StyleOptions = make_dataclass(
         "StyleOptions",
@@ -45,7 +50,7 @@ def make(
     /,
     *,
     demo: str,
-    style: Literal["plain", "stranger"] = "stranger",
+    style: tuple[Look, ...] = ("stranger",),
     seed: int = 0,
     start: int = 0,
     stop: int | None = None,
@@ -59,7 +64,9 @@ def make(
     Args:
         out: The video to write: .mp4, .mkv or .webm.
         demo: A demonstration's file, or the name of one that comes with the library.
-        style: The game's picture as it is, or everything a little different, by the seed.
+        style: In which ways the video differs from the game, by the seed: one or several. plain is
+            the game as it is, stranger a little of everything that is usual; with stranger
+            first, the others come on top.
         seed: Seed of the style, of noise and of the cards.
         start: The demonstration's step to begin at.
         stop: The step to stop at.
@@ -67,13 +74,13 @@ def make(
         options: Attributes of the style that shall not be left to it.
     """
     chosen = {name: value for name, value in asdict(options).items() if value is not None}
-    look = Style.of(chosen) if style == "plain" else Style.stranger(seed, **chosen)
+    Style.upload(style, seed, **chosen)  # complains before anything is played
     demonstration = Demo.load(demo_path(demo))
     env = make_environment(demonstration, render_mode="rgb_array")
     rate, sample_rate = film_rates(env)
     first, shots = peek(film_demo(demonstration, env, start=start, stop=stop))
-    if style == "plain" and first is not None:
-        look = Style.plain(first.frame, **chosen)
+    picture = None if first is None else first.frame
+    look = Style.upload(style, seed, picture=picture, **chosen)
     made = {"demo": demo, "command": shlex.join(["hxw", *sys.argv[1:]])}
     with progress_bar("frame") as progress:
         truth = make_video(

@@ -47,8 +47,9 @@ def make_video(
         shots: The game's frames in order, with their sound; taken one by one.
         style: How the video looks and sounds; plainly where None, as large as the first shot.
         frames_per_second: Rate of the shots.
-        sample_rate: Samples a second of their sound; None writes a video without sound.
-        seed: Of noise and cards.
+        sample_rate: Samples a second of their sound; None writes a video without sound, as does a
+            style whose silence is 1.
+        seed: Of noise, cards and what else the style leaves to chance.
         made: Further facts for the truth, as JSON values.
         progress: Called with the number of frames written, for each.
 
@@ -58,7 +59,8 @@ def make_video(
     Raises:
         EmptyClipError: There are no shots after the part that the style skips.
         InvalidArgumentError: The path's ending or a number of the style cannot be written.
-        gymnasium.error.DependencyNotInstalled: PyAV is not installed.
+        gymnasium.error.DependencyNotInstalled: PyAV is not installed, or OpenCV where the style
+            needs it.
         OSError: The folder cannot be written to or the disk is full.
 
     Example:
@@ -75,23 +77,35 @@ def make_video(
         style = Style() if first is None else Style.plain(first[1])
     styler = Styler(style, np.random.default_rng([seed, 1]))
     steps: list[int] = []
-    source = Fraction(frames_per_second).limit_denominator(1001)
+    shown_rate = Fraction(frames_per_second).limit_denominator(1001)
+    if sample_rate is None or style.silence == 1:
+        heard_rate, pace = None, Fraction(style.speed).limit_denominator(1001)
+    else:
+        # One pace for both, so that pictures and sound do not drift apart.
+        heard_rate = round(sample_rate * style.speed)
+        pace = Fraction(heard_rate, sample_rate)
     rate = Fraction(style.frames_per_second).limit_denominator(1001)
+    skipped = round(style.skip_seconds * shown_rate)
+    shown_rate *= pace
 
     def parts() -> Iterator[Part]:
-        for tick, (step, draw, sound) in enumerate(_ticks(shots, styler, source, sample_rate)):
+        picture: _Picture | None = None
+        game = islice(shots, skipped, None)
+        for tick, (step, draw, sound) in enumerate(_ticks(game, styler, shown_rate, heard_rate)):
             yield Part(sound=sound)
             # Frame n of the video is shown from n / rate on, and shows what the game shows then.
-            while len(steps) * source < (tick + 1) * rate:
-                steps.append(step)
-                yield Part(frame=draw())
+            while len(steps) * shown_rate < (tick + 1) * rate:
+                if picture is None or not styler.drops():
+                    picture, shown = draw(), step
+                steps.append(shown)
+                yield Part(frame=picture)
 
     write_video(
         path,
         parts(),
         frames_per_second=float(rate),
         size=(style.height, style.width),
-        source_rate=sample_rate,
+        source_rate=heard_rate,
         sound_rate=style.sound_rate,
         crf=style.crf,
         progress=progress,
@@ -118,13 +132,15 @@ _Tick = tuple[int, Callable[[], _Picture], _Sound | None]
 def _ticks(
     shots: Iterable[GameShot], styler: Styler, source: Fraction, sample_rate: int | None
 ) -> Iterator[_Tick]:
-    """What is shown and heard in each frame of the source's time, cards included."""
+    """What is shown and heard in each of the shots' times, cards included."""
     style = styler.style
     yield from _card(styler, style.intro_seconds, source, sample_rate)
     shown = False
-    for step, frame, sound in islice(shots, round(style.skip_seconds * source), None):
+    for step, frame, sound in shots:
         shown = True
-        heard = None if sound is None else styler.sound(sound)
+        heard = None
+        if sound is not None and sample_rate is not None:
+            heard = styler.sound(sound, sample_rate)
         yield step, partial(styler.picture, frame), heard
     if not shown:
         raise EmptyClipError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.video.looks import draw_looks
+from hxwrappers.video.palettes import PALETTES
 
 __all__ = ["Style"]
 
-_RATES = (24.0, 25.0, 30_000 / 1001, 30.0, 50.0, 60.0)
-_SIZES = ((240, 320), (240, 426), (270, 480), (288, 352), (360, 480), (360, 640), (480, 640))
 _CROP = (0.0, 0.4)
 _SECONDS = (0.0, 3600.0)
+_SHARE = (0.0, 1.0)
 _RANGES: dict[str, tuple[float, float]] = {
     "height": (16, 4320),
     "width": (16, 7680),
@@ -43,6 +45,24 @@ _RANGES: dict[str, tuple[float, float]] = {
     "volume": (0, 100),
     "sound_noise": (0, 1),
     "sound_rate": (8000, 192_000),
+    "rescales": (0, 8),
+    "chroma_blur": (0, 40),
+    "ringing": (0, 1.5),
+    "scan_lines": _SHARE,
+    "curvature": (0, 0.5),
+    "vignette": _SHARE,
+    "perspective": (0, 0.3),
+    "shake": (0, 0.1),
+    "webcam": (0, 0.5),
+    "logo": (0, 0.5),
+    "subtitles": (0, 0.3),
+    "timer": (0, 0.3),
+    "drop_share": (0, 0.9),
+    "ghosting": (0, 0.95),
+    "speed": (0.25, 4),
+    "music": _SHARE,
+    "jingles": (0, 60),
+    "silence": _SHARE,
 }
 
 
@@ -81,9 +101,31 @@ class Style:
         volume: Factor of the game's sound.
         sound_noise: Standard deviation of the noise on the sound, whose range is [-1, 1].
         sound_rate: Samples a second of the video's sound.
+        palette: Colours of another television standard, for Atari games: `"game"` (as they are),
+            `"ntsc"` (an emulator whose hues stand off), `"pal"`, or `"secam"`, which has eight.
+        rescales: How often the picture was resized and compressed before, 0 to 8.
+        chroma_blur: Columns over which colours bleed, as in NTSC's signal, 0 to 40.
+        ringing: Strength of the edges' echo, as in NTSC's signal, in [0, 1.5].
+        scan_lines: Darkness of the gaps between a television's lines, in [0, 1].
+        curvature: Bend of a television's tube, in [0, 0.5].
+        vignette: How much darker the corners are: the angle of the lens, in [0, 1] radians.
+        perspective: The screen is filmed from aside: share of the sides by which each corner may
+            move inwards, in [0, 0.3].
+        shake: How far the camera moves, as share of the rows, in [0, 0.1].
+        webcam: Height of a picture of the player in a lower corner, as share of the rows.
+        logo: Height of a logo in an upper corner, as share of the rows.
+        subtitles: Height of subtitles' letters, as share of the rows.
+        timer: Height of a running clock's digits, as share of the rows.
+        drop_share: Share of the frames that show the one before again, in [0, 0.9].
+        ghosting: Share of the frame before in each frame, in [0, 0.95].
+        speed: How much faster the game is shown and heard, in [0.25, 4].
+        music: Loudness of music over the game's sound, in [0, 1].
+        jingles: Alerts of an uploader's software in a minute, 0 to 60.
+        silence: Share of the game's time without sound, in stretches of 5 seconds; with 1 the
+            video has no sound at all.
 
     Raises:
-        InvalidArgumentError: A number is out of range.
+        InvalidArgumentError: A number is out of range or none, or there is no such palette.
 
     Example:
         >>> (Style().height, Style().width), Style.stranger(3).crf
@@ -116,14 +158,41 @@ class Style:
     volume: float = 1.0
     sound_noise: float = 0.0
     sound_rate: int = 48_000
+    palette: str = "game"
+    rescales: int = 0
+    chroma_blur: int = 0
+    ringing: float = 0.0
+    scan_lines: float = 0.0
+    curvature: float = 0.0
+    vignette: float = 0.0
+    perspective: float = 0.0
+    shake: float = 0.0
+    webcam: float = 0.0
+    logo: float = 0.0
+    subtitles: float = 0.0
+    timer: float = 0.0
+    drop_share: float = 0.0
+    ghosting: float = 0.0
+    speed: float = 1.0
+    music: float = 0.0
+    jingles: float = 0.0
+    silence: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, (low, high) = getattr(self, field.name), _RANGES[field.name]
-            if not low <= value <= high:
+        for name, (low, high) in _RANGES.items():
+            value: Any = getattr(self, name)
+            whole = isinstance(getattr(type(self), name), int)
+            kind = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+            if not (kind and low <= value <= high):
+                number = "a whole number" if whole else "a number"
                 raise InvalidArgumentError(
-                    f"{field.name} of a style is {value}; it must lie between {low:g} and {high:g}."
+                    f"{name} of a style is {value!r}; it must be {number} between {low:g} and "
+                    f"{high:g}."
                 )
+        if self.palette not in PALETTES:
+            raise InvalidArgumentError(
+                f"palette of a style is {self.palette!r}; it must be one of {', '.join(PALETTES)}."
+            )
         if self.height % 2 or self.width % 2:
             raise InvalidArgumentError(
                 f"A video of {self.height} rows and {self.width} columns cannot be written; both "
@@ -161,41 +230,35 @@ class Style:
         Raises:
             InvalidArgumentError: There is no such attribute, or a value is out of range.
         """
-        generator = np.random.default_rng([seed, 0])
-        height, width = _SIZES[generator.integers(len(_SIZES))]
+        return cls.of({**draw_looks(["stranger"], seed), **chosen})
 
-        def between(low: float, high: float) -> float:
-            return round(float(generator.uniform(low, high)), 4)
+    @classmethod
+    def upload(
+        cls,
+        looks: Sequence[str],
+        seed: int,
+        *,
+        picture: npt.NDArray[np.uint8] | None = None,
+        **chosen: Any,
+    ) -> Style:
+        """A style that differs from the game in the ways that are named, and in no others.
 
-        drawn: dict[str, Any] = {
-            "height": height,
-            "width": width,
-            "picture_height": between(0.75, 1.0),
-            "picture_aspect": between(1.1, width / height),
-            "shift_x": between(-0.5, 0.5),
-            "shift_y": between(-0.7, 0.7),
-            "crop_left": between(0, 0.05),
-            "crop_top": between(0, 0.05),
-            "crop_right": between(0, 0.05),
-            "crop_bottom": between(0, 0.05),
-            "border": int(generator.choice([0, 0, 16, 40, 255])),
-            "brightness": between(-0.12, 0.12),
-            "contrast": between(0.7, 1.25),
-            "saturation": between(0.5, 1.4),
-            "hue": between(-20, 20),
-            "gamma": between(0.75, 1.35),
-            "blur": between(1.0, 2.0),
-            "noise": between(0, 4),
-            "crf": int(generator.integers(22, 34)),
-            "frames_per_second": float(generator.choice(_RATES)),
-            "skip_seconds": between(0, 0.5),
-            "intro_seconds": between(1, 6),
-            "outro_seconds": between(1, 5),
-            "volume": between(0.3, 1.5),
-            "sound_noise": between(0, 0.02),
-            "sound_rate": int(generator.choice([32_000, 44_100, 48_000])),
-        }
-        return cls.of({**drawn, **chosen})
+        Args:
+            looks: Names from `hxwrappers.video.looks.LOOKS`; of what two change, the later's stays.
+            seed: Two seeds give two uploaders.
+            picture: One of the game's pictures, which sets the size where no look does.
+            **chosen: Attributes that shall not be left to chance.
+
+        Raises:
+            InvalidArgumentError: There is no such look or attribute, or a value is out of range.
+
+        Example:
+            >>> style = Style.upload(["television", "silent"], seed=4, frames_per_second=30.0)
+            >>> style.height, style.scan_lines > 0.3, style.silence, style.hue
+            (480, True, 1.0, 0.0)
+        """
+        drawn = {**draw_looks(looks, seed), **chosen}
+        return cls.of(drawn) if picture is None else cls.plain(picture, **drawn)
 
     @classmethod
     def of(cls, attributes: dict[str, Any]) -> Style:
@@ -207,9 +270,10 @@ class Style:
         Raises:
             InvalidArgumentError: There is no such attribute, or a value is out of range.
         """
-        unknown = set(attributes) - set(_RANGES)
+        names = [field.name for field in fields(cls)]
+        unknown = set(attributes) - set(names)
         if unknown:
             raise InvalidArgumentError(
-                f"A style has no {', '.join(sorted(unknown))}; it has {', '.join(_RANGES)}."
+                f"A style has no {', '.join(sorted(unknown))}; it has {', '.join(names)}."
             )
         return cls(**attributes)

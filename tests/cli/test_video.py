@@ -40,6 +40,13 @@ def test_make(capsys, tmp_path):
     )
     assert code == 0
     assert "160 x 210, 60 frames a second, 60 of 60 frames show the game" in said
+    looks = ("--style", "overlays", "palette", "--palette", "pal", "--timer", 0.2)
+    code, said, _ = run(capsys, "video", "make", out, "--demo", tmp_path / "demo.npz", *looks)
+    assert code == 0
+    assert "640 x 480, 60 frames a second" in said
+    style = Truth.load(tmp_path / "clip.truth.json").made["style"]
+    assert (style["palette"], style["timer"], style["hue"]) == ("pal", 0.2, 0.0)
+    assert style["webcam"] > 0
 
 
 @pytest.mark.slow
@@ -100,6 +107,10 @@ def test_errors_are_one_sentence(capsys, tmp_path):
         (
             ("make", tmp_path / "x.mp4", "--demo", "montezuma-first-key", "--crf", 99),
             "crf of a style is 99",
+        ),
+        (
+            ("make", tmp_path / "x.mp4", "--demo", "montezuma-first-key", "--curvature", "nan"),
+            "curvature of a style is nan; it must be a number between 0 and 0.5",
         ),
     ):
         code, out, err = run(capsys, "video", *words)

@@ -1,7 +1,5 @@
 """Made videos: in the style asked for, with sound in time, and the truth about every moment."""
 
-from dataclasses import fields
-
 import av
 import numpy as np
 import pytest
@@ -145,10 +143,7 @@ def test_every_stranger_is_a_style(seed):
     assert Style.stranger(seed, crf=7).crf == 7
 
 
-def test_styles_out_of_range():
-    for field in fields(Style):
-        with pytest.raises(InvalidArgumentError, match=field.name):
-            Style(**{field.name: -1000})
+def test_styles_that_are_none():
     with pytest.raises(InvalidArgumentError, match="even"):
         Style(width=161)
     with pytest.raises(InvalidArgumentError, match="no colour"):
