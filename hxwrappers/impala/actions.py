@@ -160,7 +160,8 @@ class BoxActions:
         within = np.clip(centre + half * actions, low, high)
         if np.dtype(self.env_dtype).kind in "iu":
             within = np.rint(within)
-        return within.astype(self.env_dtype).reshape(len(actions), *self.env_shape)
+        given: npt.NDArray[Any] = within.astype(self.env_dtype)
+        return given.reshape(len(actions), *self.env_shape)
 
 
 Actions = NumberedActions | BoxActions

@@ -235,8 +235,7 @@ _PREVIOUS = frozenset({PREVIOUS_ACTION, PREVIOUS_REWARD})
 
 def _choices(name: str, space: spaces.Discrete | spaces.MultiDiscrete) -> Part:
     if isinstance(space, spaces.Discrete):
-        counts, firsts = (int(space.n),), (int(space.start),)
-        return Part(name, (), str(space.dtype), 1.0, False, counts, firsts)
+        return Part(name, (), str(space.dtype), 1.0, False, (int(space.n),), (int(space.start),))
     # Some supported versions of Gymnasium have no `start` here.
     starts = np.broadcast_to(getattr(space, "start", 0), space.shape)
     counts, firsts = (tuple(int(n) for n in array.flat) for array in (space.nvec, starts))
