@@ -18,8 +18,9 @@ __all__ = ["PRECISIONS", "TimedPrecision", "check_precision", "is_bfloat16_faste
 PRECISIONS = ("float32", "bfloat16", "auto")
 _LOG = logging.getLogger("hxwrappers")
 _ROUNDS = 3
-_ROWS = 64  # of a batch that both are timed on: what one pass of a network takes on a CPU
+_ROWS = 32  # of a batch that both are timed on
 _GAIN = 1.1  # so much faster it must be, so that noise does not decide
+_HOPELESS = 4.0  # times slower in the very first pass, after which no more are made
 # bfloat16 keeps 8 bits, so results differ by some hundredths; wrong ones differ by as much as
 # they are large. Some CPUs' convolutions in bfloat16 were wrong (pytorch issue 163347).
 _TOLERANCE = 0.1
@@ -130,10 +131,14 @@ def _measure(network: nn.Module, rows: Tensor, training: bool) -> bool:
     seconds, results = {}, {}
     for half in (False, True):
         try:
-            runs = [_run(network, rows, training, half) for _ in range(_ROUNDS + 1)]
+            first, _ = _run(network, rows, training, half)
+            if half and first > _HOPELESS * seconds[False]:
+                _LOG.info("bfloat16 is many times slower than float32 here; taking float32.")
+                return False
+            runs = [_run(network, rows, training, half) for _ in range(_ROUNDS)]
         except RuntimeError:  # this CPU cannot at all
             return False
-        seconds[half] = min(time for time, _ in runs[1:])
+        seconds[half] = min(first, *(time for time, _ in runs))
         results[half] = runs[-1][1]
     difference = (results[True] - results[False]).norm() / results[False].norm().clamp(min=1e-12)
     agrees = bool(difference <= _TOLERANCE)  # not so where it is NaN

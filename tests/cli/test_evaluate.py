@@ -184,7 +184,7 @@ def test_the_table_is_there_although_the_video_fails(capsys, tmp_path):
 
 def test_impala_on_a_registered_environment(capsys, tmp_path):
     small = ("--num-actors=1", "--envs-per-actor=2", "--batch-size=2", "--unroll-length=5")
-    words = ("train", "impala", "CliffWalking-v1", *small, "--features=8", "--episodes=0")
+    words = ("train", "impala", "Blackjack-v1", *small, "--features=8", "--episodes=0")
     code, _, err = run(capsys, *words, "--total-timesteps=20", "--folder", tmp_path / "none")
     assert code == 1
     assert "FlattenObservation" in err
