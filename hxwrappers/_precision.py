@@ -128,7 +128,8 @@ class TimedPrecision(nn.Module):
 
 
 def _measure(network: nn.Module, rows: Tensor, training: bool) -> bool:
-    seconds, results = {}, {}
+    seconds: dict[bool, float] = {}
+    results: dict[bool, Tensor] = {}
     for half in (False, True):
         try:
             first, _ = _run(network, rows, training, half)

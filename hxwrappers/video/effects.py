@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.error import DependencyNotInstalled
 
-from hxwrappers.video.media import pyav
+from hxwrappers._video_file import pyav
 from hxwrappers.video.style import Style
 
 __all__ = ["Camera", "FilterChain", "Rescales", "opencv", "television_filters"]

@@ -32,6 +32,7 @@ from hxwrappers.demos.openai import import_openai_demo
 from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings
 from hxwrappers.demos.snapshots import AleSnapshotter, Snapshotter
 from hxwrappers.impala import ImpalaSettings
+from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.batches import Batch
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.learner import Learner
@@ -104,7 +105,7 @@ def training(kind: type[RNDModel | CNDModel]) -> Work:
 
 def learning() -> Work:
     layout = Layout.of(spaces.Box(0, 255, (4, 84, 84), np.uint8))
-    learner = Learner(ImpalaNet(layout, 18, precision="float32"), ImpalaSettings())
+    learner = Learner(ImpalaNet(layout, NumberedActions(18), precision="float32"), ImpalaSettings())
     steps, envs = 20, 32
     generator = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (steps + 1, envs, 4, 84, 84), generator=generator)
