@@ -5,11 +5,7 @@ header's metadata are `hxwrappers` (the version of the format), `kind` (what the
 `state` (structure, numbers and strings as JSON) and `crc32` (of all that). A state holds tensors,
 numbers, strings, None, and lists and dicts of these.
 
-Open one with the field's own tools:
-
-    from safetensors import safe_open
-    with safe_open("policy.safetensors", "pt") as file:
-        print(file.metadata()["kind"], list(file.keys()))
+Any reader of safetensors opens one: `safe_open("policy.safetensors", "pt").metadata()["kind"]`.
 """
 
 from __future__ import annotations

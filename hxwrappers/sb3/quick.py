@@ -37,6 +37,8 @@ _BONUS: dict[str, Any] = {
     "precision": "auto",
 }
 
+_RESETS: dict[str, Any] = {"game_share": 0.25, "way_share": 0.5, "scout_share": 0.5}
+
 
 @dataclass(frozen=True)
 class QuickAtari:
@@ -51,7 +53,7 @@ class QuickAtari:
         n_steps: Steps of each in a rollout.
         bonus: Which novelty bonus, "cnd" or "rnd".
         bonus_settings: Of the novelty model, in the place of those here.
-        resets: Settings of `VecNoveltyResets`; None leaves all episodes to the game's own start.
+        resets: Settings of `VecNoveltyResets`, in the place of those here; None leaves all episodes to the game's own start.
         ppo: Settings of `DualValuePPO`, in the place of those here.
 
     Example:
@@ -96,13 +98,14 @@ class QuickAtari:
             **{**_BONUS, **self.bonus_settings},
         )
         if self.resets is not None:
-            venv = VecNoveltyResets(venv, seed=seed, **self.resets)
+            venv = VecNoveltyResets(venv, seed=seed, **{**_RESETS, **self.resets})
         settings: dict[str, Any] = {
             "learning_rate": 3e-4,
             "n_steps": self.n_steps,
             "batch_size": min(1024, self.num_envs * self.n_steps),
-            "n_epochs": 3,
+            "n_epochs": 4,
             "gamma": 0.99,
+            "extrinsic_coef": 5.0,
             "ent_coef": 0.003,
             "vf_coef": 0.5,
             "extrinsic_clip": 1.0,
