@@ -31,8 +31,8 @@ def hardware_precision(
 ) -> str:
     """Decide what the precision "auto" means: on a CPU, the faster of both, which is timed.
 
-    The timing takes some tens of milliseconds, with as many threads as torch has now: backward
-    passes in bfloat16 can be many times slower with two threads than with one.
+    The timing takes some passes of the net over `rows` images, with as many threads as torch has
+    now: backward passes in bfloat16 can be many times slower with two threads than with one.
 
     Args:
         precision: "auto", or a precision, which is returned.

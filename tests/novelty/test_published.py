@@ -1,9 +1,9 @@
 """Numbers that the published code of RND and CND gives, on inputs made by formulas.
 
-RND: github.com/openai/random-network-distillation. CND: reinforcement_learning (nets, configuration
-21 of Montezuma's Revenge) and reinforcement_learning_agents (losses, moments), both of
-github.com/michalnand. The numbers were worked out by running those functions, in float64 for RND's
-reward scale and in float32 for the others.
+CND: reinforcement_learning (nets, configuration 21 of Montezuma's Revenge) and
+reinforcement_learning_agents (losses, moments), both of github.com/michalnand; its functions were
+run, in float32. RND: github.com/openai/random-network-distillation; the filter of its rewards was
+written down from reading it, and run in float64.
 """
 
 import numpy as np
