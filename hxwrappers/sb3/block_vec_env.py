@@ -35,6 +35,9 @@ __all__ = ["BlockVecEnv"]
 
 _Makers = Sequence[Callable[[], gym.Env[Any, Any]]]
 
+_OF_ARRAYS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+"""Spaces whose observations are arrays of one shape."""
+
 
 class BlockVecEnv(VecEnv):
     """Steps many environments in a few processes, each of them a block: one process for each core.
@@ -101,13 +104,13 @@ class BlockVecEnv(VecEnv):
             self._workers.append(_Worker(process, here))
         made = [self._answer(worker) for worker in self._workers]
         space, action_space, metadata = made[0]
-        if not isinstance(space, spaces.Box):
+        if not isinstance(space, _OF_ARRAYS):
             self.close()
             raise InvalidSpaceError(
                 f"Observations in {space} are no arrays, which processes could share. Use "
                 "stable_baselines3.common.vec_env.SubprocVecEnv."
             )
-        self._observations, memory = _shared((len(env_fns), *space.shape), space.dtype)
+        self._observations, memory = _shared((len(env_fns), *(space.shape or ())), space.dtype)
         for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
             worker.pipe.send(("share", (memory.name, len(env_fns), start, stop), {}))
         for worker in self._workers:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from hxwrappers import _precision
 from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.cli import main as hxw
 from hxwrappers.cli.demo_sitting import Wish, sit_down
@@ -290,6 +291,8 @@ def child(name: str, folder: Path, total: int) -> None:
 
     os.setsid()
     torch.set_num_threads(1)
+    # Two runs that are compared bit by bit may not decide by the clock, each for itself.
+    _precision.is_bfloat16_faster = lambda *_, **__: False
     with (folder.parent / "said.txt").open("a") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
