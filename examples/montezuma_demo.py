@@ -23,30 +23,23 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from hxwrappers import DemoResetCurriculum, SkipReplayedSteps, StickyActions
-from hxwrappers.demos import (
-    Demo,
-    FrontierSettings,
-    SuccessTracker,
-    make_environment,
-    shipped,
-    shipped_names,
-)
+from hxwrappers.curriculum import FrontierSettings, SuccessTracker
+from hxwrappers.demos import Demo, make_environment, shipped, shipped_names
 from hxwrappers.envs import make_atari
 from hxwrappers.envs.recipes import STARTS, knows_noop
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.memory import keep_freed_memory
-from hxwrappers.plots import plot_history
+from hxwrappers.runs import evaluate, keep_freed_memory, plot_history
 from hxwrappers.sb3 import (
     BlockVecEnv,
+    CompactCNN,
+    CurriculumHistory,
     DemoImitation,
     DemoRecurrentPPO,
-    evaluate,
+    TrainingRun,
     load_policy,
     save_policy,
 )
-from hxwrappers.sb3.extractors import CompactCNN
-from hxwrappers.sb3.histories import CurriculumHistory
-from hxwrappers.sb3.runs import CHECKPOINT, TrainingRun
+from hxwrappers.sb3.training_run import CHECKPOINT
 
 PRESETS: dict[str, dict[str, Any]] = {
     "laptop": {

@@ -23,28 +23,30 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from tqdm import tqdm
 
 from hxwrappers import FrameInInfo
-from hxwrappers._devices import resolve_device
-from hxwrappers._files import try_to_save
-from hxwrappers.demos import Demo, make_environment
-from hxwrappers.demos.film import film_demo
-from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
+from hxwrappers._utils.devices import resolve_device
+from hxwrappers.demos import Demo, film_demo, make_environment
 from hxwrappers.envs import make_atari
+from hxwrappers.files.atomic import try_to_save
 from hxwrappers.impala import Impala, ImpalaSettings
 from hxwrappers.impala.acting import hardware_precision
-from hxwrappers.impala.files import checkpoints as saved_runs
-from hxwrappers.memory import keep_freed_memory
-from hxwrappers.plots import plot_history, plot_reward_replay
-from hxwrappers.run_logs import read_run
+from hxwrappers.impala.policy import checkpoints as saved_runs
+from hxwrappers.runs import keep_freed_memory, plot_history, plot_reward_replay, read_run
+from hxwrappers.search.cells import CellSettings, Limits, Progress, Search, SearchSettings
 from hxwrappers.vector import YouTubeImitationReward
-from hxwrappers.video import Clip, Embedder, Pretraining, load_clips, preset
-from hxwrappers.video.alignment import measure_alignment
-from hxwrappers.video.checkpoints import Checkpoints
+from hxwrappers.video import (
+    Checkpoints,
+    Clip,
+    Embedder,
+    Pretraining,
+    load_clips,
+    measure_alignment,
+    preset,
+    replay_reward,
+)
 from hxwrappers.video.cropping import find_picture
-from hxwrappers.video.make import make_video
-from hxwrappers.video.replay import replay_reward
 from hxwrappers.video.reward import REWARD
-from hxwrappers.video.style import Style
-from hxwrappers.video.truth import NO_STEP, Truth, truth_path
+from hxwrappers.video.synthesis import Style, Truth, make_video
+from hxwrappers.video.synthesis.make import NO_STEP, truth_path
 
 GAME = "ALE/MontezumaRevenge-v5"
 EVERY = {"laptop": 8, "paper": 16}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.demos import shipped
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.files.checkpoints import load_checkpoint
 from hxwrappers.sb3 import load_policy
 
 ROOT = Path(__file__).parent.parent

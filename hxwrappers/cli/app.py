@@ -1,4 +1,4 @@
-"""Finding the command that was asked for, and saying in one sentence what went wrong."""
+"""The commands by name, and errors as one sentence on stderr."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from hxwrappers import __version__
-from hxwrappers._modules import import_named
+from hxwrappers._utils.modules import import_named
 from hxwrappers.errors import HxWrappersError, InvalidArgumentError
-
-__all__ = ["GROUPS", "Group", "main"]
 
 
 class Group(NamedTuple):

@@ -11,14 +11,17 @@ from typing import Annotated, Any
 import gymnasium as gym
 import tyro
 
-from hxwrappers.cli.arguments import Json, check_option, check_output, demo_path
-from hxwrappers.cli.plot import text_plot
-from hxwrappers.cli.progress import Progress, progress_bar
-from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.environment import make_environment
-from hxwrappers.errors import DemoError, DemoFileError, InvalidArgumentError
-
-__all__ = ["export", "import_", "info", "render", "slice_", "verify"]
+from hxwrappers.cli.terminal import (
+    Json,
+    Progress,
+    check_option,
+    check_output,
+    demo_path,
+    progress_bar,
+    text_plot,
+)
+from hxwrappers.demos import Demo, make_environment
+from hxwrappers.errors import DemoError, InvalidArgumentError
 
 _File = Annotated[Path, tyro.conf.Positional]
 
@@ -102,7 +105,7 @@ def import_(
     check_option("--snapshot-every", snapshot_every, 1)
     if source.endswith(".demo"):
         check_output(out)
-        from hxwrappers.demos.openai import import_openai_demo  # noqa: PLC0415 - needs ale-py
+        from hxwrappers.demos import import_openai_demo  # noqa: PLC0415 - needs ale-py
 
         with progress_bar("step") as progress:
             demo = import_openai_demo(
@@ -124,7 +127,7 @@ def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, datas
         files: The demonstrations, all of one environment.
         dataset: The id of the new dataset, for example montezuma/demos-v0.
     """
-    from hxwrappers.demos.minari import demos_to_minari  # noqa: PLC0415 - needs Minari
+    from hxwrappers.demos import demos_to_minari  # noqa: PLC0415 - needs Minari
 
     if not files:
         raise InvalidArgumentError("Give at least one demonstration to export.")
@@ -155,7 +158,7 @@ def render(
         every: Show every so many steps.
         fps: Frames per second.
     """
-    from hxwrappers.demos.render import render_demo  # noqa: PLC0415 - needs PyAV
+    from hxwrappers.demos import render_demo  # noqa: PLC0415 - needs PyAV
 
     check_option("--every", every, 1)
     check_option("--fps", fps, 0.001, 1000)
@@ -221,7 +224,7 @@ def _demo_of(file: Path) -> Demo:
     if file.suffix in (".demo", ".journal"):
         kind = "an OpenAI *.demo file" if file.suffix == ".demo" else "the journal of a recording"
         out = file.with_suffix(".npz") if file.suffix == ".demo" else file.with_suffix("")
-        raise DemoFileError(
+        raise DemoError(
             f"{file} is {kind}. Make a demonstration of it first: hxw demo import {file} {out}"
         )
     return Demo.load(demo_path(file))
@@ -249,15 +252,15 @@ def _loaded(files: tuple[Path, ...], progress: Progress) -> Iterator[Demo]:
 
 def _demos_of(source: str, snapshot_every: int) -> list[Demo]:
     if source.endswith(".journal"):
-        from hxwrappers.demos.journal import recover_demos  # noqa: PLC0415
+        from hxwrappers.demos import recover_demos  # noqa: PLC0415
 
         return recover_demos(source)
     if Path(source).exists():
-        raise DemoFileError(
+        raise DemoError(
             f"{source} is neither an OpenAI *.demo file nor a *.journal; give one of these, or the "
             "id of a local Minari dataset."
         )
-    from hxwrappers.demos.minari import demos_from_minari  # noqa: PLC0415 - needs Minari
+    from hxwrappers.demos import demos_from_minari  # noqa: PLC0415 - needs Minari
 
     with progress_bar("episode") as progress:
         return demos_from_minari(source, snapshot_every=snapshot_every, progress=progress)

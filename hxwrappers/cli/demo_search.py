@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tqdm import tqdm
 
-from hxwrappers._files import check_writable
-from hxwrappers._signals import stopping_on_signals
-from hxwrappers.cli.arguments import Json, check_option, check_output, environment_arguments
-from hxwrappers.errors import InvalidArgumentError, SearchError
+from hxwrappers._utils.signals import stop_on_signals
+from hxwrappers.cli.terminal import Json, check_option, check_output, environment_arguments
+from hxwrappers.errors import DemoError, InvalidArgumentError
+from hxwrappers.files.atomic import check_writable
 
 if TYPE_CHECKING:
-    from hxwrappers.demos.search import Progress
+    from hxwrappers.search.cells import Progress
 
-__all__ = ["search"]
 
 _DEFAULT_SECONDS = 300.0
 _LEAST = {
@@ -128,14 +127,9 @@ def search(
     """
     # Not for --help alone: they take a second.
     import hxwrappers.envs  # noqa: F401, PLC0415 - registers the environments of the library
-    from hxwrappers.demos.search import (  # noqa: PLC0415
-        CellSettings,
-        Limits,
-        Search,
-        SearchSettings,
-        standstill,
-    )
-    from hxwrappers.search import NoveltySearch, NoveltySearchSettings  # noqa: PLC0415
+    from hxwrappers.search.cells import CellSettings, Limits, Search, SearchSettings, standstill  # noqa: PLC0415
+    from hxwrappers.search.search import NoveltySearch  # noqa: PLC0415
+    from hxwrappers.search.settings import NoveltySearchSettings  # noqa: PLC0415
 
     _check_ranges(locals())
     check_output(out)
@@ -169,9 +163,9 @@ def search(
 
         def show(progress: Progress) -> None:
             bar.update(progress.steps - bar.n)
-            bar.set_postfix_str(_in_words(progress, by), refresh=False)
+            bar.set_postfix_str(_describe(progress, by), refresh=False)
 
-        with stopping_on_signals(found.stop):
+        with stop_on_signals(found.stop):
             progress = found.run(Limits(seconds, steps, score, rooms, end), show)
     if progress.workers_lost:
         print(f"hxw: {progress.workers_lost} workers died and were replaced", file=sys.stderr)
@@ -179,9 +173,9 @@ def search(
     if still is not None:
         print(f"hxw: {still}", file=sys.stderr)
     if end and not progress.ended:
-        raise SearchError(
+        raise DemoError(
             f"No way to the episode's own end was found in {progress.steps:,} steps: "
-            f"{_in_words(progress, by)}. Nothing is written. Search for longer."
+            f"{_describe(progress, by)}. Nothing is written. Search for longer."
         )
     which: dict[str, Any] = {"room": room} if isinstance(found, Search) else {}
     demo = found.demo(
@@ -192,9 +186,9 @@ def search(
         made_by={"command": shlex.join(["hxw", *sys.argv[1:]])},
     )
     if not len(demo):
-        raise SearchError(
+        raise DemoError(
             f"Nothing better than the start was found in {progress.steps:,} steps: "
-            f"{_in_words(progress, by)}. Nothing is written. Search for longer, over other --cells "
+            f"{_describe(progress, by)}. Nothing is written. Search for longer, over other --cells "
             "or --by novelty; where every step costs something, search --until end or by a "
             "--reward of your own."
         )
@@ -207,7 +201,7 @@ def search(
         return 0
     print(
         f"{out}: {len(demo)} steps, score {demo.score:g}, verified; found in {progress.steps:,} "
-        f"steps and {progress.seconds:.0f} s: {_in_words(progress, by)}"
+        f"steps and {progress.seconds:.0f} s: {_describe(progress, by)}"
     )
     return 0
 
@@ -238,7 +232,7 @@ def _refuse(by: str, others: dict[str, Any]) -> None:
         )
 
 
-def _in_words(progress: Progress, by: str) -> str:
+def _describe(progress: Progress, by: str) -> str:
     rooms = f", {progress.rooms} rooms" if progress.rooms else ""
     kept = "cells" if by == "cells" else "states"
     ended = ", the end" if progress.ended else ""

@@ -11,12 +11,9 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import tyro
 
-from hxwrappers._files import check_writable
-from hxwrappers._modules import import_of_id
-from hxwrappers._video_file import Part, check_video_name, write_video
-from hxwrappers.checkpoints import checkpoint_kind
-from hxwrappers.cli.arguments import Flag, Json
-from hxwrappers.cli.progress import progress_bar
+from hxwrappers._utils.modules import import_of_id
+from hxwrappers.cli.terminal import Flag, Json, progress_bar
+from hxwrappers.envs import make_from_recipe
 from hxwrappers.envs.named import own_function, recipe_of
 from hxwrappers.envs.recipes import (
     EPSILON,
@@ -26,17 +23,17 @@ from hxwrappers.envs.recipes import (
     Start,
     frames_per_second,
     knows_noop,
-    make_from_recipe,
     name_of,
 )
-from hxwrappers.errors import EvaluationError
-from hxwrappers.evaluation import Episode, Evaluation, episode_frames
-from hxwrappers.evaluation import evaluate as play
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.files.atomic import check_writable
+from hxwrappers.files.checkpoints import checkpoint_kind
+from hxwrappers.files.video_file import Part, check_video_name, write_video
 from hxwrappers.impala import load_policy as load_impala_policy
-from hxwrappers.impala.files import KIND as IMPALA
-from hxwrappers.statistics import Estimate, Summary
-
-__all__ = ["evaluate", "table"]
+from hxwrappers.impala.policy import KIND as IMPALA
+from hxwrappers.runs import Estimate, Evaluation, Summary
+from hxwrappers.runs import evaluate as play
+from hxwrappers.runs.evaluation import Episode, episode_frames
 
 _ALGORITHMS = {
     "ppo": "PPO",
@@ -180,7 +177,7 @@ def table(rows: Mapping[str, Summary]) -> str:
         rows: What to print, by the name of its line.
 
     Example:
-        >>> from hxwrappers.statistics import summarize
+        >>> from hxwrappers.runs import summarize
         >>> print(table({"plain": summarize([100.0])}))
         start  episodes  mean (95 %)  median (95 %)  interquartile mean (95 %)  best
         plain         1          100            100                        100   100
@@ -255,10 +252,10 @@ def _plain(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 def _impala(model: Path, device: str, recipe: dict[str, Any] | None) -> Any:
     if device not in {"auto", "cpu"}:
-        raise EvaluationError(f"--device is {device}, but policies of IMPALA play on the CPU.")
+        raise InvalidArgumentError(f"--device is {device}, but policies of IMPALA play on the CPU.")
     policy = load_impala_policy(model, seed=None)
     if not policy.environment and recipe is None:
-        raise EvaluationError(f"{model} does not say what it was trained in. Give --env.")
+        raise InvalidArgumentError(f"{model} does not say what it was trained in. Give --env.")
     return policy
 
 
@@ -271,7 +268,7 @@ def _sb3(
     device: str,
     vecnormalize: str | None,
 ) -> Any:
-    from hxwrappers.sb3.policy_file import load_policy  # noqa: PLC0415 - needs an extra
+    from hxwrappers.sb3 import load_policy  # noqa: PLC0415 - needs an extra
     from hxwrappers.sb3.trainer_file import (  # noqa: PLC0415
         is_trainer_file,
         load_trainer_policy,
@@ -280,7 +277,7 @@ def _sb3(
 
     if is_trainer_file(model):
         if recipe is None:
-            raise EvaluationError(f"{model} does not say what it was trained in. Give --env.")
+            raise InvalidArgumentError(f"{model} does not say what it was trained in. Give --env.")
         return load_trainer_policy(
             model, recipe, policy=policy, policy_kwargs=policy_kwargs, device=device
         )
@@ -288,7 +285,7 @@ def _sb3(
         _refuse_statistics(model, vecnormalize)
         return load_policy(model, device)
     if recipe is None:
-        raise EvaluationError(
+        raise InvalidArgumentError(
             f"{model} is a zip of Stable-Baselines3, which does not say safely what it was "
             "trained in. Give --env, --algo and --policy."
         )
@@ -305,7 +302,7 @@ def _sb3(
 
 def _refuse_statistics(model: Path, vecnormalize: str | None) -> None:
     if vecnormalize is not None:
-        raise EvaluationError(
+        raise InvalidArgumentError(
             f"--vecnormalize is for zips of Stable-Baselines3; {model} holds by itself what was "
             "done to its observations. Leave it out."
         )
@@ -345,5 +342,7 @@ def _object(option: str, text: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise EvaluationError(f"{option} is {text!r}; give a JSON object such as '{{\"a\": 1}}'.")
+        raise InvalidArgumentError(
+            f"{option} is {text!r}; give a JSON object such as '{{\"a\": 1}}'."
+        )
     return value

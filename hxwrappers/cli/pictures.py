@@ -10,19 +10,14 @@ import numpy as np
 import tyro
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
-from hxwrappers.checkpoints import load_checkpoint
-from hxwrappers.cli.arguments import demo_path
-from hxwrappers.cli.progress import progress_bar
-from hxwrappers.demos import Demo, make_environment, shipped_names
-from hxwrappers.demos.route import follow
+from hxwrappers.bridge.model_holder import model_from_state
+from hxwrappers.cli.terminal import demo_path, progress_bar
+from hxwrappers.demos import Demo, follow, make_environment, shipped_names
 from hxwrappers.envs import views_along
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, RunLogError
-from hxwrappers.novelty.model import NoveltyModel
-from hxwrappers.novelty.resolve import model_of
-from hxwrappers.plots import plot_bonus, plot_runs
-from hxwrappers.run_logs import find_runs, read_run
-
-__all__ = ["plot"]
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.files import load_checkpoint
+from hxwrappers.novelty import NoveltyModel
+from hxwrappers.runs import find_runs, plot_bonus, plot_runs, read_run
 
 _CLIP, _CHECKPOINT = "clip.json", "checkpoint.safetensors"
 
@@ -72,7 +67,7 @@ def _plot_runs(folders: list[Path], out: Path, title: str | None) -> str:
     found = list({run.resolve(): None for folder in folders for run in find_runs(folder)})
     empty = [str(folder) for folder in folders if not find_runs(folder)]
     if empty:
-        raise RunLogError(
+        raise CheckpointError(
             f"{', '.join(empty)} is neither a demonstration (*.npz) nor a decoded clip, and there "
             "is no log of a run in or below it."
         )
@@ -93,7 +88,7 @@ def _plot_demonstration(demo: Demo, out: Path, bonus: Path | None, title: str | 
     try:
         if bonus is not None:
             return _plot_bonus(demo, env, bonus, out, title or said)
-        from hxwrappers.demo_plots import plot_demo  # noqa: PLC0415 - needs matplotlib
+        from hxwrappers.runs import plot_demo  # noqa: PLC0415 - needs matplotlib
 
         with progress_bar("step", len(demo)) as progress:
             route = follow(demo, env, progress=progress)
@@ -112,7 +107,7 @@ def _plot_bonus(demo: Demo, env: Any, bonus: Path, out: Path, title: str) -> str
             views.append(view)
             progress(view.step)
     observations = np.stack([view.observation for view in views])
-    model: NoveltyModel = model_of(state, _space(observations, env))
+    model: NoveltyModel = model_from_state(state, _space(observations, env))
     # What the scale and the clip of a bonus leave alike would not show where it peaks.
     values = model.score(observations)
     steps = [view.step for view in views]
@@ -159,8 +154,8 @@ def _space(observations: np.ndarray, env: Any) -> Any:
 
 def _plot_clips(folders: list[Path], embedders: tuple[Path, ...], out: Path) -> str:
     from hxwrappers.cli.video_embedding import named_embedders  # noqa: PLC0415
-    from hxwrappers.video.drawings import draw_alignment  # noqa: PLC0415
-    from hxwrappers.video.load import load_clips  # noqa: PLC0415
+    from hxwrappers.runs import draw_alignment  # noqa: PLC0415
+    from hxwrappers.video import load_clips  # noqa: PLC0415
 
     if len(folders) != 2 or not embedders:
         raise InvalidArgumentError(

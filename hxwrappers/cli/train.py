@@ -10,17 +10,13 @@ from typing import Annotated
 
 import tyro
 
-from hxwrappers._ranges import require_count
-from hxwrappers.cli.arguments import Flag, Json, environment_arguments
-from hxwrappers.cli.progress import progress_bar
+from hxwrappers._utils.checks import require_count
+from hxwrappers._utils.devices import keep_freed_memory
+from hxwrappers.cli.terminal import Flag, Json, environment_arguments, progress_bar
 from hxwrappers.envs import make_vector
 from hxwrappers.envs.named import recipe_of
-from hxwrappers.evaluation import MAX_STEPS
-from hxwrappers.impala import Impala, ImpalaSettings
-from hxwrappers.impala.reports import Episode
-from hxwrappers.memory import keep_freed_memory
-
-__all__ = ["impala"]
+from hxwrappers.impala import Episode, Impala, ImpalaSettings
+from hxwrappers.runs.evaluation import MAX_STEPS
 
 
 def impala(

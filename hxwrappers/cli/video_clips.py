@@ -12,19 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
-from hxwrappers.cli.arguments import OPTIONAL, Flag, Json, demo_path
-from hxwrappers.cli.progress import progress_bar
-from hxwrappers.demos import Demo, make_environment
-from hxwrappers.demos.film import film_demo, film_rates
-from hxwrappers.video.clip import Clip
+from hxwrappers.cli.terminal import OPTIONAL, Flag, Json, demo_path, progress_bar
+from hxwrappers.demos import Demo, film_demo, make_environment
+from hxwrappers.demos.film import film_rates
+from hxwrappers.video import Clip
 from hxwrappers.video.cropping import find_picture
-from hxwrappers.video.looks import LOOKS
-from hxwrappers.video.make import make_video, peek
-from hxwrappers.video.palettes import PALETTES
-from hxwrappers.video.style import Style
-from hxwrappers.video.truth import truth_path
-
-__all__ = ["decode", "make"]
+from hxwrappers.video.synthesis import Style, make_video
+from hxwrappers.video.synthesis.looks import LOOKS
+from hxwrappers.video.synthesis.make import peek, truth_path
+from hxwrappers.video.synthesis.palettes import PALETTES
 
 if TYPE_CHECKING:
     Look = str

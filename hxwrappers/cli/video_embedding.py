@@ -17,25 +17,23 @@ import numpy.typing as npt
 import tyro
 from tqdm import tqdm
 
-from hxwrappers._files import check_writable, try_to_save
-from hxwrappers._ranges import require_count
-from hxwrappers._signals import stopping_on_signals
-from hxwrappers._text import brief
-from hxwrappers.cli.arguments import Json
-from hxwrappers.cli.progress import progress_bar
-from hxwrappers.errors import EmbedderError, InvalidArgumentError
-from hxwrappers.memory import keep_freed_memory
-from hxwrappers.plots import plot_features
-from hxwrappers.video.alignment import embed_clips, measure_alignment
-from hxwrappers.video.decoded import DecodedClip
-from hxwrappers.video.drawings import draw_alignment, draw_neighbours, draw_saliency
-from hxwrappers.video.embedder import Embedder
-from hxwrappers.video.load import load_clips
-from hxwrappers.video.pretraining import Pretraining
+from hxwrappers._utils.checks import brief, require_count
+from hxwrappers._utils.devices import keep_freed_memory
+from hxwrappers._utils.signals import stop_on_signals
+from hxwrappers.cli.terminal import Json, progress_bar
+from hxwrappers.errors import InvalidArgumentError, VideoError
+from hxwrappers.files.atomic import check_writable, try_to_save
+from hxwrappers.runs import draw_alignment, draw_neighbours, draw_saliency, plot_features
+from hxwrappers.video import (
+    DecodedClip,
+    Embedder,
+    Pretraining,
+    embed_clips,
+    load_clips,
+    measure_alignment,
+)
+from hxwrappers.video import preset as settings_of
 from hxwrappers.video.sampling import PUBLISHED_INTERVALS
-from hxwrappers.video.settings import preset as settings_of
-
-__all__ = ["align", "pretrain"]
 
 _TITLES = {"tdc": "TDC", "cmc": "CMC", "both": "TDC + CMC"}
 _Files = Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -148,7 +146,7 @@ def pretrain(
         def show(step: int, means: Mapping[str, float]) -> None:
             last.update(means)
             bar.update(step - bar.n)
-            bar.set_postfix_str(_in_words(means), refresh=False)
+            bar.set_postfix_str(_describe(means), refresh=False)
             if log is not None:
                 for name, value in means.items():
                     log.add_scalar(f"pretraining/{name}", value, step)
@@ -159,7 +157,7 @@ def pretrain(
             stopping.set()
             training.stop()
 
-        with stopping_on_signals(stop):
+        with stop_on_signals(stop):
             while training.step < settings.steps and not stopping.is_set():
                 due = checkpoint_every - training.step % checkpoint_every
                 count = min(due, settings.steps - training.step)
@@ -167,7 +165,7 @@ def pretrain(
                 if checkpoint is not None:
                     try_to_save(partial(training.save, checkpoint))
     training.embedder(command=shlex.join(["hxw", *sys.argv[1:]])).save(out)
-    print(f"{out}: {training.step} steps; {_in_words(last)}")
+    print(f"{out}: {training.step} steps; {_describe(last)}")
 
 
 def align(
@@ -199,7 +197,7 @@ def align(
         as_json: Print one JSON document instead.
     """
     if not embedders:
-        raise EmbedderError("There is no embedder to measure; give one with --embedders.")
+        raise VideoError("There is no embedder to measure; give one with --embedders.")
     require_count("every", every, 1)
     if every > 1 and truth is not None:
         raise InvalidArgumentError("A truth is one for every frame; measure it without --every.")
@@ -258,7 +256,7 @@ def _truth(path: Path) -> npt.NDArray[np.integer]:
     try:
         truth = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise EmbedderError(
+        raise VideoError(
             f"{path} could not be read as a true alignment ({brief(error)}); it must be a .npy "
             "file of whole numbers."
         ) from error
@@ -273,13 +271,13 @@ def _print_table(rows: Mapping[str, Mapping[str, float]]) -> None:
         print(f"{name:{width}}", *(f"{row[measure]:12.3f}" for measure in measures))
 
 
-def _in_words(means: Mapping[str, float]) -> str:
+def _describe(means: Mapping[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in means.items())
 
 
 def _tensorboard(folder: Path | None, steps: int) -> AbstractContextManager[Any]:
     if folder is None:
         return nullcontext()
-    from hxwrappers._event_log import EventLog  # noqa: PLC0415 - an optional extra
+    from hxwrappers.runs.event_log import EventLog  # noqa: PLC0415 - an optional extra
 
     return EventLog(folder, steps)

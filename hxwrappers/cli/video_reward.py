@@ -11,18 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
-from hxwrappers.cli.arguments import Json, demo_path
-from hxwrappers.cli.plot import text_plot
-from hxwrappers.cli.progress import progress_bar
-from hxwrappers.demos import Demo, make_environment, shipped_names
-from hxwrappers.demos.film import film_demo, film_rates
-from hxwrappers.video.clip import Clip
-from hxwrappers.video.decoded import DecodedClip
-from hxwrappers.video.replay import RewardReplay, replay_reward
-from hxwrappers.video.resolve import resolve_checkpoints, resolve_embedder
-from hxwrappers.video.timeline import Timed, steady
-
-__all__ = ["reward"]
+from hxwrappers.bridge.imitation import resolve_checkpoints, resolve_embedder
+from hxwrappers.cli.terminal import Json, demo_path, progress_bar, text_plot
+from hxwrappers.demos import Demo, film_demo, make_environment, shipped_names
+from hxwrappers.demos.film import film_rates
+from hxwrappers.video import Clip, DecodedClip, RewardReplay, replay_reward
+from hxwrappers.video.frames import Timed, steady
 
 
 def reward(
@@ -69,7 +63,7 @@ def reward(
             frames, track, network, threshold=threshold, tolerance=tolerance, progress=progress
         )
     if plot is not None:
-        from hxwrappers.plots import plot_reward_replay  # noqa: PLC0415 - needs matplotlib
+        from hxwrappers.runs import plot_reward_replay  # noqa: PLC0415 - needs matplotlib
 
         plot_reward_replay(found, plot, f"{Path(run).name} along {demonstration.name}")
     if as_json:
@@ -77,7 +71,7 @@ def reward(
         numbers = {"checkpoints": len(track), "share": found.share, "reward": found.reward}
         print(json.dumps({**numbers, "frames": len(found.similarities), "reached": reached}))
         return
-    print(_in_words(found, track.frames.tolist()))
+    print(_describe(found, track.frames.tolist()))
 
 
 def _frames_of(
@@ -113,7 +107,7 @@ def _as_picture(frame: Any) -> npt.NDArray[np.uint8]:
     return np.asarray(frame, np.uint8)
 
 
-def _in_words(found: RewardReplay, frames: list[int]) -> str:
+def _describe(found: RewardReplay, frames: list[int]) -> str:
     rate = found.frames_per_second
     count = int((found.reached >= 0).sum())
     lines = [

@@ -1,4 +1,4 @@
-"""Recording a demonstration: the core behind every way to make one."""
+"""Recordings: the core behind every way to make a demonstration."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ import numpy as np
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.metadata import DemoMetadata, describe_environment, versions
 from hxwrappers.demos.player import DemoPlayer, own_reward, replay_dtype
-from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
-from hxwrappers.demos.store import SnapshotLog
 from hxwrappers.errors import DemoError, InvalidArgumentError
+from hxwrappers.snapshots import Snapshot, Snapshotter, find_snapshotter
+from hxwrappers.snapshots.store import SnapshotLog
 
 if TYPE_CHECKING:
     from hxwrappers.demos.journal import JournalWriter
-
-__all__ = ["DemoRecording", "record_actions", "smallest_actions", "smallest_integers"]
 
 
 class DemoRecording:
@@ -122,7 +120,7 @@ class DemoRecording:
         """
         kept = copy.deepcopy(options)  # environments pop from theirs
         observation, info = self.env.reset(seed=seed, options=options)
-        self.snapshotter.saw_reset(seed, kept)
+        self.snapshotter.on_reset(seed, kept)
         self._begin(seed, kept)
         self._take_snapshot(observation)
         return observation, info
@@ -146,7 +144,7 @@ class DemoRecording:
             )
         kept = self._as_kept(action)
         observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(kept))
-        self.snapshotter.saw_step(kept)
+        self.snapshotter.on_step(kept)
         self.saved = False
         self._actions.append(kept)
         own = own_reward(reward, info)
@@ -233,7 +231,7 @@ class DemoRecording:
             The observation at that step.
 
         Raises:
-            DemoMismatchError: The environment is of another kind than the demonstration's.
+            DemoError: The environment is of another kind than the demonstration's.
         """
         if step is None:
             step = len(demo) - demo.ended

@@ -1,4 +1,4 @@
-"""The Atari stacks of the papers."""
+"""Atari stacks as published, and the rooms that a game visits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ import gymnasium as gym
 from gymnasium.error import DependencyNotInstalled
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers.demos.snapshots.layers import layers_of
-from hxwrappers.envs._build import choose, settings_of, vectorize
 from hxwrappers.envs._skipped_frames import SkippedFrames
-from hxwrappers.envs.atari_vector import GameSettings, RestorableAtariVectorEnv
+from hxwrappers.envs.atari_games import GameSettings
+from hxwrappers.envs.atari_vector import RestorableAtariVectorEnv
 from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
+from hxwrappers.envs.vectors import choose, settings_of, vectorize
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.snapshots.layers import layers_of
 from hxwrappers.vector import StickyActions as VectorStickyActions
 from hxwrappers.wrappers import DemoResetCurriculum, StickyActions
-
-__all__ = ["ATARI_PRESETS", "AtariSettings", "FrameWrapper", "make_atari"]
 
 FrameWrapper = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
 

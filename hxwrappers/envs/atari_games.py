@@ -14,8 +14,6 @@ import numpy as np
 
 from hxwrappers.errors import WorkerError
 
-__all__ = ["RAM_BYTES", "AtariSnapshot", "GameSettings", "GameWorker", "SharedGames", "load_game"]
-
 RAM_BYTES = 128
 _SCREEN = (210, 160)
 

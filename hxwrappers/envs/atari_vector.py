@@ -16,8 +16,6 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.demos.snapshots.ale_state import check_against, parse_ale_state
 from hxwrappers.envs.atari_games import (
     RAM_BYTES,
     AtariSnapshot,
@@ -27,8 +25,8 @@ from hxwrappers.envs.atari_games import (
     load_game,
 )
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, SnapshotError
-
-__all__ = ["AtariSnapshot", "GameSettings", "RestorableAtariVectorEnv"]
+from hxwrappers.files.checkpoints import checkpoint_errors
+from hxwrappers.snapshots.ale import check_against, parse_ale_state
 
 _LARGEST_STATE = 2**20  # bytes; those of games are some thousand
 
@@ -170,7 +168,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             gymnasium.error.ResetNeeded: There was no `reset` yet.
         """
         self._require_reset()
-        return self._each("snapshot", indices)
+        return self._map_values("snapshot", indices)
 
     def restore(self, indices: Sequence[int], snapshots: Sequence[AtariSnapshot]) -> np.ndarray:
         """Begin episodes in frozen states; returns the observations there.
@@ -182,7 +180,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             gymnasium.error.ResetNeeded: There was no `reset` yet.
         """
         self._require_reset()
-        self._each("restore", indices, snapshots)
+        self._map_values("restore", indices, snapshots)
         chosen = np.asarray(indices, np.int64)
         self._scores[chosen] = 0.0
         self._lengths[chosen] = 0
@@ -209,7 +207,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """
         import ale_py  # noqa: PLC0415 - an optional extra
 
-        with refusing_malformed("Frozen Atari games in the state are damaged or of another game"):
+        with checkpoint_errors("Frozen Atari games in the state are damaged or of another game"):
             lengths = [int(length) for length in packed["lengths"]]
             if not lengths:
                 return []
@@ -246,12 +244,12 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise gym.error.ResetNeeded("Call reset() first: no game has begun.")
 
     def _reset(self, indices: Sequence[int] | np.ndarray, seeds: Sequence[int | None]) -> None:
-        self._each("reset", indices, seeds)
+        self._map_values("reset", indices, seeds)
         chosen = np.asarray(indices)
         self._scores[chosen] = 0.0
         self._lengths[chosen] = 0
 
-    def _each(
+    def _map_values(
         self, name: str, indices: Sequence[int] | np.ndarray, values: Sequence[Any] | None = None
     ) -> list[Any]:
         """Call the workers' function for some games, all workers at once; results in order."""

@@ -9,10 +9,8 @@ from typing import Any, overload
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers.envs._build import choose, settings_of, vectorize
-from hxwrappers.errors import AutoresetError
-
-__all__ = ["PROCGEN_PRESETS", "ProcgenSettings", "make_procgen"]
+from hxwrappers.envs.vectors import choose, settings_of, vectorize
+from hxwrappers.errors import InvalidArgumentError
 
 ENV_ID = "hxwrappers/Procgen-v0"
 
@@ -101,7 +99,7 @@ def make_procgen(
     Raises:
         DependencyNotInstalled: Procgen is missing.
         InvalidArgumentError: No such game, preset, setting or backend.
-        AutoresetError: An autoreset mode that the backend does not have.
+        InvalidArgumentError: An autoreset mode that the backend does not have.
 
     Example:
         >>> envs = make_procgen("climber", preset="cnd", num_envs=16)  # doctest: +SKIP
@@ -116,7 +114,7 @@ def make_procgen(
         make = partial(_make_single, game, settings, render_mode)
         return vectorize(make, num_envs, backend, autoreset_mode)
     if AutoresetMode(autoreset_mode) is not AutoresetMode.SAME_STEP:
-        raise AutoresetError(
+        raise InvalidArgumentError(
             f"Procgen resets in the same step, but {autoreset_mode} was asked for. Use "
             'AutoresetMode.SAME_STEP, or backend="sync".'
         )

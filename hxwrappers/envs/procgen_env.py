@@ -17,10 +17,8 @@ from gymnasium.error import DependencyNotInstalled, ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from hxwrappers.envs._build import choose
-from hxwrappers.errors import AutoresetError, CheckpointError, InvalidArgumentError
-
-__all__ = ["ProcgenEnv", "ProcgenState", "ProcgenVectorEnv"]
+from hxwrappers.envs.vectors import choose
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 
 DEFAULT_TIME_LIMIT = 1000
 TIME_LIMITS = {"bigfish": 6000, "bossfight": 4000, "plunder": 4000, "leaper": 500, "maze": 500}
@@ -150,10 +148,10 @@ class ProcgenVectorEnv(VectorEnv):
         """Begin new episodes in all environments.
 
         Raises:
-            AutoresetError: `options` hold a `reset_mask`; Procgen resets by itself.
+            InvalidArgumentError: `options` hold a `reset_mask`; Procgen resets by itself.
         """
         if options is not None and "reset_mask" in options:
-            raise AutoresetError(
+            raise InvalidArgumentError(
                 "Procgen resets the games that end by itself, in the same step, and cannot reset "
                 "others apart. Leave out reset_mask, or use set_state."
             )

@@ -11,28 +11,14 @@ from typing import Any, Literal, get_args
 
 import gymnasium as gym
 
-from hxwrappers._random import own_generator
-from hxwrappers.checkpoints import is_plain
 from hxwrappers.demos.environment import frames_per_step, import_plugin
 from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
 from hxwrappers.envs.minigrid import make_minigrid
 from hxwrappers.envs.procgen import ProcgenSettings, make_procgen
-from hxwrappers.errors import EnvironmentRecipeError
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.files.checkpoints import is_plain
+from hxwrappers.files.generators import own_generator
 from hxwrappers.wrappers import StickyActions
-
-__all__ = [
-    "EPSILON",
-    "NOOP_MAX",
-    "STARTS",
-    "STICKINESS",
-    "IdleStart",
-    "Start",
-    "frames_per_second",
-    "is_deterministic",
-    "knows_noop",
-    "make_from_recipe",
-    "name_of",
-]
 
 Start = Literal["plain", "noop", "sticky", "epsilon"]
 STARTS: tuple[Start, ...] = get_args(Start)
@@ -128,7 +114,7 @@ def make_from_recipe(
         render_mode: Handed to the environment.
 
     Raises:
-        EnvironmentRecipeError: The recipe is of another form, or the environment knows no action
+        InvalidArgumentError: The recipe is of another form, or the environment knows no action
             that does nothing.
         DependencyNotInstalled: The extra that brings the environment is missing.
 
@@ -138,7 +124,7 @@ def make_from_recipe(
         (21, 7, 7)
     """
     if start not in STARTS:
-        raise EnvironmentRecipeError(f"There is no start {start!r}; there are {', '.join(STARTS)}.")
+        raise InvalidArgumentError(f"There is no start {start!r}; there are {', '.join(STARTS)}.")
     make, arguments = _read(recipe)
     is_ale = make is make_atari or str(arguments.get("id", "")).startswith(_ALE)
     if make is make_atari:
@@ -160,7 +146,7 @@ def make_from_recipe(
     except gym.error.DependencyNotInstalled:
         raise
     except (TypeError, ValueError, AttributeError, AssertionError, gym.error.Error) as error:
-        raise EnvironmentRecipeError(
+        raise InvalidArgumentError(
             f"No environment can be made as {dict(recipe)!r} describes it: {error}"
         ) from error
     if start == "sticky" and not is_ale:
@@ -168,7 +154,7 @@ def make_from_recipe(
     if start == "noop" and make is not make_atari:
         idle = _idle_action(env, recipe)
         if idle is None:
-            raise EnvironmentRecipeError(
+            raise InvalidArgumentError(
                 f"{name_of(recipe)} knows no action that does nothing, which episodes could begin "
                 'with. Leave out the start "noop".'
             )
@@ -180,7 +166,7 @@ def knows_noop(recipe: Recipe) -> bool:
     """Whether the environment has an action that does nothing, as the start "noop" needs.
 
     Raises:
-        EnvironmentRecipeError: No environment can be made from the recipe.
+        InvalidArgumentError: No environment can be made from the recipe.
     """
     env = make_from_recipe(recipe)
     env.close()
@@ -227,7 +213,7 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
     """The function that makes the environment and its arguments, checked.
 
     Raises:
-        EnvironmentRecipeError: The recipe is of another form.
+        InvalidArgumentError: The recipe is of another form.
     """
     match recipe:
         case {"maker": "atari", "game": str(game), **rest}:
@@ -242,7 +228,7 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
         case {"maker": "gymnasium", "id": str(name), **rest}:
             import_plugin(name)
             if name not in gym.registry:
-                raise EnvironmentRecipeError(
+                raise InvalidArgumentError(
                     f"The environment {name!r} is not registered here. Import what registers "
                     "it first: hxw --import MODULE, or import MODULE in Python."
                 )
@@ -250,12 +236,12 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
         case {"maker": "function", "function": function, **rest} if callable(function):
             return partial(_own, function), _settings(rest, "kwargs", None, set())
         case {"maker": "function", "function": str(name)}:
-            raise EnvironmentRecipeError(
+            raise InvalidArgumentError(
                 f"The environment was made by the function {name}, which is not called because a "
                 f"file says so. Name it yourself: --env {name}"
             )
         case _:
-            raise EnvironmentRecipeError(
+            raise InvalidArgumentError(
                 f"{str(recipe)[:200]} does not describe an environment. Give a dict with "
                 '"maker" ("atari", "procgen" or "minigrid"), "game" and "settings", or with '
                 '"maker": "gymnasium", "id" and "kwargs".'
@@ -293,7 +279,7 @@ def _settings(
         or (known is not None and not settings.keys() <= known)
     ):
         allowed = "arguments of the environment" if known is None else ", ".join(sorted(known))
-        raise EnvironmentRecipeError(
+        raise InvalidArgumentError(
             f"The description of an environment holds {str({**rest, name: settings})[:200]}; "
             f"there may only be {name}, a dict of plain values by name: {allowed}."
         )

@@ -1,4 +1,4 @@
-"""What an agent would have seen along a demonstration."""
+"""Observations along a demonstration, as an agent would have got them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers.demos import Demo
 from hxwrappers.envs.rooms import ROOM_BYTES
-from hxwrappers.errors import InvalidSpaceError
-
-__all__ = ["View", "views_along"]
+from hxwrappers.errors import InvalidArgumentError
 
 _FRAME_SKIP = 4
 
@@ -45,7 +43,7 @@ def views_along(demo: Demo, env: gym.Env[Any, Any], shape: tuple[int, ...]) -> I
         shape: The shape of the agent's observations.
 
     Raises:
-        InvalidSpaceError: The demonstration cannot be seen so.
+        InvalidArgumentError: The demonstration cannot be seen so.
         DependencyNotInstalled: OpenCV is missing.
 
     Example:
@@ -59,7 +57,7 @@ def views_along(demo: Demo, env: gym.Env[Any, Any], shape: tuple[int, ...]) -> I
     room_byte = ROOM_BYTES.get(getattr(emulator, "_game", ""))
     as_they_are = env.observation_space.shape == shape
     if not as_they_are and not (len(shape) == 3 and demo.metadata.env.get("frame_skip") == 1):
-        raise InvalidSpaceError(
+        raise InvalidArgumentError(
             f"The demonstration's observations are {env.observation_space}, and those of the model "
             f"have the shape {shape}. Take a demonstration of the same environment, or one of an "
             "Atari game frame by frame and a model of stacked grey frames."

@@ -1,7 +1,6 @@
 """IMPALA: actors in many processes, one learner that corrects for their age by V-trace."""
 
-from hxwrappers.impala.playing import play
-from hxwrappers.impala.policy import Policy, load_policy
+from hxwrappers.impala.policy import Policy, load_policy, play
 from hxwrappers.impala.reports import Episode
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.trainer import Impala

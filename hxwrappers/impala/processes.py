@@ -13,22 +13,21 @@ from typing import Any
 from gymnasium.vector.utils import CloudpickleWrapper
 from torch import Tensor
 
-from hxwrappers._signals import interrupts_ignored
+from hxwrappers._utils.signals import ignore_interrupts
 from hxwrappers.impala.actor import (
     ActorJob,
     Delivery,
     Failure,
+    FilledUnroll,
     MakeVectorEnv,
     Ready,
     act,
+    actor_seed,
+    note_failure,
 )
-from hxwrappers.impala.backend import Filled, actor_seed, note_failure
+from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
-from hxwrappers.impala.unrolls import SharedArrays, Unroll, UnrollShape
-from hxwrappers.impala.weights import SharedWeights
-
-__all__ = ["ProcessActors"]
+from hxwrappers.impala.unrolls import SharedArrays, SharedWeights, Unroll, UnrollShape
 
 SLOTS_PER_ACTOR = 2
 SECONDS_TO_END = 5.0
@@ -60,7 +59,7 @@ class _Actor:
     heard: float = 0.0
     starts: int = 0
     failures: int = 0
-    told: str = ""
+    reported_cause: str = ""
 
 
 class ProcessActors:
@@ -111,7 +110,7 @@ class ProcessActors:
         self._free = [True] * count
         self._weights = SharedWeights(len(weights), self._context)
         self.publish(weights, version)
-        self._filled: deque[Filled] = deque()
+        self._filled: deque[FilledUnroll] = deque()
         self._actors: list[_Actor] = []
         try:
             for number in range(settings.num_actors):
@@ -131,7 +130,7 @@ class ProcessActors:
         """Show new weights to the actors; they take them at their next unroll."""
         self._weights.publish(weights, version)
 
-    def receive(self, timeout: float) -> Filled | None:
+    def receive(self, timeout: float) -> FilledUnroll | None:
         """Wait for a complete unroll.
 
         Args:
@@ -141,7 +140,7 @@ class ProcessActors:
             The unroll that was completed first; None if there was none in that time.
 
         Raises:
-            ActorError: An actor failed or died again and again; the cause is in the message.
+            WorkerError: An actor failed or died again and again; the cause is in the message.
             HxWrappersError: An actor failed with an error of this library.
         """
         deadline = time.monotonic() + timeout
@@ -158,7 +157,7 @@ class ProcessActors:
             self._replace_silent()  # only now: what they said may have waited for the learner
         return self._filled.popleft()
 
-    def release(self, filled: Filled) -> None:
+    def release(self, filled: FilledUnroll) -> None:
         """Give an unroll back; its arrays must not be read any more."""
         self._free[filled.slot] = True
         self._hand_out(self._actors[filled.slot // SLOTS_PER_ACTOR])
@@ -192,7 +191,7 @@ class ProcessActors:
         actor.process = self._context.Process(
             target=act, args=(its, job), name=f"actor-{actor.number}", daemon=False
         )
-        with interrupts_ignored():
+        with ignore_interrupts():
             actor.process.start()
         its.close()
         actor.ready, actor.heard = False, time.monotonic()
@@ -215,7 +214,7 @@ class ProcessActors:
             actor.filling.remove(message.slot)
             actor.failures = 0
             unroll = Unroll.of(self._slots.arrays(message.slot))
-            self._filled.append(Filled(message.slot, unroll, message.report))
+            self._filled.append(FilledUnroll(message.slot, unroll, message.report))
         elif isinstance(message, Ready):
             actor.ready = True
             self._hand_out(actor)

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["VTrace", "vtrace"]
-
 
 class VTrace(NamedTuple):
     """What V-trace makes of an unroll.

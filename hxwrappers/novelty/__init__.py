@@ -1,13 +1,9 @@
-"""Core: what is new. Random and contrastive network distillation, on tensors and arrays."""
+"""Novelty models: random and contrastive network distillation."""
 
 from hxwrappers.novelty.cnd import CNDModel
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import ObservationLayout
-from hxwrappers.novelty.published import (
-    PUBLISHED_CND,
-    PUBLISHED_CND_PROCGEN,
-    PUBLISHED_RND,
-)
+from hxwrappers.novelty.published import PUBLISHED_CND, PUBLISHED_CND_PROCGEN, PUBLISHED_RND
 from hxwrappers.novelty.rnd import RNDModel
 from hxwrappers.novelty.settings import CNDSettings, NoveltySettings
 

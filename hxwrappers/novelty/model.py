@@ -1,4 +1,4 @@
-"""What RND and CND have in common: score, collect, train."""
+"""The base of the novelty models: score, collect, train, save."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from hxwrappers._devices import resolve_device, weights_drawn_from
+from hxwrappers._utils.devices import resolve_device, seeded_weights
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.novelty.execution import Execution, learning
-from hxwrappers.novelty.moments import RewardFilter
-from hxwrappers.novelty.networks import build_predictor, build_target, orthogonal_init
-from hxwrappers.novelty.normalizer import InputNormalizer
-from hxwrappers.novelty.observations import ObservationLayout
+from hxwrappers.novelty.moments import InputNormalizer, RewardFilter
+from hxwrappers.novelty.networks import (
+    Execution,
+    build_predictor,
+    build_target,
+    learning,
+    orthogonal_init,
+)
+from hxwrappers.novelty.observations import ObservationLayout, Rollout
 from hxwrappers.novelty.persistence import SavedModel
-from hxwrappers.novelty.rollout import Rollout
 from hxwrappers.novelty.schedule import TrainingSchedule
 from hxwrappers.novelty.settings import check_settings
-
-__all__ = ["NoveltyModel"]
 
 
 class NoveltyModel(SavedModel):
@@ -88,7 +89,7 @@ class NoveltyModel(SavedModel):
             tensor on their device where observations are tensors, which then never leave the GPU.
 
         Raises:
-            InvalidObservationError: See `ObservationLayout.frames`.
+            InvalidArgumentError: See `ObservationLayout.frames`.
         """
         observations = self.layout.encode(observations)
         return _as_given(
@@ -110,7 +111,7 @@ class NoveltyModel(SavedModel):
             Mean of each loss over the minibatches.
 
         Raises:
-            InvalidObservationError: See `score`.
+            InvalidArgumentError: See `score`.
             InvalidArgumentError: `previous` is missing where `uses_previous` is true.
         """
         frames, others = self._frames_of(observations, previous)
@@ -197,7 +198,7 @@ class NoveltyModel(SavedModel):
             Bonuses, shape `(batch,)`, float32, as `score`. Zeros during the warm-up.
 
         Raises:
-            InvalidObservationError: See `score`; nothing is learned from the batch then.
+            InvalidArgumentError: See `score`; nothing is learned from the batch then.
         """
         observations = self.layout.encode(observations)
         if not self.training:
@@ -252,7 +253,7 @@ class NoveltyModel(SavedModel):
     def _build(self, seed: int) -> None:
         settings, shape = self.settings, self.layout.frame_shape
         self._generator = torch.Generator(self.device).manual_seed(seed % 2**63)
-        with weights_drawn_from(seed % 2**63):
+        with seeded_weights(seed % 2**63):
             arguments = (settings["net"], shape, settings["features"], settings["hidden"])
             self.target = build_target(*arguments)
             self.predictor = build_predictor(*arguments)

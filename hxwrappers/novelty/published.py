@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from hxwrappers.novelty.settings import CNDSettings, NoveltySettings
 
-__all__ = ["PUBLISHED_CND", "PUBLISHED_CND_PROCGEN", "PUBLISHED_RND"]
-
 PUBLISHED_RND: NoveltySettings = {"warmup_steps": 128 * 50}
 """RND on Atari (github.com/openai/random-network-distillation). Everything else is the default; the
 warm-up is made by a random agent, before the one that is trained: call `warm_up` of the wrapper."""

@@ -12,8 +12,6 @@ from typing_extensions import Unpack
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.settings import NoveltySettings
 
-__all__ = ["RNDModel"]
-
 
 class RNDModel(NoveltyModel):
     """The error of predicting a fixed random network: large where the agent has seldom been.
@@ -30,7 +28,7 @@ class RNDModel(NoveltyModel):
             no bonus_clip.
 
     Raises:
-        InvalidSpaceError: The space has parts that cannot be scored.
+        InvalidArgumentError: The space has parts that cannot be scored.
         InvalidArgumentError: A setting is unknown or out of range.
 
     Example:

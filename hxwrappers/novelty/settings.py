@@ -1,14 +1,12 @@
-"""The settings of novelty models, and the ranges in which they make sense."""
+"""Settings of novelty models, and their ranges."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from hxwrappers._precision import check_precision
-from hxwrappers._ranges import require_range
-
-__all__ = ["CNDSettings", "NoveltySettings", "check_settings", "require_range"]
+from hxwrappers._utils.checks import require_range
+from hxwrappers._utils.precision import check_precision
 
 
 class NoveltySettings(TypedDict, total=False):

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from hxwrappers._random import generator_from_state
-from hxwrappers._ranges import require_range
-from hxwrappers.checkpoints import refusing_malformed
-
-__all__ = ["Point", "StartArchive", "Way"]
+from hxwrappers._utils.checks import require_range
+from hxwrappers.files.checkpoints import checkpoint_errors
+from hxwrappers.files.generators import generator_from_state
 
 _CANDIDATES = 8
 """Points that are drawn at each choice, of which the most promising one is taken."""
@@ -192,7 +190,7 @@ class StartArchive:
         Raises:
             CheckpointError: The state is damaged; nothing is changed then.
         """
-        with refusing_malformed("The state of an archive of starting points is damaged"):
+        with checkpoint_errors("The state of an archive of starting points is damaged"):
             rows = zip(
                 snapshots,
                 state["scores"],

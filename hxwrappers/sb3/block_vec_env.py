@@ -25,13 +25,11 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvStepReturn,
 )
 
-from hxwrappers._ranges import require_count
-from hxwrappers._signals import interrupts_ignored
-from hxwrappers.demos.stores import LocalStore
-from hxwrappers.demos.tracker import Report, SuccessTracker
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
-
-__all__ = ["BlockVecEnv"]
+from hxwrappers._utils.checks import require_count
+from hxwrappers._utils.signals import ignore_interrupts
+from hxwrappers.curriculum import LocalStore, SuccessTracker
+from hxwrappers.curriculum.tracker import Report
+from hxwrappers.errors import InvalidArgumentError
 
 _Makers = Sequence[Callable[[], gym.Env[Any, Any]]]
 
@@ -56,7 +54,7 @@ class BlockVecEnv(VecEnv):
     Raises:
         InvalidArgumentError: There is no environment or no process, or the tracker's table is in
             this process alone.
-        InvalidSpaceError: Observations are no arrays.
+        InvalidArgumentError: Observations are no arrays.
 
     Example:
         >>> from stable_baselines3 import PPO
@@ -95,7 +93,7 @@ class BlockVecEnv(VecEnv):
             # In one piece, so that what they share, such as a tracker, they share there too.
             packed = cloudpickle.dumps((list(env_fns[start:stop]), tracker is not None))
             process = context.Process(target=_work, args=(there, here, packed), daemon=True)
-            with interrupts_ignored():
+            with ignore_interrupts():
                 process.start()
             there.close()
             self._workers.append(_Worker(process, here))
@@ -103,7 +101,7 @@ class BlockVecEnv(VecEnv):
         space, action_space, metadata = made[0]
         if not isinstance(space, spaces.Box):
             self.close()
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"Observations in {space} are no arrays, which processes could share. Use "
                 "stable_baselines3.common.vec_env.SubprocVecEnv."
             )

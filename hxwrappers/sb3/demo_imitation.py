@@ -15,11 +15,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
-from hxwrappers._ranges import require_count, require_range
+from hxwrappers._utils.checks import require_count, require_range
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.novelty.execution import learning
-
-__all__ = ["DemoImitation", "imitation_loss"]
+from hxwrappers.novelty.networks import learning
 
 
 class _Stretch(NamedTuple):
@@ -40,7 +38,7 @@ class _Stretch(NamedTuple):
 
     def at(self, rows: Tensor) -> _Stretch:
         """Some of the steps."""
-        parts = (_each(part, lambda all_rows: all_rows[rows]) for part in self)
+        parts = (_map_values(part, lambda all_rows: all_rows[rows]) for part in self)
         return _Stretch(*parts)
 
 
@@ -77,7 +75,8 @@ class DemoImitation(BaseCallback):
         >>> from stable_baselines3 import PPO
         >>> from stable_baselines3.common.vec_env import DummyVecEnv
         >>> from hxwrappers import DemoResetCurriculum
-        >>> from hxwrappers.demos import DemoRecording, SuccessTracker
+        >>> from hxwrappers.demos import DemoRecording
+        >>> from hxwrappers.curriculum import SuccessTracker
         >>> recording = DemoRecording(gym.make("FrozenLake-v1", is_slippery=False))
         >>> _ = recording.reset(seed=0)
         >>> for action in (1, 1, 2, 1, 2, 2):
@@ -194,7 +193,7 @@ class DemoImitation(BaseCallback):
         last = 0.0 if terminated else self._value_of_last(tensors)
         returns = torch.as_tensor(_returns(earned, last, model.gamma), device=model.device)
         mask = torch.as_tensor(np.array(imitated), device=model.device)
-        return _Stretch(_each(tensors, lambda rows: rows[:-1]), action, returns, mask)
+        return _Stretch(_map_values(tensors, lambda rows: rows[:-1]), action, returns, mask)
 
     def _value_of_last(self, observations: Any) -> float:
         """The value of the last of several observations, one after the other."""
@@ -205,7 +204,7 @@ class DemoImitation(BaseCallback):
                 shape = (_length(observations), *(self.env.action_space.shape or ()))
                 values, _, _ = self._evaluate(observations, torch.zeros(shape, device=self.device))
             else:
-                values = policy.predict_values(_each(observations, lambda rows: rows[-1:]))
+                values = policy.predict_values(_map_values(observations, lambda rows: rows[-1:]))
         return float(values.flatten()[-1])
 
     @property
@@ -310,7 +309,7 @@ def _joined(stretches: list[_Stretch]) -> _Stretch:
     return _Stretch(*columns)
 
 
-def _each(data: Any, change: Callable[[Any], Any]) -> Any:
+def _map_values(data: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(data, dict):
         return {name: change(value) for name, value in data.items()}
     return change(data)

@@ -13,8 +13,6 @@ from torch import Tensor
 
 from hxwrappers.sb3.stacked_frames import StackedFrames
 
-__all__ = ["DualValueDictRolloutBuffer", "DualValueRolloutBuffer"]
-
 
 class _DualValue(RolloutBuffer):
     """Keeps intrinsic values and returns beside the extrinsic ones.

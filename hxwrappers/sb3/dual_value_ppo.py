@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -17,10 +18,11 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from hxwrappers.novelty.settings import require_range
-from hxwrappers.sb3._split_rewards import ClipRewards, ExtrinsicRewards, SplitRewards
-from hxwrappers.sb3._stateful import wrappers
+from hxwrappers._utils.checks import require_range
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.sb3._passing import Passing
 from hxwrappers.sb3.callbacks import ExplorationLog, RolloutTraining, with_callback
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
 from hxwrappers.sb3.novelty_resets import VecNoveltyResets
@@ -32,8 +34,60 @@ from hxwrappers.sb3.policies import (
     DualValuePolicy,
     RNDPolicy,
 )
+from hxwrappers.sb3.stateful import wrappers
 
-__all__ = ["DualValuePPO"]
+
+class ExtrinsicRewards(Passing):
+    """Returns the extrinsic rewards, without what the bonuses added."""
+
+    hands_on_extrinsic_rewards = True
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step; the rewards are those of the environments alone."""
+        observations, _, dones, infos = self.venv.step_wait()
+        return (
+            observations,
+            np.array(_map_values(infos, "extrinsic_reward"), np.float32),
+            dones,
+            infos,
+        )
+
+
+class SplitRewards(ExtrinsicRewards):
+    """Also keeps what the bonuses added, in `added`: for each step one number an environment."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self.added: list[list[float]] = []
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step; the rewards are those of the environments alone."""
+        result = super().step_wait()
+        self.added.append(_map_values(result[3], "reward_bonus"))
+        return result
+
+
+def _map_values(infos: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    try:
+        return [info[key] for info in infos]
+    except KeyError as error:
+        raise InvalidArgumentError(
+            f"DualValuePPO finds no info[{key!r}]: its environment has no novelty bonus. Wrap it, "
+            "for example in hxwrappers.sb3.VecRNDBonus, or use plain PPO."
+        ) from error
+
+
+class ClipRewards(Passing):
+    """Clips rewards to an interval around zero."""
+
+    def __init__(self, venv: VecEnv, bound: float) -> None:
+        super().__init__(venv)
+        self.bound = bound
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step, and clip the rewards."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        return observations, rewards.clip(-self.bound, self.bound), dones, infos
 
 
 class DualValuePPO(SafePersistence, PPO):

@@ -1,4 +1,4 @@
-"""What the exploration examples share: options, the run, the table and pictures at its end."""
+"""Options, run, table and pictures of the exploration examples."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from hxwrappers._utils.devices import keep_freed_memory
 from hxwrappers.demos import make_environment, shipped
 from hxwrappers.envs import views_along
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.memory import keep_freed_memory
-from hxwrappers.plots import plot_features, plot_history
-from hxwrappers.sb3._stateful import novelty_models
+from hxwrappers.runs import plot_features, plot_history
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
-from hxwrappers.sb3.histories import ExplorationHistory
 from hxwrappers.sb3.quick import evaluate_quick
-from hxwrappers.sb3.runs import CHECKPOINT, TrainingRun
-
-__all__ = ["ExampleOptions", "run_example"]
+from hxwrappers.sb3.stateful import novelty_models
+from hxwrappers.sb3.training_run import CHECKPOINT, ExplorationHistory, TrainingRun
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,11 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from hxwrappers._ranges import require_range
-from hxwrappers.checkpoints import refusing_malformed
+from hxwrappers._utils.checks import require_range
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.novelty.starts import Point, StartArchive, Way
-from hxwrappers.sb3._stateful import novelty_models, wrappers
-
-__all__ = ["VecNoveltyResets"]
+from hxwrappers.sb3.stateful import novelty_models, wrappers
 
 
 class VecNoveltyResets(VecEnvWrapper):
@@ -168,7 +166,7 @@ class VecNoveltyResets(VecEnvWrapper):
         Raises:
             CheckpointError: The state is damaged, or of another game.
         """
-        with refusing_malformed("This is no state of a VecNoveltyResets"):
+        with checkpoint_errors("This is no state of a VecNoveltyResets"):
             archive, packed = state["archive"], state["snapshots"]
         self.archive.load_state_dict(archive, self._freezer.unpack(packed))
         self._updates = -1

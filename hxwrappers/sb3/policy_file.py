@@ -21,20 +21,19 @@ from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
-from hxwrappers._net_sizes import no_larger_than
-from hxwrappers._ranges import require_range
-from hxwrappers.checkpoints import is_plain, load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, InvalidSpaceError
-from hxwrappers.evaluation import State
+from hxwrappers._utils.checks import require_range
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.files.checkpoints import is_plain
+from hxwrappers.files.net_sizes import limit_parameters
+from hxwrappers.runs.evaluation import State
 from hxwrappers.sb3 import policies as dual
-from hxwrappers.sb3 import tempered
+from hxwrappers.sb3 import policies as tempered
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
-from hxwrappers.sb3.extractors import CompactCNN
 from hxwrappers.sb3.normalization import Normalization, may_be_normalized, read_vecnormalize
+from hxwrappers.sb3.policies import CompactCNN
 from hxwrappers.sb3.space_data import read_space, space_data
-
-__all__ = ["ALGORITHMS", "Playable", "build_policy", "load_policy", "save_policy"]
 
 KIND = "Policy"
 ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {
@@ -120,7 +119,7 @@ class Playable:
         require_range("temperature", value, above=0)
         discrete = isinstance(self.policy.action_space, spaces.Discrete | spaces.MultiDiscrete)
         if value != 1.0 and not discrete:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"Actions in {self.policy.action_space} have no logits that a temperature could "
                 "divide. Leave it at 1."
             )
@@ -154,7 +153,7 @@ class Playable:
         """Refuse an environment that is not one for this policy.
 
         Raises:
-            InvalidSpaceError: Its spaces differ from the policy's.
+            InvalidArgumentError: Its spaces differ from the policy's.
         """
         if self.normalization is not None:
             self.normalization.check(env.observation_space)
@@ -164,7 +163,7 @@ class Playable:
             for acting in (self.policy, env)
         )
         if mine != theirs:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"The policy acts on {self.policy.observation_space} by "
                 f"{self.policy.action_space}, but its environment has {env.observation_space} and "
                 f"{env.action_space}."
@@ -198,7 +197,7 @@ def save_policy(
         CheckpointError: The model has parts that such a file cannot hold, classes of your own for
             example; or it has no environment, and nothing says whether its observations were
             normalised.
-        InvalidSpaceError: A space that such a file cannot hold, or statistics of another.
+        InvalidArgumentError: A space that such a file cannot hold, or statistics of another.
 
     Example:
         >>> import tempfile
@@ -290,7 +289,7 @@ def build_policy(
     """
     try:
         named = {name: _class_of_name(name, value) for name, value in arguments.items()}
-        with no_larger_than(weights):
+        with limit_parameters(weights):
             policy = kind(*space_pair, lambda _: 0.0, **named)
         policy.load_state_dict(weights)
     except CheckpointError:

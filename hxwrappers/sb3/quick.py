@@ -10,14 +10,11 @@ import numpy as np
 
 from hxwrappers.envs import make_atari
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
-from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.sb3.novelty_bonus import VecCNDBonus, VecRNDBonus
 from hxwrappers.sb3.novelty_resets import VecNoveltyResets
-from hxwrappers.sb3.rnd_bonus import VecRNDBonus
+from hxwrappers.sb3.policies import CompactCNN
 from hxwrappers.sb3.vector_env import from_vector_env
-
-__all__ = ["QuickAtari", "evaluate_quick"]
 
 _GAME: dict[str, Any] = {
     "preset": "rnd",

@@ -11,14 +11,12 @@ from gymnasium.vector.utils import batch_space
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.sb3._venv import hide_training, require_vec_env
-from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
-
-__all__ = ["VecStickyActions"]
+from hxwrappers.bridge.sticky_coins import StickyCoins, warn_if_already_sticky
+from hxwrappers.files.checkpoints import checkpoint_errors
+from hxwrappers.sb3.vector_env import hide_training, require_vec_env
 
 
-class VecStickyActions(Sticky, VecEnvWrapper):
+class VecStickyActions(StickyCoins, VecEnvWrapper):
     """Repeats, in each environment by itself, the action executed last in a share of the steps.
 
     The Stable-Baselines3 form of `hxwrappers.StickyActions` (Machado et al. 2018,
@@ -85,7 +83,7 @@ class VecStickyActions(Sticky, VecEnvWrapper):
             CheckpointError: The state belongs to another number of environments or another action
                 space, or parts of it are missing.
         """
-        with refusing_malformed("This is not a state of sticky actions"):
+        with checkpoint_errors("This is not a state of sticky actions"):
             seeds = [None if seed is None else int(seed) for seed in state["coin_seeds"]]
             super().load_state_dict(state)
         self._coin_seeds = seeds

@@ -9,16 +9,15 @@ from typing import Any
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import get_device
 
-from hxwrappers.checkpoints import checkpoint_kind, load_checkpoint, refusing_malformed
 from hxwrappers.errors import CheckpointError
-from hxwrappers.sb3._stateful import normalizes_observations
+from hxwrappers.files import load_checkpoint
+from hxwrappers.files.checkpoints import checkpoint_errors, checkpoint_kind
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.persistence import SafePersistence
 from hxwrappers.sb3.policy_file import Playable, build_policy
 from hxwrappers.sb3.space_data import read_space
-
-__all__ = ["is_trainer_file", "load_trainer_policy"]
+from hxwrappers.sb3.stateful import normalizes_observations
 
 _TRAINERS: dict[str, type[SafePersistence]] = {
     kind.__name__: kind for kind in (DualValuePPO, DemoRecurrentPPO)
@@ -53,7 +52,7 @@ def load_trainer_policy(
     """
     state = load_checkpoint(path, tuple(_TRAINERS))
     algorithm = str(checkpoint_kind(path))
-    with refusing_malformed(f"{path} is incomplete"):
+    with checkpoint_errors(f"{path} is incomplete"):
         arguments = state["arguments"]
         if normalizes_observations(state["wrappers"]):
             raise CheckpointError(

@@ -1,4 +1,4 @@
-"""The weights in zips of Stable-Baselines3, without the pickles beside them.
+"""Weights in zip files of Stable-Baselines3.
 
 `torch.load(weights_only=True)` reads them, which executes no code. It gives a hostile file as much
 memory as it asks for; see SECURITY.md.
@@ -22,15 +22,12 @@ from stable_baselines3.common.preprocessing import is_image_space, is_image_spac
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecTransposeImage
 
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED
-from hxwrappers.envs.recipes import make_from_recipe
-from hxwrappers.errors import CheckpointError
+from hxwrappers._utils.checks import brief
+from hxwrappers.envs import make_from_recipe
+from hxwrappers.errors import MALFORMED, CheckpointError
 from hxwrappers.sb3._inert_pickle import array_of, read_pickle
 from hxwrappers.sb3.normalization import read_vecnormalize, shows_normalization
 from hxwrappers.sb3.policy_file import ALGORITHMS, Playable, build_policy
-
-__all__ = ["is_sb3_zip", "load_sb3_zip"]
 
 _WEIGHTS, _DATA = "policy.pth", "data"
 _LARGEST = 4 << 30  # bytes
@@ -76,8 +73,8 @@ def load_sb3_zip(
     Raises:
         CheckpointError: The file is no such zip, its weights do not fit what was said, or it may
             have been trained under a VecNormalize that was not given.
-        InvalidSpaceError: The VecNormalize is of other observations.
-        EnvironmentRecipeError: There is no such environment.
+        InvalidArgumentError: The VecNormalize is of other observations.
+        InvalidArgumentError: There is no such environment.
     """
     known = ALGORITHMS.get(algorithm)
     if known is None:

@@ -12,20 +12,18 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
-from hxwrappers.errors import CheckpointError
-from hxwrappers.vector._lanes import (
+from hxwrappers.bridge.kinds import require_vector
+from hxwrappers.bridge.sticky_coins import StickyCoins, warn_if_already_sticky
+from hxwrappers.bridge.vector_steps import (
     autoreset_mode,
-    check_whole_batches,
     lane_seeds,
+    require_full_batches,
     reset_lanes,
 )
-from hxwrappers.wrappers._kinds import require_vector
-from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
-
-__all__ = ["StickyActions"]
+from hxwrappers.errors import CheckpointError
 
 
-class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
+class StickyActions(StickyCoins, VectorWrapper, gym.utils.RecordConstructorArgs):
     """Repeats, in each environment by itself, the action executed last in a share of the steps.
 
     The vector form of `hxwrappers.StickyActions` (Machado et al. 2018, arXiv 1709.06009,
@@ -44,7 +42,7 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
     Raises:
         InvalidArgumentError: The probability lies outside that range, or the environment steps
             only a part of its environments at a time.
-        AutoresetError: The environment does not say when it resets.
+        InvalidArgumentError: The environment does not say when it resets.
 
     Example:
         >>> import gymnasium as gym, numpy as np
@@ -59,7 +57,7 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
         require_vector(env, self)
         VectorWrapper.__init__(self, env)
         self._autoreset_mode = autoreset_mode(env)
-        check_whole_batches(env)
+        require_full_batches(env)
         self._start_sticky(repeat_probability, env.num_envs, env.action_space)
         self._resets_next = np.zeros(env.num_envs, dtype=np.bool_)
         warn_if_already_sticky(env)

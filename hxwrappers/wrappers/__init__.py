@@ -1,6 +1,6 @@
 """The wrappers for one `gymnasium.Env`."""
 
-from hxwrappers.wrappers._imitation import ImitationSettings
+from hxwrappers.bridge.imitation import ImitationSettings
 from hxwrappers.wrappers.cnd_bonus import CNDBonus
 from hxwrappers.wrappers.demo_recorder import DemoRecorder
 from hxwrappers.wrappers.demo_reset_curriculum import DemoResetCurriculum

@@ -10,13 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.frontier import FrontierSettings
-from hxwrappers.demos.stores import LocalStore
-from hxwrappers.demos.tracker import SuccessTracker, list_demos
+from hxwrappers.curriculum import FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.curriculum.tracker import list_demos
+from hxwrappers.demos import Demo
 from hxwrappers.errors import InvalidArgumentError, SharedTrackerWarning
-
-__all__ = ["DemoLike", "find_tracker"]
 
 _OWNER = "DemoResetCurriculum"
 DemoLike = Demo | str | os.PathLike[str]

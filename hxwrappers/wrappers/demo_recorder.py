@@ -1,4 +1,4 @@
-"""Recording demonstrations while anything at all plays."""
+"""A wrapper that records demonstrations while anything at all plays."""
 
 from __future__ import annotations
 
@@ -10,22 +10,18 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.journal import JournalWriter
-from hxwrappers.demos.recording import DemoRecording
-from hxwrappers.demos.snapshots.layers import layers_of
+from hxwrappers.bridge.kinds import require_env
+from hxwrappers.bridge.model_holder import TrainingSwitch
+from hxwrappers.demos import Demo, DemoRecording, JournalWriter
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.wrappers._kinds import require_env
-from hxwrappers.wrappers._training import HandsTrainingOn
+from hxwrappers.snapshots.layers import layers_of
 from hxwrappers.wrappers.demo_reset_curriculum import DemoResetCurriculum
-
-__all__ = ["DemoRecorder"]
 
 _SEEDS = 2**31
 
 
 class DemoRecorder(
-    HandsTrainingOn,
+    TrainingSwitch,
     gym.Wrapper[ObsType, ActType, ObsType, ActType],
     gym.utils.RecordConstructorArgs,
 ):
@@ -47,7 +43,7 @@ class DemoRecorder(
     Raises:
         InvalidArgumentError: `snapshot_every` is not positive, the actions are not numbers or
             arrays of them, or there is a curriculum below.
-        JournalError: The journal is an existing file of another kind.
+        DemoError: The journal is an existing file of another kind.
 
     Example:
         >>> import gymnasium as gym

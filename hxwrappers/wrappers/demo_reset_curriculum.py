@@ -1,4 +1,4 @@
-"""Episodes that start inside a demonstration, ever earlier as the agent succeeds."""
+"""Episodes that start inside a demonstration, earlier as the agent succeeds."""
 
 from __future__ import annotations
 
@@ -11,22 +11,19 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers._random import generator_from_state, own_generator
-from hxwrappers._ranges import require_count
-from hxwrappers._text import brief
-from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
-from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
-from hxwrappers.demos.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
-from hxwrappers.demos.success_table import StartingPoint
-from hxwrappers.demos.tracker import SuccessTracker
+from hxwrappers._utils.checks import brief, require_count
+from hxwrappers.bridge.callers import evaluates, warn_of_evaluation
+from hxwrappers.bridge.kinds import require_env
+from hxwrappers.bridge.statistics import InnerStatistics
+from hxwrappers.curriculum import AttemptSettings, StartingPoint, SuccessTracker
+from hxwrappers.curriculum.attempt import Attempt, AttemptStatus
+from hxwrappers.demos import DemoPlayer
+from hxwrappers.demos.player import Transition, own_reward
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.wrappers._callers import evaluates, warn_of_evaluation
-from hxwrappers.wrappers._kinds import require_env
+from hxwrappers.files.generators import generator_from_state, own_generator
+from hxwrappers.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
 from hxwrappers.wrappers._shared_tracker import DemoLike, find_tracker
 from hxwrappers.wrappers._spec import SpecInJson, demo_argument
-from hxwrappers.wrappers._statistics import InnerStatistics
-
-__all__ = ["DemoResetCurriculum"]
 
 _OWNER = "DemoResetCurriculum"
 
@@ -94,10 +91,10 @@ class DemoResetCurriculum(
             from outside with `env.set_wrapper_attr("training", False)`.
 
     Raises:
-        DemoMismatchError: The demonstration is of another environment or another level.
+        DemoError: The demonstration is of another environment or another level.
         InvalidArgumentError: An argument is out of range, or a tracker was given together with
             settings for one.
-        TrackerError: The tracker is one of other demonstrations.
+        DemoError: The tracker is one of other demonstrations.
 
     Example:
         >>> import gymnasium as gym
@@ -213,7 +210,7 @@ class DemoResetCurriculum(
 
         Raises:
             InvalidArgumentError: There is no such starting point.
-            DemoMismatchError: The demonstration does not replay here: the environment was made with
+            DemoError: The demonstration does not replay here: the environment was made with
                 other arguments.
         """
         options = dict(options or {})
@@ -270,9 +267,9 @@ class DemoResetCurriculum(
         verdict = attempt.step(own_reward(reward, info), ended=ended)
         died = self._lost_a_life(info)
         info = self._explained(info)
-        if verdict is Verdict.FINISHED and not ended:
+        if verdict is AttemptStatus.FINISHED and not ended:
             truncated = True
-        elif (verdict is Verdict.LAGGING or died) and not self._demonstrates:
+        elif (verdict is AttemptStatus.LAGGING or died) and not self._demonstrates:
             terminated = True
         if terminated or truncated:
             if not ended:
@@ -419,9 +416,9 @@ class DemoResetCurriculum(
         )
 
 
-def _outcome(attempt: Attempt, verdict: Verdict, died: bool) -> str:
+def _outcome(attempt: Attempt, verdict: AttemptStatus, died: bool) -> str:
     if attempt.succeeded:
         return "success"
     if died:
         return "life lost"
-    return "lagging" if verdict is Verdict.LAGGING else "ended"
+    return "lagging" if verdict is AttemptStatus.LAGGING else "ended"

@@ -8,15 +8,13 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers.demos.snapshots.layers import layers_of
-from hxwrappers.wrappers._kinds import require_env
-from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
-
-__all__ = ["StickyActions"]
+from hxwrappers.bridge.kinds import require_env
+from hxwrappers.bridge.sticky_coins import StickyCoins, warn_if_already_sticky
+from hxwrappers.snapshots.layers import layers_of
 
 
 class StickyActions(
-    Sticky, gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
+    StickyCoins, gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
 ):
     """Repeats the action executed last, instead of the one asked for, in a share of the steps.
 

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 import tyro
 
+from hxwrappers._utils.devices import keep_freed_memory
 from hxwrappers.envs import make_atari
-from hxwrappers.memory import keep_freed_memory
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, from_vector_env
 from hxwrappers.sb3.quick import QuickAtari
 

@@ -17,12 +17,12 @@ import pytest
 from hxwrappers import DemoRecorder
 from hxwrappers.cli import main
 from hxwrappers.cli.app import GROUPS, Group
-from hxwrappers.cli.demo_sitting import Wish, sit_down
+from hxwrappers.cli.demo_record import RecordingOptions, run_recording
 from hxwrappers.demos import shipped
-from hxwrappers.demos.search import SearchSettings
 from hxwrappers.envs import make_from_recipe
 from hxwrappers.envs.named import make_vector, own_function, recipe_of
-from hxwrappers.errors import EnvironmentRecipeError, InvalidArgumentError
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.search.cells import SearchSettings
 
 COMMAND = [sys.executable, "-c", "import sys; from hxwrappers.cli import main; sys.exit(main())"]
 
@@ -221,11 +221,13 @@ def save_own_demo():
 
 def test_a_game_of_the_users_own_is_gone_on_with(own_module):
     save_own_demo()
-    wish = Wish(f"{own_module}:OwnCliff-v0", Path("more.npz"), Path("own.npz"), keys=("up=0",))
-    with sit_down(wish, "test") as sitting:
+    wish = RecordingOptions(
+        f"{own_module}:OwnCliff-v0", Path("more.npz"), Path("own.npz"), keys=("up=0",)
+    )
+    with run_recording(wish, "test") as sitting:
         assert [len(run) for run in sitting.runs] == [1]
-    wish = Wish("nowhere:OwnCliff-v0", Path("more.npz"))
-    sat_down = sit_down(wish, "test")
+    wish = RecordingOptions("nowhere:OwnCliff-v0", Path("more.npz"))
+    sat_down = run_recording(wish, "test")
     with pytest.raises(InvalidArgumentError, match="No module named 'nowhere'"), sat_down:
         pass
 
@@ -251,7 +253,7 @@ def test_a_recipe_of_the_users_own_environment(own_module):
     assert SearchSettings(name).make_env().spec.id == "OwnCliff-v0"
     with pytest.raises(InvalidArgumentError, match="nowhere:Game-v0 cannot be imported"):
         make_vector("nowhere:Game-v0", 1)
-    with pytest.raises(EnvironmentRecipeError, match="makes a vector, as it takes num_envs"):
+    with pytest.raises(InvalidArgumentError, match="makes a vector, as it takes num_envs"):
         make_from_recipe({"maker": "function", "function": own_function("own_games:make_env")})
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.cli import main
-from hxwrappers.cli.plot import text_plot
+from hxwrappers.cli.terminal import text_plot
 from hxwrappers.demos import Demo, DemoRecording, JournalWriter
 from hxwrappers.errors import InvalidArgumentError
 from tests.demos.samples import frame_env, legacy_document, play, record, write_legacy

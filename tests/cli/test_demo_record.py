@@ -13,7 +13,7 @@ import gymnasium as gym
 import pytest
 
 from hxwrappers.cli import main
-from hxwrappers.cli.demo_sitting import Wish, sit_down
+from hxwrappers.cli.demo_record import RecordingOptions, run_recording
 from hxwrappers.demos import (
     Demo,
     DemoRecording,
@@ -22,11 +22,11 @@ from hxwrappers.demos import (
     recover_demos,
     shipped,
 )
-from hxwrappers.demos.play import distinct_runs
+from hxwrappers.recorder.branches import distinct_runs
 
 pytest.importorskip("websockets", reason="websockets is not installed")
 
-from tests.studio.helpers import Client
+from tests.recorder.helpers import Client
 
 MONTEZUMA = "ALE/MontezumaRevenge-v5"
 COMMAND = [sys.executable, "-c", "import sys; from hxwrappers.cli import main; sys.exit(main())"]
@@ -190,7 +190,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
 
 
 def test_without_websockets(monkeypatch, capsys, tmp_path):
-    monkeypatch.delitem(sys.modules, "hxwrappers.studio.server", raising=False)
+    monkeypatch.delitem(sys.modules, "hxwrappers.recorder.server", raising=False)
     monkeypatch.setitem(sys.modules, "websockets.asyncio.server", None)
     assert main(["demo", "record", MONTEZUMA, str(tmp_path / "x.npz")]) == 1
     assert 'pip install "hxwrappers[studio]"' in capsys.readouterr().err
@@ -221,8 +221,10 @@ def test_the_page_is_opened_where_there_is_a_screen(tmp_path):
 
 def test_the_empty_journal_of_a_process_killed_at_its_start_is_no_hindrance(tmp_path):
     (tmp_path / "demo.journal").touch()
-    wish = Wish("CliffWalking-v1", tmp_path / "demo.npz", None, None, (), None, None, 0, (), 50)
-    with sit_down(wish, "test") as sitting:
+    wish = RecordingOptions(
+        "CliffWalking-v1", tmp_path / "demo.npz", None, None, (), None, None, 0, (), 50
+    )
+    with run_recording(wish, "test") as sitting:
         assert not sitting.runs
 
 

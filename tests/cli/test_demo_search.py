@@ -12,8 +12,8 @@ import pytest
 from hxwrappers.cli import main
 from hxwrappers.demos import Demo
 
-ROW = "tests.demos.search.toys:tests/Row-v0"
-MARKING = "tests.demos.search.toys:marking"
+ROW = "tests.search.cells.toys:tests/Row-v0"
+MARKING = "tests.search.cells.toys:marking"
 COMMAND = [sys.executable, "-c", "import sys; from hxwrappers.cli import main; sys.exit(main())"]
 
 
@@ -52,7 +52,7 @@ def test_a_place_that_cannot_be_written_to_is_refused_first(capsys, tmp_path, mo
     def searching(*_, **__):
         raise AssertionError("it searched first")
 
-    monkeypatch.setattr("hxwrappers.demos.search.Search", searching)
+    monkeypatch.setattr("hxwrappers.search.cells.Search", searching)
     file = tmp_path / "file"
     file.write_text("mine")
     for out, match in ((tmp_path, "is a folder, where a file"), (file / "x.npz", "not be written")):
@@ -134,7 +134,7 @@ def test_options_of_the_other_search(capsys, tmp_path):
         (("--siblings", "3"), "--siblings has no meaning in a search by cells"),
         (("--cells", "observation", "--until", "end", "--steps", "9"), "No way to the episode's"),
     ):
-        drip = "tests.demos.search.toys:tests/Drip-v0"
+        drip = "tests.search.cells.toys:tests/Drip-v0"
         code, _, err = run(capsys, drip, tmp_path / "out.npz", *words)
         assert code == 1
         assert message in err

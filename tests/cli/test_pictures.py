@@ -27,7 +27,7 @@ def trained(tmp_path_factory):
     from stable_baselines3.common.env_util import make_vec_env  # noqa: PLC0415
 
     from hxwrappers.sb3 import DualValuePPO, VecRNDBonus  # noqa: PLC0415
-    from hxwrappers.sb3.runs import TrainingRun  # noqa: PLC0415
+    from hxwrappers.sb3.training_run import TrainingRun  # noqa: PLC0415
 
     folder = Path(tmp_path_factory.mktemp("runs"), "first")
     envs = VecRNDBonus(make_vec_env("CartPole-v1", n_envs=2), warmup_steps=8, seed=0)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from hxwrappers.cli import main
-from hxwrappers.video import DecodedClip, Part, write_video
-from hxwrappers.video.truth import Truth
+from hxwrappers.video import DecodedClip
+from hxwrappers.video.synthesis import Part, write_video
+from hxwrappers.video.synthesis.make import Truth
 from tests.demos.samples import frame_env, record
 from tests.video import samples
 from tests.video.toys import PLACES, PlaceEmbedder, demonstration, picture
@@ -121,7 +122,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
 
 
 def test_reward(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("hxwrappers.video.resolve.Embedder", PlaceEmbedder)
+    monkeypatch.setattr("hxwrappers.bridge.imitation.Embedder", PlaceEmbedder)
     embedder = tmp_path / "embedder.safetensors"
     PlaceEmbedder().save(embedder)
     demonstration().save(tmp_path / "clip")

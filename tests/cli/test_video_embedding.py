@@ -6,8 +6,8 @@ import signal
 import numpy as np
 import pytest
 
-from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.cli import main
+from hxwrappers.files.checkpoints import load_checkpoint
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Embedder
 from hxwrappers.video.pretraining import Pretraining

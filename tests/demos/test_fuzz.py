@@ -9,7 +9,7 @@ from tests.demos import fuzz
 def test_some_mutations(number):
     outcomes = fuzz.run(1_000_000, number)
     assert sum(outcomes.values()) == number
-    assert outcomes["DemoFileError"] > number / 3
+    assert outcomes["DemoError"] > number / 3
     assert outcomes["SnapshotError"] > number / 16
 
 

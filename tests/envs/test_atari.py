@@ -9,9 +9,9 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from hxwrappers import StickyActions
+from hxwrappers.bridge.sticky_coins import find_stickiness
 from hxwrappers.envs import ATARI_PRESETS, RoomTracker, make_atari
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.wrappers._sticky import find_stickiness
 
 # In gymnasium's checks these two are about wrappers in general.
 pytestmark = pytest.mark.filterwarnings(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hxwrappers.envs import make_atari
-from hxwrappers.envs.atari_vector import GameSettings, RestorableAtariVectorEnv
+from hxwrappers.envs.atari_games import GameSettings
+from hxwrappers.envs.atari_vector import RestorableAtariVectorEnv
 from hxwrappers.errors import InvalidArgumentError, WorkerError
 
 roms = pytest.importorskip("ale_py.roms")

@@ -17,9 +17,9 @@ from torch import zeros
 
 from hxwrappers.impala import processes
 from hxwrappers.impala.actor import Delivery, Ready
+from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.processes import ProcessActors
 from hxwrappers.impala.reports import Report
-from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import Unroll
 from tests.impala import runs
 

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.cli import main as hxw
-from hxwrappers.cli.demo_sitting import Wish, sit_down
+from hxwrappers.cli.demo_record import RecordingOptions, run_recording
 from hxwrappers.demos import recover_demos, shipped
-from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings
-from hxwrappers.impala.files import checkpoints
+from hxwrappers.files.checkpoints import load_checkpoint
+from hxwrappers.impala.policy import checkpoints
+from hxwrappers.search.cells import CellSettings, Limits, Search, SearchSettings
 from hxwrappers.video import Pretraining
 from tests.demos.samples import frame_env, lake_demo
 
@@ -174,9 +174,11 @@ def _search(folder: Path) -> Saved | None:
 def recording(folder: Path, total: int) -> None:
     """Plays by hand as `hxw demo record` does, with going back in time, until it is killed."""
     folder.mkdir(parents=True, exist_ok=True)
-    wish = Wish("ALE/Pong-v5", folder / "demo.npz", None, None, (), None, None, 0, (), 20)
+    wish = RecordingOptions(
+        "ALE/Pong-v5", folder / "demo.npz", None, None, (), None, None, 0, (), 20
+    )
     generator = np.random.default_rng()
-    with sit_down(wish, "kills") as sitting:
+    with run_recording(wish, "kills") as sitting:
         session = sitting.begin()
         session.advance(["right"], ["right"], -1.0)
         session.advance(["right"], [], -0.5)
@@ -220,7 +222,7 @@ def _youtube(folder: Path) -> Saved | None:
     """Whatever stands under its name is whole."""
     from hxwrappers.demos import Demo  # noqa: PLC0415
     from hxwrappers.video import Clip, DecodedClip, Embedder  # noqa: PLC0415
-    from hxwrappers.video.truth import Truth  # noqa: PLC0415
+    from hxwrappers.video.synthesis.make import Truth  # noqa: PLC0415
 
     stages = 0
     for pattern, load in (

@@ -13,8 +13,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from hxwrappers import DemoResetCurriculum
-from hxwrappers.demos import FrontierSettings, LocalStore, SuccessTracker
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.curriculum import FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3 import BlockVecEnv
 from tests.demos.samples import lake_demo
 
@@ -117,7 +117,7 @@ def test_what_goes_wrong_is_said_here():
     tracker = SuccessTracker(lake_demo(), store=LocalStore())
     with pytest.raises(InvalidArgumentError, match="LocalStore"):
         BlockVecEnv([make_pole], tracker=tracker)
-    with pytest.raises(InvalidSpaceError, match="SubprocVecEnv"):
+    with pytest.raises(InvalidArgumentError, match="SubprocVecEnv"):
         BlockVecEnv([partial(gym.make, "Blackjack-v1")], start_method="fork")
     with pytest.raises(gym.error.NameNotFound):
         BlockVecEnv([partial(gym.make, "Nothing-v7")], start_method="fork")

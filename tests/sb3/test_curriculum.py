@@ -13,11 +13,10 @@ from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from hxwrappers import DemoResetCurriculum, SkipReplayedSteps
-from hxwrappers.demos import FrontierSettings, SuccessTracker
+from hxwrappers.curriculum import FrontierSettings, SuccessTracker
 from hxwrappers.errors import CheckpointError, WorkerError
 from hxwrappers.sb3 import CurriculumLog
-from hxwrappers.sb3.histories import CurriculumHistory
-from hxwrappers.sb3.runs import CHECKPOINT, TrainingRun
+from hxwrappers.sb3.training_run import CHECKPOINT, CurriculumHistory, TrainingRun
 from tests.demos.samples import lake_demo, lake_env, paid_early
 
 RULES = FrontierSettings(window=2, update_every=8, memory=30)

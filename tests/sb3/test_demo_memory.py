@@ -10,7 +10,8 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from hxwrappers import DemoResetCurriculum
-from hxwrappers.demos import DemoRecording, FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.curriculum import FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.demos import DemoRecording
 from hxwrappers.sb3 import DemoRecurrentPPO
 
 

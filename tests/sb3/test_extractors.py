@@ -5,8 +5,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
-from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.sb3.policies import CompactCNN
 
 FRAMES = spaces.Box(0, 255, (4, 84, 84), np.uint8)
 
@@ -42,7 +42,7 @@ def test_smallest_images():
 
 @pytest.mark.parametrize("shape", [(4,), (4, 19, 84), (84, 84, 4)])
 def test_not_images(shape):
-    with pytest.raises(InvalidSpaceError, match="images"):
+    with pytest.raises(InvalidArgumentError, match="images"):
         CompactCNN(spaces.Box(0, 255, shape, np.uint8))
 
 

@@ -13,7 +13,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from hxwrappers.cli import main
-from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3 import VecRNDBonus, load_policy, save_policy
 from hxwrappers.sb3._inert_pickle import Inert, read_pickle
 from hxwrappers.sb3.normalization import Normalization
@@ -160,7 +160,7 @@ def test_a_bonus_around_it_and_frames_stacked_inside_change_nothing(tmp_path):
     expected = model.predict(envs.normalize_obs(seen), deterministic=True)[0]
     playable = load_policy(tmp_path / "policy.safetensors")
     np.testing.assert_array_equal(playable.predict(seen, deterministic=True)[0], expected)
-    with pytest.raises(InvalidSpaceError, match="VecFrameStack"):
+    with pytest.raises(InvalidArgumentError, match="VecFrameStack"):
         playable.require_fit(gym.make("HxScaled-v0"))
 
 

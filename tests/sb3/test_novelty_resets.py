@@ -9,9 +9,9 @@ from stable_baselines3.common.vec_env import VecNormalize
 from hxwrappers.envs import make_atari
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3 import DualValuePPO, VecRNDBonus, from_vector_env
-from hxwrappers.sb3.extractors import CompactCNN
 from hxwrappers.sb3.novelty_resets import VecNoveltyResets
-from hxwrappers.sb3.runs import TrainingRun
+from hxwrappers.sb3.policies import CompactCNN
+from hxwrappers.sb3.training_run import TrainingRun
 
 pytest.importorskip("ale_py")
 ENVS = 4

@@ -30,7 +30,6 @@ from stable_baselines3.common.vec_env import (
 from hxwrappers import RNDBonus
 from hxwrappers.errors import (
     InvalidArgumentError,
-    InvalidSpaceError,
     SharedModelWarning,
     StatisticsWarning,
 )
@@ -46,7 +45,7 @@ from hxwrappers.sb3 import (
     VecYouTubeImitationReward,
     evaluation_env,
 )
-from hxwrappers.sb3._stateful import novelty_models
+from hxwrappers.sb3.stateful import novelty_models
 from hxwrappers.video.checkpoints import Checkpoints
 
 QUICK = {
@@ -454,7 +453,7 @@ def test_an_environment_for_evaluation_is_a_plain_one():
             evaluation_env(build("RND"), build(order))
     with pytest.raises(InvalidArgumentError, match="without"):
         evaluation_env(build("RND"), RNDBonus(Walk(), **QUICK))
-    with pytest.raises(InvalidSpaceError, match="observes"):
+    with pytest.raises(InvalidArgumentError, match="observes"):
         evaluation_env(build("RND"), Witness(DummyVecEnv([lambda: Monitor(Walk(goal=True))])))
     with pytest.raises(InvalidArgumentError, match="Witness"):
         evaluation_env(build("RND"), "CartPole-v1")

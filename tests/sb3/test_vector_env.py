@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from hxwrappers import vector
-from hxwrappers.errors import AutoresetError, InvalidArgumentError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3 import DualValuePPO, VecRNDBonus, from_vector_env
 from tests.envs_for_tests import Corridor
 
@@ -88,7 +88,7 @@ def test_it_behaves_as_a_dummy_vec_env(mode):
 
 
 def test_next_step_is_refused_with_the_way_out():
-    with pytest.raises(AutoresetError, match="SAME_STEP"):
+    with pytest.raises(InvalidArgumentError, match="SAME_STEP"):
         from_vector_env(SyncVectorEnv([Corridor] * 2))
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import hxwrappers
 from hxwrappers import DemoResetCurriculum, SkipReplayedSteps, StickyActions
-from hxwrappers._random import own_generator
+from hxwrappers.bridge.sticky_coins import find_stickiness
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, StackedStickinessWarning
-from hxwrappers.wrappers._sticky import find_stickiness
+from hxwrappers.files.generators import own_generator
 from tests.demos.samples import lake_demo, lake_env
 from tests.toys import ACTION_SPACES, make_echo
 from tests.wrappers.curricula import from_step, tracker_of
