@@ -19,7 +19,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import checkpoints when they are asked for: PyTorch takes a second, which others can spare."""
+    """Import checkpoints when they are asked for: PyTorch takes a second to import."""
     if name not in __all__:
         raise AttributeError(f"module 'hxwrappers.files' has no attribute {name!r}")
     return getattr(importlib.import_module("hxwrappers.files.checkpoints"), name)
