@@ -51,7 +51,24 @@ def test_atari_examples_run_and_resume(name, tmp_path, capsys):
     run(name, tmp_path, "--total-timesteps", "512", "--resume")
     assert "resuming at step 256" in capsys.readouterr().out
     rows = load_checkpoint(tmp_path / "checkpoint.safetensors", "TrainingRun")["history"]["rows"]
-    assert [row["steps"] for row in rows] == [256.0, 512.0]
+    assert [row["steps"] for row in rows] == [128.0, 256.0, 384.0, 512.0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--minutes", "0"], "minutes is 0"),
+        (["--minutes", "nan"], "minutes is nan"),
+        (["--threads", "1000"], "threads is 1000"),
+        (["--num-envs", "100000000"], "GB"),
+        (["--preset", "huge"], "no preset 'huge'"),
+    ],
+)
+def test_bad_settings_get_a_sentence_before_anything_starts(words, message, tmp_path):
+    for package in ("ale_py", "stable_baselines3", "matplotlib", "cv2"):
+        pytest.importorskip(package)
+    with pytest.raises(InvalidArgumentError, match=message):
+        run("montezuma_cnd", tmp_path, *words)
 
 
 @pytest.mark.slow

@@ -50,7 +50,8 @@ class QuickAtari:
         n_steps: Steps of each in a rollout.
         bonus: Which novelty bonus, "cnd" or "rnd".
         bonus_settings: Of the novelty model, in the place of those here.
-        resets: Settings of `VecNoveltyResets`, in the place of those here; None leaves all episodes to the game's own start.
+        resets: Settings of `VecNoveltyResets`, in the place of those here; None leaves all
+            episodes to the game's own start.
         ppo: Settings of `DualValuePPO`, in the place of those here.
 
     Example:
