@@ -1,5 +1,6 @@
 """Settings for all tests."""
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,11 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
+
+# PyAV's scalers have threads. A forked child that frees one, left over from another test, waits for
+# threads which it does not have.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=gc.collect)
 
 # Run by a Python that has atheris; see tests/fuzz/__main__.py.
 collect_ignore = ["fuzz/guided.py"]

@@ -121,6 +121,7 @@ WHOLE = {  # an environment, the shape of what is scored, and shelves that never
 
 def steps_of_single(make: Callable[[], gym.Env[Any, Any]]):
     env = RNDBonus(make(), **QUICK)
+    env.action_space.seed(1)
     env.reset(seed=0)
     for _ in range(14):
         _, reward, terminated, truncated, info = env.step(env.action_space.sample())
@@ -140,6 +141,7 @@ def steps_of_vector(make: Callable[[], gym.Env[Any, Any]], mode: AutoresetMode):
         return env
 
     envs = vector.RNDBonus(SyncVectorEnv([plain] * 2, autoreset_mode=mode), **QUICK)
+    envs.action_space.seed(1)
     envs.reset(seed=0)
     for _ in range(14):
         _, rewards, terminated, truncated, infos = envs.step(envs.action_space.sample())
@@ -151,6 +153,8 @@ def steps_of_vector(make: Callable[[], gym.Env[Any, Any]], mode: AutoresetMode):
 
 def steps_of_sb3(make: Callable[[], gym.Env[Any, Any]]):
     venv = VecRNDBonus(DummyVecEnv([make] * 2), **QUICK)
+    venv.action_space.seed(1)
+    venv.seed(0)
     venv.reset()
     for _ in range(14):
         actions = np.stack([venv.action_space.sample() for _ in range(2)])
