@@ -83,7 +83,7 @@ def main() -> None:
         {"game": options.game, **options.of(PRESETS)},
         evaluate=lambda: make_atari(options.game, preset="cnd", track_rooms=True),
         demo="montezuma-long" if options.game == "montezuma_revenge" else None,
-        references=REFERENCES,
+        references=REFERENCES if options.preset == "paper" else None,
     )
 
 
