@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +16,12 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
+
+# OpenCV's threads are not there in a forked child either.
+with suppress(ImportError):
+    import cv2
+
+    cv2.setNumThreads(0)
 
 # PyAV's scalers have threads. A forked child that frees one, left over from another test, waits for
 # threads which it does not have.

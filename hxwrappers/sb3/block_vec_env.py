@@ -93,11 +93,12 @@ class BlockVecEnv(VecEnv):
         resource_tracker.ensure_running()  # one for all, which forked processes inherit
         self._workers: list[_Worker] = []
         self._stop = weakref.finalize(self, _stop, self._workers)
+        forked = context.get_start_method() == "fork"
         for start, stop in self._bounds:
             here, there = context.Pipe()
             # In one piece, so that what they share, such as a tracker, they share there too.
             packed = cloudpickle.dumps((list(env_fns[start:stop]), tracker is not None))
-            process = context.Process(target=_work, args=(there, here, packed), daemon=True)
+            process = context.Process(target=_work, args=(there, here, packed, forked), daemon=True)
             with interrupts_ignored():
                 process.start()
             there.close()
@@ -261,15 +262,18 @@ def _shared(shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, SharedMemor
     return np.ndarray(shape, dtype, buffer=memory.buf), memory
 
 
-def _work(pipe: Any, other_end: Any, packed: bytes) -> None:
+def _work(pipe: Any, other_end: Any, packed: bytes, forked: bool) -> None:
     """Do what comes through the pipe, until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that gives orders
     other_end.close()
     torch.set_num_threads(1)  # there is a process for each core
+    # A forked process has OpenCV's threads in its books but not in fact; to end them it would wait
+    # for them for ever.
     with suppress(ImportError):
         import cv2  # noqa: PLC0415 - optional
 
-        cv2.setNumThreads(1)
+        if not forked:
+            cv2.setNumThreads(1)
     block: _Block | None = None
     with suppress(EOFError, BrokenPipeError):
         try:
