@@ -43,7 +43,9 @@ def _in_this_process(monkeypatch):
 
 
 def resets(**arguments):
-    return VecNoveltyResets(bonus(), **{"every": 4, "seed": 0, **arguments})
+    venv = VecNoveltyResets(bonus(), **{"every": 4, "seed": 0, **arguments})
+    venv.seed(0)  # else each first reset seeds the games by chance
+    return venv
 
 
 def play(venv, steps, seed=0):
@@ -96,7 +98,9 @@ def test_ways_lead_from_the_start_to_the_reward():
     assert len(points) >= 4
     assert (points[0].snapshot.observation[:-1] == 0).all()  # the game's first picture
     ended = [info["start"] for *_, infos in play(venv, 800) for info in infos if "start" in info]
-    assert {"game", "way"} == set(ended[2 * ENVS :])
+    # Those in flight at the reward may have begun at any point, and last long.
+    assert "way" in ended
+    assert set(ended[-20:]) <= {"game", "way"}
 
 
 def test_scouts_hold_their_actions_and_nothing_is_learned_from_them():
