@@ -23,12 +23,16 @@ IMAGES = ROOT / "docs" / "images"
 
 PARTS = {
     "montezuma_cnd": "python examples/montezuma_cnd.py --features --folder {part}",
+    **{
+        f"cnd-{seed}": f"python examples/montezuma_cnd.py --seed {seed} --folder {{part}}"
+        for seed in range(3)
+    },
     "key_runs": "python -m tests.benchmarks.montezuma_key --folder {part}",
     **{
-        f"video-{seed}.mp4": f"hxw video make --demo montezuma-first-room {{part}} --seed {seed}"
+        f"video-{seed}.mp4": f"hxw video make --demo montezuma-first-room -o {{part}} --seed {seed}"
         for seed in range(4)
     },
-    **{f"clip-{seed}": f"hxw video decode {{video-{seed}.mp4}} {{part}}" for seed in range(4)},
+    **{f"clip-{seed}": f"hxw video decode {{video-{seed}.mp4}} -o {{part}}" for seed in range(4)},
     "embedder.safetensors": "hxw video pretrain {clip-2} {clip-3} -o {part} --preset small",
 }
 """What pictures are drawn from, and the command that makes it; {name} is another part."""
@@ -37,6 +41,7 @@ PICTURES = {
     "minigrid": "python -m tests.benchmarks.minigrid_learning --picture {picture}",
     "montezuma_key": "python -m tests.benchmarks.montezuma_key --folder {key_runs} "
     "--picture {picture}",
+    "montezuma_cnd": "hxw plot {cnd-0} {cnd-1} {cnd-2} --only rewarded rooms -o {picture}",
     "montezuma_history": "hxw plot {montezuma_cnd} -o {picture}",
     "montezuma_features": "cp {montezuma_cnd}/features.png {picture}",
     "montezuma_bonus": "hxw plot montezuma-long --bonus {montezuma_cnd} -o {picture}",

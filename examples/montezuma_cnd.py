@@ -12,14 +12,14 @@ from typing import Any
 
 import tyro
 
+from hxwrappers.cli import run_script
 from hxwrappers.envs import make_atari
 from hxwrappers.novelty import PUBLISHED_CND
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, from_vector_env
-from hxwrappers.sb3.example import ExampleOptions, run_example
-from hxwrappers.sb3.quick import QuickAtari
+from hxwrappers.sb3.example import AtariOptions, run_example
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "laptop": {"quick": True, "minutes": 10, "num_envs": 256, "checkpoint_every": 500_000},
+    "laptop": {"quick": True, "minutes": 10, "num_envs": 64, "checkpoint_every": 500_000},
     "overnight": {"quick": True, "minutes": 480, "num_envs": 512, "checkpoint_every": 2_000_000},
     "paper": {
         "total_timesteps": 128_000_000,
@@ -41,18 +41,16 @@ REFERENCES = {
 
 
 @dataclass(frozen=True)
-class Options(ExampleOptions):
+class Options(AtariOptions):
     """Explore Montezuma's Revenge, or another game, with contrastive network distillation."""
 
     folder: Path = Path("runs/montezuma_cnd")
-    game: str = "montezuma_revenge"
 
 
 def build(options: Options) -> DualValuePPO:
     """The environments, the bonus around them, and the model that learns from both rewards."""
-    preset = options.of(PRESETS)
-    if preset.get("quick"):
-        quick = QuickAtari(options.game, preset["num_envs"], bonus="cnd")
+    preset, quick = options.of(PRESETS), options.quick(PRESETS, "cnd")
+    if quick is not None:
         return quick.make(options.seed, options.device)
     envs = make_atari(options.game, preset="cnd", num_envs=preset["num_envs"], **preset["env"])
     venv = VecCNDBonus(
@@ -80,12 +78,13 @@ def main() -> None:
     run_example(
         build(options),
         options,
-        {"game": options.game, **options.of(PRESETS)},
-        evaluate=lambda: make_atari(options.game, preset="cnd", track_rooms=True),
-        demo="montezuma-long" if options.game == "montezuma_revenge" else None,
+        options.of(PRESETS),
+        quick=options.quick(PRESETS, "cnd"),
+        evaluate=lambda: make_atari(options.game, preset="cnd", track_rooms=options.has_rooms),
+        demo=options.demo,
         references=REFERENCES if options.preset == "paper" else None,
     )
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

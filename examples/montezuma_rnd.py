@@ -12,14 +12,14 @@ from typing import Any
 
 import tyro
 
+from hxwrappers.cli import run_script
 from hxwrappers.envs import make_atari
 from hxwrappers.novelty import PUBLISHED_RND
 from hxwrappers.sb3 import DualValuePPO, VecRNDBonus, from_vector_env
-from hxwrappers.sb3.example import ExampleOptions, run_example
-from hxwrappers.sb3.quick import QuickAtari
+from hxwrappers.sb3.example import AtariOptions, run_example
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "laptop": {"quick": True, "minutes": 10, "num_envs": 256, "checkpoint_every": 500_000},
+    "laptop": {"quick": True, "minutes": 10, "num_envs": 64, "checkpoint_every": 500_000},
     "overnight": {"quick": True, "minutes": 480, "num_envs": 512, "checkpoint_every": 2_000_000},
     "paper": {
         "total_timesteps": 500_000_000,
@@ -36,18 +36,16 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Options(ExampleOptions):
+class Options(AtariOptions):
     """Explore Montezuma's Revenge, or another game, with random network distillation."""
 
     folder: Path = Path("runs/montezuma_rnd")
-    game: str = "montezuma_revenge"
 
 
 def build(options: Options) -> DualValuePPO:
     """The environments, the bonus around them, and the model that learns from both rewards."""
-    preset = options.of(PRESETS)
-    if preset.get("quick"):
-        quick = QuickAtari(options.game, preset["num_envs"], bonus="rnd")
+    preset, quick = options.of(PRESETS), options.quick(PRESETS, "rnd")
+    if quick is not None:
         return quick.make(options.seed, options.device)
     envs = make_atari(options.game, preset="rnd", num_envs=preset["num_envs"], **preset["env"])
     venv = VecRNDBonus(
@@ -74,11 +72,12 @@ def main() -> None:
     run_example(
         build(options),
         options,
-        {"game": options.game, **options.of(PRESETS)},
-        evaluate=lambda: make_atari(options.game, preset="rnd", track_rooms=True),
-        demo="montezuma-long" if options.game == "montezuma_revenge" else None,
+        options.of(PRESETS),
+        quick=options.quick(PRESETS, "rnd"),
+        evaluate=lambda: make_atari(options.game, preset="rnd", track_rooms=options.has_rooms),
+        demo=options.demo,
     )
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -20,31 +20,39 @@ import numpy as np
 import torch
 import tyro
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from tqdm import tqdm
 
 from hxwrappers import FrameInInfo
-from hxwrappers._devices import resolve_device
-from hxwrappers._files import try_to_save
-from hxwrappers.demos import Demo, make_environment
-from hxwrappers.demos.film import film_demo
-from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
+from hxwrappers._utils.devices import resolve_device
+from hxwrappers.cli import run_script
+from hxwrappers.demos import Demo, film_demo, make_environment
 from hxwrappers.envs import make_atari
+from hxwrappers.files.atomic import try_to_save
 from hxwrappers.impala import Impala, ImpalaSettings
 from hxwrappers.impala.acting import hardware_precision
-from hxwrappers.impala.files import checkpoints as saved_runs
-from hxwrappers.memory import keep_freed_memory
-from hxwrappers.plots import plot_history, plot_reward_replay
-from hxwrappers.run_logs import read_run
+from hxwrappers.impala.policy import checkpoints as saved_runs
+from hxwrappers.runs import (
+    ProgressBar,
+    keep_freed_memory,
+    plot_history,
+    plot_reward_replay,
+    read_run,
+)
+from hxwrappers.search.cells import CellSettings, Limits, Search, SearchSettings
 from hxwrappers.vector import YouTubeImitationReward
-from hxwrappers.video import Clip, Embedder, Pretraining, load_clips, preset
-from hxwrappers.video.alignment import measure_alignment
-from hxwrappers.video.checkpoints import Checkpoints
+from hxwrappers.video import (
+    Checkpoints,
+    Clip,
+    Embedder,
+    Pretraining,
+    load_clips,
+    measure_alignment,
+    preset,
+    replay_reward,
+)
 from hxwrappers.video.cropping import find_picture
-from hxwrappers.video.make import make_video
-from hxwrappers.video.replay import replay_reward
 from hxwrappers.video.reward import REWARD
-from hxwrappers.video.style import Style
-from hxwrappers.video.truth import NO_STEP, Truth, truth_path
+from hxwrappers.video.synthesis import Style, Truth, make_video
+from hxwrappers.video.synthesis.make import NO_STEP, truth_path
 
 GAME = "ALE/MontezumaRevenge-v5"
 EVERY = {"laptop": 8, "paper": 16}
@@ -105,20 +113,12 @@ class Options:
     threads: int = 1
 
 
-def advance(bar: "tqdm[Any]", done: int) -> None:
-    """Show that so many are done."""
-    bar.update(done - bar.n)
-
-
-def _show_search(bar: "tqdm[Any]", progress: Progress) -> None:
-    advance(bar, progress.steps)
-
-
 def search_player(path: Path, seed: int, score: float, seconds: float) -> None:
     """Write a playthrough found by go-explore's first phase."""
     search = Search(SearchSettings(GAME, {}, CellSettings("montezuma"), seed=seed))
-    with tqdm(unit="step", unit_scale=True, leave=False, disable=None, desc=path.name) as bar:
-        search.run(Limits(seconds=seconds, score=score), partial(_show_search, bar))
+    with ProgressBar("step", name=path.name) as bar:
+        limits = Limits(seconds=seconds, score=score)
+        search.run(limits, lambda progress: bar.show(progress.steps))
     path.parent.mkdir(parents=True, exist_ok=True)
     search.demo().save(path)
 
@@ -127,13 +127,13 @@ def film_player(demo: Demo, path: Path, seed: int) -> None:
     """Write a video of a playthrough in the style of a stranger, with the game's sound."""
     path.parent.mkdir(parents=True, exist_ok=True)
     env = make_environment(demo, render_mode="rgb_array")
-    with tqdm(unit="frame", leave=False, disable=None, desc=path.name) as bar:
+    with ProgressBar("frame", name=path.name) as bar:
         make_video(
             path,
             film_demo(demo, env),
             Style.stranger(seed),
             seed=seed,
-            progress=partial(advance, bar),
+            progress=bar.show,
         )
     env.close()
 
@@ -203,13 +203,11 @@ def learn_embedding(options: Options, clips: Sequence[Path]) -> Embedder:
     training = Pretraining(load_clips(clips, (size, size)), settings, device=device)
     if training_path.exists():
         training.load(training_path)
-    with tqdm(
-        total=settings.steps, initial=training.step, unit="step", disable=None, desc="embedding"
-    ) as bar:
+    with ProgressBar("step", settings.steps, initial=training.step, name="embedding") as bar:
 
         def show(step: int, means: Mapping[str, float]) -> None:
-            advance(bar, step)
-            bar.set_postfix(tdc=f"{means['tdc_loss']:.2f}", cmc=f"{means['cmc_loss']:.2f}")
+            tdc, cmc = means["tdc_loss"], means["cmc_loss"]
+            bar.show(step, note=f"losses: TDC {tdc:.2f}, CMC {cmc:.2f}")
 
         while training.step < settings.steps:
             training.run(min(500, settings.steps - training.step), progress=show)
@@ -326,4 +324,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

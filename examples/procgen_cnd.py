@@ -12,6 +12,7 @@ from typing import Any
 
 import tyro
 
+from hxwrappers.cli import run_script
 from hxwrappers.envs import make_procgen
 from hxwrappers.novelty import PUBLISHED_CND_PROCGEN
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, from_vector_env
@@ -67,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

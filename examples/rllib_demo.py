@@ -21,7 +21,9 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.tune.registry import register_env
 
 from hxwrappers import DemoResetCurriculum
-from hxwrappers.demos import Demo, DemoRecording, FrontierSettings, RayStore, SuccessTracker
+from hxwrappers.cli import run_script
+from hxwrappers.curriculum import FrontierSettings, RayStore, SuccessTracker
+from hxwrappers.demos import Demo, DemoRecording
 
 RIGHT, DOWN = 2, 1
 SOLUTION = (RIGHT,) * 7 + (DOWN,) * 7
@@ -124,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

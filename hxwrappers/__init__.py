@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hxwrappers._utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from hxwrappers import vector
@@ -32,16 +33,10 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: PyTorch takes a second, which `hxw --help` can spare."""
-    if name not in __all__:
-        raise AttributeError(f"module 'hxwrappers' has no attribute {name!r}")
-    if name == "vector":
-        return importlib.import_module("hxwrappers.vector")
-    found = globals()[name] = getattr(importlib.import_module("hxwrappers.wrappers"), name)
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "hxwrappers.vector": ["vector"],
+        "hxwrappers.wrappers": [name for name in __all__ if name != "vector"],
+    },
+)

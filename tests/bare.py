@@ -17,7 +17,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-BEHIND_A_COMMAND = {"hxwrappers.studio.server"}
+BEHIND_A_COMMAND = {"hxwrappers.recorder.server"}
 """The command `hxw demo record` imports it and names the extra."""
 
 

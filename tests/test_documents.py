@@ -11,14 +11,27 @@ from hxwrappers.cli.app import GROUPS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+LONG_SNIPPETS = {  # some seconds each
+    *("demo-curriculum.md-2", "index.md-0", "novelty.md-0", "novelty.md-1", "novelty.md-2"),
+    *("novelty.md-3", "order-of-wrappers.md-2", "resume-and-evaluate.md-0"),
+    *("several-wrappers.md-0", "start.md-0"),
+}
 SNIPPETS = [
-    pytest.param(snippet, id=f"{path.name}-{number}")
+    pytest.param(
+        snippet,
+        id=(name := f"{path.name}-{number}"),
+        marks=pytest.mark.slow if name in LONG_SNIPPETS else (),
+    )
     for path in DOCUMENTS
     for number, snippet in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.S))
 ]
 OPTION = re.compile(r"--[a-z][a-z-]*")
 OPTIONS: dict[tuple[str, ...], set[str]] = {}
 """What the help of a command names; asking for it takes a while."""
+
+
+def test_long_snippets_are_there():
+    assert {snippet.id for snippet in SNIPPETS} >= LONG_SNIPPETS
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)

@@ -1,13 +1,14 @@
 """The examples run, on the real games, and go on where they stopped."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.demos import shipped
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.files.checkpoints import load_checkpoint
 from hxwrappers.sb3 import load_policy
 
 ROOT = Path(__file__).parent.parent
@@ -40,9 +41,12 @@ def test_each_says_what_it_does(name, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["montezuma_cnd", "montezuma_rnd"])
-def test_atari_examples_run_and_resume(name, tmp_path, capsys):
+def test_atari_examples_run_and_resume(name, tmp_path, capsys, monkeypatch):
     for package in ("ale_py", "stable_baselines3", "matplotlib", "cv2"):
         pytest.importorskip(package)
+    from hxwrappers.sb3 import WaySearch  # noqa: PLC0415
+
+    monkeypatch.setattr("hxwrappers.sb3.quick.WaySearch", partial(WaySearch, frames=5_000))
     run(name, tmp_path, "--total-timesteps", "256")
     assert "rooms visited" in capsys.readouterr().out
     assert (tmp_path / "history.png").stat().st_size > 10_000
@@ -50,18 +54,20 @@ def test_atari_examples_run_and_resume(name, tmp_path, capsys):
         run(name, tmp_path, "--total-timesteps", "256")
     run(name, tmp_path, "--total-timesteps", "512", "--resume")
     assert "resuming at step 256" in capsys.readouterr().out
+    assert (tmp_path / "search.safetensors").exists()
     rows = load_checkpoint(tmp_path / "checkpoint.safetensors", "TrainingRun")["history"]["rows"]
-    assert [row["steps"] for row in rows] == [128.0, 256.0, 384.0, 512.0]
+    assert [row["steps"] for row in rows] == [128.0 * number for number in range(1, 5)]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--minutes", "0"], "minutes is 0"),
-        (["--minutes", "nan"], "minutes is nan"),
-        (["--threads", "1000"], "threads is 1000"),
+        (["--minutes", "0"], "--minutes is 0"),
+        (["--minutes", "nan"], "--minutes is nan"),
+        (["--threads", "1000"], "--threads is 1000"),
         (["--num-envs", "100000000"], "GB"),
         (["--preset", "huge"], "no preset 'huge'"),
+        (["--starts", "moon"], "no kind of start 'moon'"),
     ],
 )
 def test_bad_settings_get_a_sentence_before_anything_starts(words, message, tmp_path):
@@ -69,6 +75,37 @@ def test_bad_settings_get_a_sentence_before_anything_starts(words, message, tmp_
         pytest.importorskip(package)
     with pytest.raises(InvalidArgumentError, match=message):
         run("montezuma_cnd", tmp_path, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--minutes", "-1"], "--minutes is -1; it must be more than 0"),
+        (["--threads", "0"], "--threads is 0"),
+        (["--episodes", "-2"], "--episodes is -2"),
+        (["--window", "0"], "--window is 0"),
+        (["--sticky-actions", "2"], "--sticky-actions is 2; it must be from 0 to 1"),
+        (["--demo", "nothing.npz"], "--demo nothing.npz is neither a file nor"),
+        (["--demo"], "--demo is empty"),
+    ],
+)
+def test_the_demo_example_refuses_in_words_of_the_command_line(words, message, tmp_path):
+    for package in ("ale_py", "stable_baselines3", "matplotlib", "cv2"):
+        pytest.importorskip(package)
+    with pytest.raises(InvalidArgumentError, match=message):
+        run("montezuma_demo", tmp_path, *words)
+
+
+def test_the_bar_of_the_demo_example_has_the_total_that_will_be_run():
+    pytest.importorskip("stable_baselines3")
+    sys.path.insert(0, str(ROOT))
+    try:
+        from examples.montezuma_demo import Options  # noqa: PLC0415
+    finally:
+        sys.path.remove(str(ROOT))
+    assert Options().last_step == 2_000_000
+    assert Options(minutes=5).last_step is None
+    assert Options(minutes=5, total_timesteps=100).last_step == 100
 
 
 @pytest.mark.slow
@@ -80,6 +117,18 @@ def test_features_are_drawn_and_rooms_found_without_a_tracker(tmp_path, capsys, 
     run("montezuma_rnd", tmp_path, "--total-timesteps", "256", "--preset", "paper", "--features")
     assert "in one episode afterwards: [1" in capsys.readouterr().out
     assert (tmp_path / "features.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("starts", ["new", "game"])
+def test_the_quick_trainer_of_another_game_draws_what_its_agent_sees(starts, tmp_path, capsys):
+    for package in ("ale_py", "stable_baselines3", "matplotlib", "sklearn", "cv2"):
+        pytest.importorskip(package)
+    words = ["--game", "freeway", "--starts", starts, "--total-timesteps", "128", "--features"]
+    run("montezuma_cnd", tmp_path, *words)
+    assert "16 games from their own start" in capsys.readouterr().out
+    assert (tmp_path / "features.png").stat().st_size > 10_000
+    assert not (tmp_path / "search.safetensors").exists()
 
 
 @pytest.mark.slow
@@ -102,6 +151,7 @@ MORE = {
 QUICK = {"recurrent"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [
@@ -133,7 +183,7 @@ def test_wrong_options_are_named(tmp_path):
     pytest.importorskip("ale_py")
     with pytest.raises(InvalidArgumentError, match="preset"):
         run("montezuma_cnd", tmp_path, "--preset", "phone")
-    with pytest.raises(InvalidArgumentError, match="total_timesteps"):
+    with pytest.raises(InvalidArgumentError, match="--total-timesteps is 0"):
         run("montezuma_cnd", tmp_path, "--total-timesteps", "0")
 
 

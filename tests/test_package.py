@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOT_SHIPPED = re.compile(r"\.ci/|\.github/|\.pre-commit-config\.yaml$")
-SHIPPED_FOR_USERS = ("py.typed", "demos/data/montezuma-first-key.npz", "studio/page/index.html")
+SHIPPED_FOR_USERS = ("py.typed", "demos/data/montezuma-first-key.npz", "recorder/page/index.html")
 
 
 def run(*command, cwd=ROOT, **kwargs):
@@ -68,10 +68,11 @@ def test_what_is_cited_is_this_version():
     assert f"version = {{{version}}}" in (ROOT / "docs" / "citing.md").read_text()
 
 
+@pytest.mark.slow
 def test_without_extras_nothing_breaks():
     command = [sys.executable, "-W", "error", "-m", "tests.bare", "--hide"]
     wanting = run(*command).splitlines()[-1]
-    assert wanting == "without extras: hxwrappers._event_log hxwrappers.sb3"
+    assert wanting == "without extras: hxwrappers.runs.event_log hxwrappers.sb3"
 
 
 @pytest.mark.long
@@ -83,7 +84,7 @@ def test_the_wheel_in_an_environment_of_its_own(built, tmp_path):
     (elsewhere / "tests").mkdir(parents=True)
     (elsewhere / "tests" / "bare.py").write_text((ROOT / "tests" / "bare.py").read_text())
     wanting = run(python, "-W", "error", "-m", "tests.bare", cwd=elsewhere).splitlines()[-1]
-    assert wanting == "without extras: hxwrappers._event_log hxwrappers.sb3"
+    assert wanting == "without extras: hxwrappers.runs.event_log hxwrappers.sb3"
     where = run(python, "-c", "import hxwrappers; print(hxwrappers.__file__)", cwd=elsewhere)
     assert Path(where).is_relative_to(tmp_path / "venv")
     installed = Path(where.strip()).parent

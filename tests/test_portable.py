@@ -31,12 +31,13 @@ import gymnasium as gym
 import numpy as np
 
 import hxwrappers as hx
-from hxwrappers.demos import Demo, DemoRecording, FrontierSettings, JournalWriter, SuccessTracker
+from hxwrappers.demos import Demo, DemoRecording, JournalWriter
+from hxwrappers.curriculum import FrontierSettings, SuccessTracker
 from hxwrappers.demos import recover_demos
-from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings
+from hxwrappers.search.cells import CellSettings, Limits, Search, SearchSettings
 from hxwrappers.novelty import RNDModel
 from hxwrappers.video import Embedder
-from hxwrappers.video.architecture import Architecture
+from hxwrappers.video.networks import Architecture
 
 assert "fcntl" not in {name for name, module in sys.modules.items() if module}
 folder = tempfile.mkdtemp()

@@ -1,5 +1,8 @@
 """The command `hxw`."""
 
-from hxwrappers.cli.app import main
+from hxwrappers.cli.app import main, run_script
 
-__all__ = ["main"]
+__all__ = [
+    "main",
+    "run_script",
+]

@@ -1,4 +1,4 @@
-"""Finding the command that was asked for, and saying in one sentence what went wrong."""
+"""The commands by name, and errors as one sentence on stderr."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
 
 from hxwrappers import __version__
-from hxwrappers._modules import import_named
+from hxwrappers._utils.modules import import_named
 from hxwrappers.errors import HxWrappersError, InvalidArgumentError
-
-__all__ = ["GROUPS", "Group", "main"]
 
 
 class Group(NamedTuple):
@@ -95,14 +93,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [_with_home(word) for word in words if word != "--debug"]
+
+    def run() -> int:
+        others = _without_imports(words)
+        known = bool(others) and others[0] in GROUPS
+        return _run(others[0], others[1:]) if known else _without_group(others)
+
+    return _guarded(run, "hxw", debug)
+
+
+def run_script(function: Callable[[], object]) -> NoReturn:
+    """Run a script as the command `hxw` runs: what goes wrong is a sentence on stderr.
+
+    The word `--debug` on the command line adds where it arose, and is taken off it.
+
+    Args:
+        function: The script's own, called without arguments.
+
+    Raises:
+        SystemExit: Always, with the exit code.
+
+    Example:
+        >>> run_script(lambda: None)
+        Traceback (most recent call last):
+        SystemExit: 0
+    """
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
+
+    def run() -> int:
+        function()
+        return 0
+
+    sys.exit(_guarded(run, Path(sys.argv[0]).stem or "script", debug))
+
+
+def _guarded(run: Callable[[], int], name: str, debug: bool) -> int:
+    """The exit code of what is run; its errors are said in a sentence."""
     try:
-        words = _without_imports(words)
-        known = bool(words) and words[0] in GROUPS
-        code = _run(words[0], words[1:]) if known else _without_group(words)
+        code = run()
         sys.stdout.flush()  # a closed pipe shows here, and not when Python ends
         return code
     except KeyboardInterrupt:
-        print("hxw: stopped", file=sys.stderr)
+        print(f"{name}: stopped", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Python would complain once more when it flushes at the end.
@@ -111,12 +144,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # users see a sentence, never a traceback that they did not ask for
         if debug:
             traceback.print_exc()
-        print(f"hxw: {_in_a_sentence(error)}", file=sys.stderr)
+        print(f"{name}: {_in_a_sentence(error)}", file=sys.stderr)
         return _FAILED
 
 
 def _with_home(word: str) -> str:
-    """The word as a shell hands it on, which expands `~` after a space, but not in `--out=~/x`."""
+    """The word as a shell hands it on, which expands `~` after a space, but not in `--x=~/y`."""
     option, equals, value = word.partition("=")
     if option.startswith("--") and value.startswith("~/"):
         return f"{option}{equals}{Path(value).expanduser()}"

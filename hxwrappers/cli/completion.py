@@ -16,8 +16,6 @@ import tyro
 
 from hxwrappers.cli.app import GROUPS
 
-__all__ = ["completion"]
-
 _SPEC, _NEWLINE = "COMPLETION_SPEC = ", re.compile(r"(?<!\\)\\n")
 
 

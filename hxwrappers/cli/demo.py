@@ -11,15 +11,21 @@ from typing import Annotated, Any
 import gymnasium as gym
 import tyro
 
-from hxwrappers.cli.arguments import Json, check_option, check_output, demo_path
-from hxwrappers.cli.plot import text_plot
-from hxwrappers.cli.progress import Progress, progress_bar
-from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.environment import make_environment
-from hxwrappers.errors import DemoError, DemoFileError, InvalidArgumentError
+from hxwrappers.cli.terminal import (
+    Json,
+    Output,
+    Progress,
+    check_option,
+    demo_path,
+    prepare_demo_output,
+    prepare_output,
+    progress_bar,
+    text_plot,
+)
+from hxwrappers.demos import Demo, make_environment
+from hxwrappers.errors import DemoError, InvalidArgumentError
 
-__all__ = ["export", "import_", "info", "render", "slice_", "verify"]
-
+_LABELS = {"seams": "seams (goes on from a stored state, not the step before) at"}
 _File = Annotated[Path, tyro.conf.Positional]
 
 
@@ -42,7 +48,7 @@ def info(file: _File, /, *, as_json: Json = False, width: int = 60, height: int 
     print(f"{file} ({demo_path(file).stat().st_size:,} bytes)")
     for name, value in facts.items():
         if value not in (None, {}, []):
-            print(f"  {name.replace('_', ' '):18}{_line(value)}")
+            print(f"  {_LABELS.get(name, name.replace('_', ' ')):17} {_line(value)}")
     print("\nreturn over steps")
     print(text_plot(demo.returns(), width=width, height=height))
 
@@ -82,9 +88,9 @@ def verify(file: _File, /, *, as_json: Json = False) -> int:
 
 def import_(
     source: Annotated[str, tyro.conf.Positional],
-    out: Annotated[Path, tyro.conf.Positional],
     /,
     *,
+    output: Output,
     game: str | None = None,
     snapshot_every: int = 50,
     as_json: Json = False,
@@ -94,25 +100,27 @@ def import_(
     Args:
         source: An OpenAI *.demo file, a recording's journal (*.journal), or the id of a local
             Minari dataset.
-        out: The demonstration to write; for a journal or a dataset a folder.
+        output: The demonstration to write; for a journal or a dataset a folder.
         game: The ALE's name of the game, where a *.demo file does not tell it.
         snapshot_every: Steps between two snapshots.
         as_json: Print a JSON document for each instead.
     """
     check_option("--snapshot-every", snapshot_every, 1)
     if source.endswith(".demo"):
-        check_output(out)
-        from hxwrappers.demos.openai import import_openai_demo  # noqa: PLC0415 - needs ale-py
+        prepare_demo_output(output)
+        from hxwrappers.demos import import_openai_demo  # noqa: PLC0415 - needs ale-py
 
         with progress_bar("step") as progress:
             demo = import_openai_demo(
                 source, game=game, snapshot_every=snapshot_every, progress=progress
             )
-        _save(demo, out, as_json)
+        _save(demo, output, as_json)
         return
     index = -1
     for index, demo in enumerate(_demos_of(source, snapshot_every)):
-        _save(demo, out / f"{index:06d}.npz", as_json)
+        file = output / f"{index:06d}.npz"
+        prepare_output(file)
+        _save(demo, file, as_json)
     if index < 0:
         raise DemoError(f"There is no demonstration of a single step in {source}.")
 
@@ -124,7 +132,7 @@ def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, datas
         files: The demonstrations, all of one environment.
         dataset: The id of the new dataset, for example montezuma/demos-v0.
     """
-    from hxwrappers.demos.minari import demos_to_minari  # noqa: PLC0415 - needs Minari
+    from hxwrappers.demos import demos_to_minari  # noqa: PLC0415 - needs Minari
 
     if not files:
         raise InvalidArgumentError("Give at least one demonstration to export.")
@@ -137,9 +145,9 @@ def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, datas
 
 def render(
     file: _File,
-    video: Annotated[Path, tyro.conf.Positional],
     /,
     *,
+    output: Output,
     start: int = 0,
     stop: int | None = None,
     every: int = 1,
@@ -149,26 +157,27 @@ def render(
 
     Args:
         file: The demonstration, or the name of one that comes with the library.
-        video: The video to write: .mp4.
+        output: The video to write: .mp4.
         start: The step to begin at.
         stop: The step to stop at.
         every: Show every so many steps.
         fps: Frames per second.
     """
-    from hxwrappers.demos.render import render_demo  # noqa: PLC0415 - needs PyAV
+    from hxwrappers.demos import render_demo  # noqa: PLC0415 - needs PyAV
 
     check_option("--every", every, 1)
     check_option("--fps", fps, 0.001, 1000)
     demo = _demo_of(file)
     check_option("--start", start, 0, len(demo))
     check_option("--stop", len(demo) if stop is None else stop, start, len(demo))
+    prepare_output(output)
     env = _environment_of(demo, render_mode="rgb_array")
     shown = len(range(start, len(demo) if stop is None else stop, max(every, 1)))
     with progress_bar("frame", shown) as progress:
         count = render_demo(
             demo,
             env,
-            video,
+            output,
             start=start,
             stop=stop,
             every=every,
@@ -176,14 +185,14 @@ def render(
             progress=progress,
         )
     env.close()
-    print(f"{video}: {count} frames")
+    print(f"{output}: {count} frames")
 
 
 def slice_(
     file: _File,
-    out: Annotated[Path, tyro.conf.Positional],
     /,
     *,
+    output: Output,
     stop: int | None = None,
     stop_at_return: float | None = None,
     stop_at_reward: int | None = None,
@@ -193,7 +202,7 @@ def slice_(
 
     Args:
         file: The demonstration, or the name of one that comes with the library.
-        out: The demonstration to write.
+        output: The demonstration to write.
         stop: The step to stop at.
         stop_at_return: Stop where the return so far first reaches this.
         stop_at_reward: Stop right after this positive reward, 1 for the first.
@@ -204,7 +213,6 @@ def slice_(
         raise InvalidArgumentError(
             "Give one of --stop, --stop-at-return and --stop-at-reward, which say where it ends."
         )
-    check_output(out)
     whole = _demo_of(file)
     if stop is not None:
         check_option("--stop", stop, -len(whole) + 1, len(whole))
@@ -212,8 +220,9 @@ def slice_(
             raise InvalidArgumentError("--stop is 0, which keeps nothing; give a step from 1 on.")
     if stop_at_reward is not None:
         check_option("--stop-at-reward", stop_at_reward, 1, int((whole.rewards > 0).sum()))
+    prepare_demo_output(output)
     demo = whole.slice(stop=stop, stop_at_return=stop_at_return, stop_at_reward=stop_at_reward)
-    _save(demo, out, as_json)
+    _save(demo, output, as_json)
 
 
 def _demo_of(file: Path) -> Demo:
@@ -221,8 +230,8 @@ def _demo_of(file: Path) -> Demo:
     if file.suffix in (".demo", ".journal"):
         kind = "an OpenAI *.demo file" if file.suffix == ".demo" else "the journal of a recording"
         out = file.with_suffix(".npz") if file.suffix == ".demo" else file.with_suffix("")
-        raise DemoFileError(
-            f"{file} is {kind}. Make a demonstration of it first: hxw demo import {file} {out}"
+        raise DemoError(
+            f"{file} is {kind}. Make a demonstration of it first: hxw demo import {file} -o {out}"
         )
     return Demo.load(demo_path(file))
 
@@ -249,15 +258,15 @@ def _loaded(files: tuple[Path, ...], progress: Progress) -> Iterator[Demo]:
 
 def _demos_of(source: str, snapshot_every: int) -> list[Demo]:
     if source.endswith(".journal"):
-        from hxwrappers.demos.journal import recover_demos  # noqa: PLC0415
+        from hxwrappers.demos import recover_demos  # noqa: PLC0415
 
         return recover_demos(source)
     if Path(source).exists():
-        raise DemoFileError(
+        raise DemoError(
             f"{source} is neither an OpenAI *.demo file nor a *.journal; give one of these, or the "
             "id of a local Minari dataset."
         )
-    from hxwrappers.demos.minari import demos_from_minari  # noqa: PLC0415 - needs Minari
+    from hxwrappers.demos import demos_from_minari  # noqa: PLC0415 - needs Minari
 
     with progress_bar("episode") as progress:
         return demos_from_minari(source, snapshot_every=snapshot_every, progress=progress)

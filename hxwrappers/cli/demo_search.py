@@ -10,17 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
-from tqdm import tqdm
 
-from hxwrappers._files import check_writable
-from hxwrappers._signals import stopping_on_signals
-from hxwrappers.cli.arguments import Json, check_option, check_output, environment_arguments
-from hxwrappers.errors import InvalidArgumentError, SearchError
+from hxwrappers._utils.progress import ProgressBar
+from hxwrappers._utils.signals import stop_on_signals
+from hxwrappers.cli.search_log import search_log
+from hxwrappers.cli.terminal import (
+    Json,
+    Output,
+    check_option,
+    environment_arguments,
+    prepare_demo_output,
+)
+from hxwrappers.errors import DemoError, InvalidArgumentError
 
 if TYPE_CHECKING:
-    from hxwrappers.demos.search import Progress
+    from hxwrappers.search.cells import Progress
 
-__all__ = ["search"]
 
 _DEFAULT_SECONDS = 300.0
 _LEAST = {
@@ -50,9 +55,9 @@ _LEAST = {
 
 def search(
     env: Annotated[str, tyro.conf.Positional],
-    out: Annotated[Path, tyro.conf.Positional],
     /,
     *,
+    output: Output,
     by: Literal["cells", "novelty"] = "cells",
     cells: str = "frame",
     width: int = 11,
@@ -80,6 +85,7 @@ def search(
     shorten: int = 100_000,
     env_args: tuple[str, ...] = (),
     checkpoint: Path | None = None,
+    log: Path | None = None,
     snapshot_every: int = 50,
     as_json: Json = False,
 ) -> int:
@@ -89,7 +95,7 @@ def search(
 
     Args:
         env: The environment's id, for example ALE/MontezumaRevenge-v5.
-        out: The demonstration to write: the best score found, in the fewest steps.
+        output: The demonstration to write: the best score found, in the fewest steps.
         by: What guides it: cells (go-explore's first phase), or novelty, which needs no cells.
         cells: What tells places apart: frame, adaptive (frames whose size follows what is seen),
             observation, montezuma, minigrid, or your own function as module:function, called with
@@ -109,7 +115,7 @@ def search(
         score: Stop at this score.
         rooms: Stop at so many rooms.
         until: With end, stop at the first way to the episode's own end, and write the best one.
-        room: Write the best way into the so-manieth room that was found, from 1.
+        room: Write the best way into this room: 1 for the room that was found first, and so on.
         reward: A reward of your own to search by, as module:function, called with the environment,
             the observation and the environment's reward after each step.
         hold: Steps for which each action is held; 4 for Atari games frame by frame, otherwise 1.
@@ -122,24 +128,20 @@ def search(
             written.
         env_args: Arguments for gymnasium.make, as name=value; an Atari game is played frame by
             frame unless it has a frameskip here.
-        checkpoint: A file to keep the search in, and to go on from if it exists.
+        checkpoint: A file to keep the search in, and to go on from if it exists; hxw plot draws its
+            tree.
+        log: A folder for a log of score and cells, which hxw plot draws.
         snapshot_every: Steps between two snapshots of the demonstration.
         as_json: Print one JSON document instead.
     """
     # Not for --help alone: they take a second.
     import hxwrappers.envs  # noqa: F401, PLC0415 - registers the environments of the library
-    from hxwrappers.demos.search import (  # noqa: PLC0415
-        CellSettings,
-        Limits,
-        Search,
-        SearchSettings,
-        standstill,
-    )
-    from hxwrappers.search import NoveltySearch, NoveltySearchSettings  # noqa: PLC0415
+    from hxwrappers.search.cells import CellSettings, Limits, Search, SearchSettings, standstill  # noqa: PLC0415
+    from hxwrappers.search.search import NoveltySearch  # noqa: PLC0415
+    from hxwrappers.search.settings import NoveltySearchSettings  # noqa: PLC0415
 
     _check_ranges(locals())
-    check_output(out)
-    check_writable(out)
+    prepare_demo_output(output)
     given = {
         "seed": seed,
         "hold": hold,
@@ -161,27 +163,30 @@ def search(
     else:
         novel = NoveltySearchSettings(env, arguments, **_set({**given, **by_novelty}))
         found = NoveltySearch(novel, workers=workers, checkpoint=checkpoint)
+    if found.progress.steps:
+        _say_resumed(checkpoint, found.progress, by)
     end = until == "end"
     if (seconds, steps, score, rooms) == (None, None, None, None):
         seconds = _DEFAULT_SECONDS
-    with tqdm(unit="step", unit_scale=True, disable=None, leave=False) as bar:
-        bar.update(found.progress.steps)
+    with (
+        ProgressBar("step", initial=found.progress.steps) as bar,
+        search_log(log, resumed=found.progress.steps > 0) as written,
+    ):
 
         def show(progress: Progress) -> None:
-            bar.update(progress.steps - bar.n)
-            bar.set_postfix_str(_in_words(progress, by), refresh=False)
+            bar.show(progress.steps, note=_describe(progress, by))
+            if written is not None:
+                written.add(progress)
 
-        with stopping_on_signals(found.stop):
+        with stop_on_signals(found.stop):
             progress = found.run(Limits(seconds, steps, score, rooms, end), show)
-    if progress.workers_lost:
-        print(f"hxw: {progress.workers_lost} workers died and were replaced", file=sys.stderr)
-    still = standstill(progress, by_cells=by == "cells")
-    if still is not None:
-        print(f"hxw: {still}", file=sys.stderr)
+        if written is not None:
+            written.add(progress, last=True)
+    _say_troubles(progress.workers_lost, standstill(progress, by_cells=by == "cells"))
     if end and not progress.ended:
-        raise SearchError(
+        raise DemoError(
             f"No way to the episode's own end was found in {progress.steps:,} steps: "
-            f"{_in_words(progress, by)}. Nothing is written. Search for longer."
+            f"{_describe(progress, by)}. Nothing is written. Search for longer."
         )
     which: dict[str, Any] = {"room": room} if isinstance(found, Search) else {}
     demo = found.demo(
@@ -192,24 +197,39 @@ def search(
         made_by={"command": shlex.join(["hxw", *sys.argv[1:]])},
     )
     if not len(demo):
-        raise SearchError(
+        raise DemoError(
             f"Nothing better than the start was found in {progress.steps:,} steps: "
-            f"{_in_words(progress, by)}. Nothing is written. Search for longer, over other --cells "
+            f"{_describe(progress, by)}. Nothing is written. Search for longer, over other --cells "
             "or --by novelty; where every step costs something, search --until end or by a "
             "--reward of your own."
         )
-    demo.save(out)
+    demo.save(output)
     if as_json:
         found_in = {"search_steps": progress.steps, "seconds": progress.seconds}
         places = {"cells": progress.cells, "rooms": progress.rooms}
         facts = {"steps": len(demo), "score": demo.score, **found_in, **places}
-        print(json.dumps({"file": str(out), **facts}))
+        print(json.dumps({"file": str(output), **facts}))
         return 0
     print(
-        f"{out}: {len(demo)} steps, score {demo.score:g}, verified; found in {progress.steps:,} "
-        f"steps and {progress.seconds:.0f} s: {_in_words(progress, by)}"
+        f"{output}: {len(demo)} steps, score {demo.score:g}, verified; found in {progress.steps:,} "
+        f"steps and {progress.seconds:.0f} s: {_describe(progress, by)}"
     )
     return 0
+
+
+def _say_resumed(checkpoint: Path | None, progress: Progress, by: str) -> None:
+    print(
+        f"hxw: goes on with the search in {checkpoint}: {progress.steps:,} steps so far, "
+        f"{_describe(progress, by)}",
+        file=sys.stderr,
+    )
+
+
+def _say_troubles(workers_lost: int, still: str | None) -> None:
+    if workers_lost:
+        print(f"hxw: {workers_lost} workers died and were replaced", file=sys.stderr)
+    if still is not None:
+        print(f"hxw: {still}", file=sys.stderr)
 
 
 def _check_ranges(options: Mapping[str, Any]) -> None:
@@ -238,7 +258,7 @@ def _refuse(by: str, others: dict[str, Any]) -> None:
         )
 
 
-def _in_words(progress: Progress, by: str) -> str:
+def _describe(progress: Progress, by: str) -> str:
     rooms = f", {progress.rooms} rooms" if progress.rooms else ""
     kept = "cells" if by == "cells" else "states"
     ended = ", the end" if progress.ended else ""

@@ -6,44 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import gymnasium as gym
 import tyro
 
-from hxwrappers._files import check_writable
-from hxwrappers._modules import import_of_id
-from hxwrappers._video_file import Part, check_video_name, write_video
-from hxwrappers.checkpoints import checkpoint_kind
-from hxwrappers.cli.arguments import Flag, Json
-from hxwrappers.cli.progress import progress_bar
-from hxwrappers.envs.named import own_function, recipe_of
-from hxwrappers.envs.recipes import (
-    EPSILON,
-    NOOP_MAX,
-    STARTS,
-    STICKINESS,
-    Start,
-    frames_per_second,
-    knows_noop,
-    make_from_recipe,
-    name_of,
-)
-from hxwrappers.errors import EvaluationError
-from hxwrappers.evaluation import Episode, Evaluation, episode_frames
-from hxwrappers.evaluation import evaluate as play
-from hxwrappers.impala import load_policy as load_impala_policy
-from hxwrappers.impala.files import KIND as IMPALA
-from hxwrappers.statistics import Estimate, Summary
+from hxwrappers.cli.terminal import Flag, Json, progress_bar
+from hxwrappers.envs.starts import EPSILON, NOOP_MAX, STICKINESS, Start
 
-__all__ = ["evaluate", "table"]
+if TYPE_CHECKING:
+    from hxwrappers.runs import Estimate, Evaluation, Summary
 
-_ALGORITHMS = {
-    "ppo": "PPO",
-    "recurrent_ppo": "RecurrentPPO",
-    "dual_value_ppo": "DualValuePPO",
-    "demo_recurrent_ppo": "DemoRecurrentPPO",
-}
 _ROWS = {
     "plain": "plain",
     "noop": f"up to {NOOP_MAX} no-ops",
@@ -81,8 +53,8 @@ def evaluate(
     Args:
         model: A policy file of this library; a checkpoint of `hxw train impala`, or the folder of
             its run, whose newest is taken; what DualValuePPO or DemoRecurrentPPO saved (then give
-            --env); or a zip of Stable-Baselines3 (then give --env, --algo and --policy as well;
-            nothing in the zip but the weights is read).
+            --env); or the checkpoint of a TrainingRun or a zip of Stable-Baselines3 (then give
+            --env, --algo and --policy as well; nothing in the zip but the weights is read).
         starts: The conditions: plain, noop (up to 30 idle frames at the start), sticky (actions
             repeated with probability 0.25), epsilon (one random action in 100). All that the
             environment allows unless given.
@@ -100,30 +72,35 @@ def evaluate(
             it was trained with.
         env_settings: Settings of the environment, as a JSON object, in place of those in the file;
             see hxwrappers.envs.make_from_recipe.
-        algo: For a zip: what trained it.
-        policy: For a zip: the name of its policy, such as CnnPolicy.
-        policy_kwargs: For a zip: its policy_kwargs, as a JSON object with names for classes.
+        algo: For a zip or the checkpoint of a TrainingRun: what trained it.
+        policy: For these: the name of its policy, such as CnnPolicy.
+        policy_kwargs: For these: its policy_kwargs, as a JSON object with names for classes.
         vecnormalize: For a zip: the file of the VecNormalize that it was trained under (what
             VecNormalize.save wrote), or none if there was none; must be said where observations are
-            no pictures. Nothing in the file is executed.
+            no pictures. What trainers of this library and a TrainingRun saved holds it; files
+            of older versions do not. Nothing in the file is executed.
         device: Where to run the policy: auto, cpu, cuda; IMPALA's play on the CPU.
         video: Write the best episode of all to this file (mp4).
         as_json: Print one JSON document instead, with every episode.
     """
-    settings = _object("--env-settings", env_settings)
-    recipe = None if env is None else _recipe(env, settings)
-    playable: Any
-    statistics = None if vecnormalize is None else str(vecnormalize)
-    if model.is_dir() or checkpoint_kind(model) == IMPALA:
-        _refuse_statistics(model, statistics)
-        playable = _impala(model, device, recipe)
-    else:
-        kwargs = _object("--policy-kwargs", policy_kwargs)
-        playable = _sb3(model, recipe, _ALGORITHMS[algo], policy, kwargs, device, statistics)
-    playable.environment = _chosen(playable.environment, recipe, env, settings)
+    # Not for --help: PyTorch takes a second or two.
+    from hxwrappers.cli import playing  # noqa: PLC0415
+    from hxwrappers.envs.recipes import name_of  # noqa: PLC0415
+    from hxwrappers.runs import evaluate as play  # noqa: PLC0415
+
+    playable = playing.load_playable(
+        model,
+        env=env,
+        env_settings=env_settings,
+        algo=algo,
+        policy=policy,
+        policy_kwargs=policy_kwargs,
+        vecnormalize=vecnormalize,
+        device=device,
+    )
     playable.temperature = temperature
-    chosen = starts or _possible(playable.environment)
-    fps = None if video is None else _fps(video, playable.environment)
+    chosen = starts or playing.possible_starts(playable.environment)
+    fps = None if video is None else playing.frames_a_second(video, playable.environment)
     with progress_bar("episode", len(chosen) * episodes) as progress:
         evaluations = play(
             playable,
@@ -152,13 +129,13 @@ def evaluate(
     frames = 0
     try:
         if video is not None and fps is not None:
-            frames = _film(video, playable.environment, best, fps)
+            frames = playing.film_best(video, playable.environment, best, fps)
     finally:  # what was played is told even if the video fails
         if as_json:
             document = {
                 "model": str(model),
                 "algorithm": playable.algorithm,
-                "environment": _plain(playable.environment),
+                "environment": playing.plain_recipe(playable.environment),
                 "deterministic": deterministic,
                 "temperature": temperature,
                 "seed": seed,
@@ -180,7 +157,7 @@ def table(rows: Mapping[str, Summary]) -> str:
         rows: What to print, by the name of its line.
 
     Example:
-        >>> from hxwrappers.statistics import summarize
+        >>> from hxwrappers.runs import summarize
         >>> print(table({"plain": summarize([100.0])}))
         start  episodes  mean (95 %)  median (95 %)  interquartile mean (95 %)  best
         plain         1          100            100                        100   100
@@ -224,126 +201,3 @@ def _number(value: float) -> str:
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
-
-
-def _possible(environment: Mapping[str, Any]) -> tuple[Start, ...]:
-    return STARTS if knows_noop(environment) else tuple(s for s in STARTS if s != "noop")
-
-
-def _fps(video: Path, environment: Mapping[str, Any]) -> float:
-    """How many frames a second the video shows, once it is clear that there can be one."""
-    check_writable(video)
-    check_video_name(video)
-    next(episode_frames(environment, "plain", Episode(0, 0.0, 0, "cut", actions=(None,))))
-    env: gym.Env[Any, Any] = make_from_recipe(environment)
-    env.close()
-    return frames_per_second(environment, env)
-
-
-def _film(video: Path, environment: Mapping[str, Any], evaluation: Evaluation, fps: float) -> int:
-    frames = episode_frames(environment, evaluation.start, evaluation.best)
-    with progress_bar("frame") as progress:
-        parts = map(Part, frames)
-        return write_video(video, parts, frames_per_second=fps, progress=progress)
-
-
-def _plain(environment: Mapping[str, Any]) -> dict[str, Any]:
-    if environment["maker"] != "function":
-        return dict(environment)
-    return {**environment, "function": name_of(environment)}
-
-
-def _impala(model: Path, device: str, recipe: dict[str, Any] | None) -> Any:
-    if device not in {"auto", "cpu"}:
-        raise EvaluationError(f"--device is {device}, but policies of IMPALA play on the CPU.")
-    policy = load_impala_policy(model, seed=None)
-    if not policy.environment and recipe is None:
-        raise EvaluationError(f"{model} does not say what it was trained in. Give --env.")
-    return policy
-
-
-def _sb3(
-    model: Path,
-    recipe: dict[str, Any] | None,
-    algorithm: str,
-    policy: str,
-    policy_kwargs: dict[str, Any],
-    device: str,
-    vecnormalize: str | None,
-) -> Any:
-    from hxwrappers.sb3.policy_file import load_policy  # noqa: PLC0415 - needs an extra
-    from hxwrappers.sb3.trainer_file import (  # noqa: PLC0415
-        is_trainer_file,
-        load_trainer_policy,
-    )
-    from hxwrappers.sb3.zip_file import is_sb3_zip, load_sb3_zip  # noqa: PLC0415
-
-    if is_trainer_file(model):
-        if recipe is None:
-            raise EvaluationError(f"{model} does not say what it was trained in. Give --env.")
-        return load_trainer_policy(
-            model, recipe, policy=policy, policy_kwargs=policy_kwargs, device=device
-        )
-    if not is_sb3_zip(model):
-        _refuse_statistics(model, vecnormalize)
-        return load_policy(model, device)
-    if recipe is None:
-        raise EvaluationError(
-            f"{model} is a zip of Stable-Baselines3, which does not say safely what it was "
-            "trained in. Give --env, --algo and --policy."
-        )
-    return load_sb3_zip(
-        model,
-        recipe,
-        algorithm=algorithm,
-        policy=policy,
-        policy_kwargs=policy_kwargs,
-        device=device,
-        vecnormalize=vecnormalize,
-    )
-
-
-def _refuse_statistics(model: Path, vecnormalize: str | None) -> None:
-    if vecnormalize is not None:
-        raise EvaluationError(
-            f"--vecnormalize is for zips of Stable-Baselines3; {model} holds by itself what was "
-            "done to its observations. Leave it out."
-        )
-
-
-def _recipe(env: str, settings: dict[str, Any]) -> dict[str, Any]:
-    recipe = recipe_of(env, settings)
-    if recipe["maker"] == "function":
-        recipe["function"] = own_function(env)
-    else:
-        import_of_id(env)
-    return recipe
-
-
-def _chosen(
-    stored: Mapping[str, Any],
-    named: dict[str, Any] | None,
-    env: str | None,
-    settings: dict[str, Any],
-) -> dict[str, Any]:
-    """What is played in: what is named, or else what the file names, with its settings there."""
-    if named is not None:
-        same = stored.get("maker") == named["maker"] and name_of(stored) in (env, name_of(named))
-        if not same:
-            return named
-    recipe = {**stored, **(named or {})}
-    name = "kwargs" if recipe.get("maker") in ("gymnasium", "function") else "settings"
-    before = stored.get(name, {})
-    if isinstance(before, dict) and (before or settings):  # others are refused when it is made
-        recipe[name] = before | settings
-    return recipe
-
-
-def _object(option: str, text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise EvaluationError(f"{option} is {text!r}; give a JSON object such as '{{\"a\": 1}}'.")
-    return value

@@ -6,21 +6,16 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from hxwrappers._ranges import require_count
-from hxwrappers.cli.arguments import Flag, Json, environment_arguments
-from hxwrappers.cli.progress import progress_bar
-from hxwrappers.envs import make_vector
-from hxwrappers.envs.named import recipe_of
-from hxwrappers.evaluation import MAX_STEPS
-from hxwrappers.impala import Impala, ImpalaSettings
-from hxwrappers.impala.reports import Episode
-from hxwrappers.memory import keep_freed_memory
+from hxwrappers._utils.checks import require_count
+from hxwrappers.cli.terminal import Flag, Json, environment_arguments, progress_bar
+from hxwrappers.impala import ImpalaSettings
 
-__all__ = ["impala"]
+if TYPE_CHECKING:
+    from hxwrappers.impala import Episode
 
 
 def impala(
@@ -50,6 +45,13 @@ def impala(
         episodes: Episodes to play at the end, each cut after 27,000 steps; 0 for none.
         as_json: Print one JSON document instead.
     """
+    # Not for --help: PyTorch takes a second or two.
+    from hxwrappers.envs import make_vector  # noqa: PLC0415
+    from hxwrappers.envs.named import recipe_of  # noqa: PLC0415
+    from hxwrappers.impala import Impala  # noqa: PLC0415
+    from hxwrappers.runs import keep_freed_memory  # noqa: PLC0415
+    from hxwrappers.runs.evaluation import MAX_STEPS  # noqa: PLC0415
+
     require_count("episodes", episodes)
     keep_freed_memory()
     arguments = environment_arguments(env_args)
@@ -60,7 +62,7 @@ def impala(
     say = partial(print, file=sys.stderr if as_json else sys.stdout)
     if resume:
         say(f"resuming at step {run.resume():,}")
-    log = run.train(total_timesteps, progress=sys.stderr.isatty())
+    log = run.train(total_timesteps, progress=True)
     say(
         f"{run.num_timesteps:,} steps and {log.episodes:,} episodes in {log.seconds:,.0f} s, "
         f"{run.updates:,} updates; log and checkpoints in {folder}"

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
-from hxwrappers.cli.arguments import OPTIONAL, Flag, Json, demo_path
-from hxwrappers.cli.progress import progress_bar
-from hxwrappers.demos import Demo, make_environment
-from hxwrappers.demos.film import film_demo, film_rates
-from hxwrappers.video.clip import Clip
-from hxwrappers.video.cropping import find_picture
-from hxwrappers.video.looks import LOOKS
-from hxwrappers.video.make import make_video, peek
-from hxwrappers.video.palettes import PALETTES
-from hxwrappers.video.style import Style
-from hxwrappers.video.truth import truth_path
-
-__all__ = ["decode", "make"]
+from hxwrappers.cli.terminal import (
+    OPTIONAL,
+    Flag,
+    Json,
+    Output,
+    demo_path,
+    prepare_output,
+    progress_bar,
+)
+from hxwrappers.demos import Demo, film_demo, make_environment
+from hxwrappers.demos.film import film_rates
+from hxwrappers.video.synthesis import Style
+from hxwrappers.video.synthesis.looks import LOOKS
+from hxwrappers.video.synthesis.palettes import PALETTES
 
 if TYPE_CHECKING:
     Look = str
@@ -46,9 +47,8 @@ _AS_DRAWN = StyleOptions()
 
 
 def make(
-    out: Annotated[Path, tyro.conf.Positional],
-    /,
     *,
+    output: Output,
     demo: str,
     style: tuple[Look, ...] = ("stranger",),
     seed: int = 0,
@@ -62,7 +62,7 @@ def make(
     Which step it shows at which time is written beside it, to a file ending in .truth.json.
 
     Args:
-        out: The video to write: .mp4, .mkv or .webm.
+        output: The video to write: .mp4, .mkv or .webm.
         demo: A demonstration's file, or the name of one that comes with the library.
         style: In which ways the video differs from the game, by the seed: one or several. plain is
             the game as it is, stranger a little of everything that is usual; with stranger
@@ -73,9 +73,12 @@ def make(
         sound: Whether the video has sound, where the game has.
         options: Attributes of the style that shall not be left to it.
     """
+    from hxwrappers.video.synthesis.make import make_video, peek, truth_path  # noqa: PLC0415
+
     chosen = {name: value for name, value in asdict(options).items() if value is not None}
     Style.upload(style, seed, **chosen)  # complains before anything is played
     demonstration = Demo.load(demo_path(demo))
+    prepare_output(output, truth_path(output))
     env = make_environment(demonstration, render_mode="rgb_array")
     rate, sample_rate = film_rates(env)
     first, shots = peek(film_demo(demonstration, env, start=start, stop=stop))
@@ -84,7 +87,7 @@ def make(
     made = {"demo": demo, "command": shlex.join(["hxw", *sys.argv[1:]])}
     with progress_bar("frame") as progress:
         truth = make_video(
-            out,
+            output,
             shots,
             look,
             frames_per_second=rate,
@@ -96,17 +99,18 @@ def make(
     env.close()
     shown = int((truth.steps >= 0).sum())
     print(
-        f"{out}: {len(truth.steps) / truth.frames_per_second:.1f} s, {look.width} x {look.height}, "
-        f"{look.frames_per_second:.4g} frames a second, {shown} of {len(truth.steps)} frames show "
-        f"the game; {truth_path(out).name} says which step when"
+        f"{output}: {len(truth.steps) / truth.frames_per_second:.1f} s, "
+        f"{look.width} x {look.height}, {look.frames_per_second:.4g} frames a second, "
+        f"{shown} of {len(truth.steps)} frames show the game; "
+        f"{truth_path(output).name} says which step when"
     )
 
 
 def decode(
     video: Annotated[Path, tyro.conf.Positional],
-    out: Annotated[Path, tyro.conf.Positional],
     /,
     *,
+    output: Output,
     fps: float = 15.0,
     size: tuple[int, int] = (140, 140),
     crop: tuple[int, int, int, int] | Literal["auto"] | None = None,
@@ -120,7 +124,7 @@ def decode(
 
     Args:
         video: Any video file.
-        out: The folder to write; a decoded clip that is there is replaced.
+        output: The folder to write; a decoded clip that is there is replaced.
         fps: Frames per second of the result; 15 is an Atari game at frame skip 4.
         size: Height and width of the result.
         crop: Left, top, width and height of a window in the upright picture, in pixels; it may
@@ -131,6 +135,9 @@ def decode(
         accept_truncated: Use a video that ends before the end that it declares.
         as_json: Print one JSON document instead.
     """
+    from hxwrappers.video import Clip  # noqa: PLC0415 - not for --help: PyTorch takes a second
+    from hxwrappers.video.cropping import find_picture  # noqa: PLC0415
+
     clip = Clip(
         video,
         frames_per_second=fps,
@@ -144,17 +151,19 @@ def decode(
     if crop == "auto":
         clip = replace(clip, crop=find_picture(clip))
     facts = clip.facts()
+    if (output / "clip.json").is_file():
+        print(f"hxw: replaces {output}", file=sys.stderr)
     with progress_bar("frame") as progress:
-        decoded = clip.decode(out, progress=progress)
+        decoded = clip.decode(output, progress=progress)
     if as_json:
         found: dict[str, Any] = {"frames": len(decoded), "samples": len(decoded.sound)}
         found["crop"] = clip.crop
-        print(json.dumps({"folder": str(out), **found, "video": asdict(facts)}))
+        print(json.dumps({"folder": str(output), **found, "video": asdict(facts)}))
         return
     sound = f"{len(decoded.sound):,} samples of sound" if len(decoded.sound) else "no sound"
     cut = "" if clip.crop is None else f", of which {_window(clip.crop)} was taken"
     print(
-        f"{out}: {len(decoded)} frames of {size[1]} x {size[0]} in {decoded.seconds:.1f} s, "
+        f"{output}: {len(decoded)} frames of {size[1]} x {size[0]} in {decoded.seconds:.1f} s, "
         f"{sound}; the video is {facts.width} x {facts.height}, {facts.codec} in "
         f"{facts.container.split(',')[0]}{cut}"
     )

@@ -10,34 +10,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import tyro
-from tqdm import tqdm
 
-from hxwrappers._files import check_writable, try_to_save
-from hxwrappers._ranges import require_count
-from hxwrappers._signals import stopping_on_signals
-from hxwrappers._text import brief
-from hxwrappers.cli.arguments import Json
-from hxwrappers.cli.progress import progress_bar
-from hxwrappers.errors import EmbedderError, InvalidArgumentError
-from hxwrappers.memory import keep_freed_memory
-from hxwrappers.plots import plot_features
-from hxwrappers.video.alignment import embed_clips, measure_alignment
-from hxwrappers.video.decoded import DecodedClip
-from hxwrappers.video.drawings import draw_alignment, draw_neighbours, draw_saliency
-from hxwrappers.video.embedder import Embedder
-from hxwrappers.video.load import load_clips
-from hxwrappers.video.pretraining import Pretraining
+from hxwrappers._utils.checks import brief, require_count
+from hxwrappers._utils.progress import ProgressBar
+from hxwrappers._utils.signals import stop_on_signals
+from hxwrappers.cli.terminal import Json, Output, prepare_output, progress_bar
+from hxwrappers.errors import InvalidArgumentError, VideoError
+from hxwrappers.files.atomic import try_to_save
 from hxwrappers.video.sampling import PUBLISHED_INTERVALS
-from hxwrappers.video.settings import preset as settings_of
 
-__all__ = ["align", "pretrain"]
+if TYPE_CHECKING:
+    from hxwrappers.video import DecodedClip, Embedder
 
 _TITLES = {"tdc": "TDC", "cmc": "CMC", "both": "TDC + CMC"}
+_PICTURES = ("alignment.png", "neighbours.png", "saliency.png", "tsne.png")
 _Files = Annotated[tuple[Path, ...], tyro.conf.Positional]
 
 
@@ -45,7 +36,7 @@ def pretrain(
     clips: _Files,
     /,
     *,
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    output: Output,
     preset: str = "paper",
     objective: str = "both",
     steps: int | None = None,
@@ -79,7 +70,7 @@ def pretrain(
 
     Args:
         clips: Folders of decoded clips, at one frame rate and one sample rate.
-        out: The embedder to write.
+        output: The embedder to write.
         preset: paper, as published, or small, which a CPU can train.
         objective: tdc learns from frames alone, cmc from frames and their sound, both from both.
         steps: Optimiser steps; the preset's where not given.
@@ -107,9 +98,14 @@ def pretrain(
         log_dir: A folder for TensorBoard.
         report_every: Steps between two reports.
     """
+    # Not for --help: PyTorch takes a second or two.
+    from hxwrappers.runs import keep_freed_memory  # noqa: PLC0415
+    from hxwrappers.video import Pretraining, load_clips  # noqa: PLC0415
+    from hxwrappers.video import preset as settings_of  # noqa: PLC0415
+
     require_count("checkpoint_every", checkpoint_every, 1)
     require_count("report_every", report_every, 1)
-    check_writable(out)
+    prepare_output(output)
     keep_freed_memory()
     optional = {
         "steps": steps,
@@ -141,14 +137,17 @@ def pretrain(
     training = Pretraining(load_clips(clips, (size, size)), settings, device=device)
     if checkpoint is not None and checkpoint.exists():
         training.load(checkpoint)
+        print(
+            f"hxw: goes on with the training in {checkpoint}: {training.step:,} steps so far",
+            file=sys.stderr,
+        )
     last: dict[str, float] = {}
-    bar = tqdm(total=settings.steps, initial=training.step, unit="step", disable=None, leave=False)
+    bar = ProgressBar("step", settings.steps, initial=training.step)
     with _tensorboard(log_dir, training.step) as log, bar:
 
         def show(step: int, means: Mapping[str, float]) -> None:
             last.update(means)
-            bar.update(step - bar.n)
-            bar.set_postfix_str(_in_words(means), refresh=False)
+            bar.show(step, note=_describe(means))
             if log is not None:
                 for name, value in means.items():
                     log.add_scalar(f"pretraining/{name}", value, step)
@@ -159,15 +158,15 @@ def pretrain(
             stopping.set()
             training.stop()
 
-        with stopping_on_signals(stop):
+        with stop_on_signals(stop):
             while training.step < settings.steps and not stopping.is_set():
                 due = checkpoint_every - training.step % checkpoint_every
                 count = min(due, settings.steps - training.step)
                 training.run(count, progress=show, report_every=report_every)
                 if checkpoint is not None:
                     try_to_save(partial(training.save, checkpoint))
-    training.embedder(command=shlex.join(["hxw", *sys.argv[1:]])).save(out)
-    print(f"{out}: {training.step} steps; {_in_words(last)}")
+    training.embedder(command=shlex.join(["hxw", *sys.argv[1:]])).save(output)
+    print(f"{output}: {training.step} steps; {_describe(last)}")
 
 
 def align(
@@ -198,11 +197,14 @@ def align(
         pictures: A folder for pictures: the alignment, nearest frames, t-SNE and saliency.
         as_json: Print one JSON document instead.
     """
+    from hxwrappers.video import embed_clips, load_clips, measure_alignment  # noqa: PLC0415
+
     if not embedders:
-        raise EmbedderError("There is no embedder to measure; give one with --embedders.")
+        raise VideoError("There is no embedder to measure; give one with --embedders.")
     require_count("every", every, 1)
     if every > 1 and truth is not None:
         raise InvalidArgumentError("A truth is one for every frame; measure it without --every.")
+    prepare_output(*() if pictures is None else [pictures / name for name in _PICTURES])
     loaded = named_embedders(embedders)
     largest = max(embedder.frame_size for embedder in loaded.values())
     clips = load_clips([path for path in (first, second, third) if path is not None], largest)
@@ -227,6 +229,13 @@ def _draw(
     embedders: Mapping[str, Embedder],
     folder: Path,
 ) -> None:
+    from hxwrappers.runs import (  # noqa: PLC0415 - needs matplotlib
+        draw_alignment,
+        draw_neighbours,
+        draw_saliency,
+        plot_features,
+    )
+
     pairs = {name: (parts[0], parts[1]) for name, parts in embeddings.items()}
     lengths = [len(clip) / clip.frames_per_second for clip in clips]
     draw_alignment(pairs, (lengths[0], lengths[1]), folder / "alignment.png")
@@ -246,6 +255,8 @@ def named_embedders(paths: Sequence[Path]) -> dict[str, Embedder]:
     Args:
         paths: What `hxw video pretrain` wrote.
     """
+    from hxwrappers.video import Embedder  # noqa: PLC0415 - as above
+
     embedders = [Embedder.load(path) for path in paths]
     titles = [_TITLES.get(str(one.made_by.get("objective")), "unknown") for one in embedders]
     return {
@@ -258,7 +269,7 @@ def _truth(path: Path) -> npt.NDArray[np.integer]:
     try:
         truth = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise EmbedderError(
+        raise VideoError(
             f"{path} could not be read as a true alignment ({brief(error)}); it must be a .npy "
             "file of whole numbers."
         ) from error
@@ -273,13 +284,13 @@ def _print_table(rows: Mapping[str, Mapping[str, float]]) -> None:
         print(f"{name:{width}}", *(f"{row[measure]:12.3f}" for measure in measures))
 
 
-def _in_words(means: Mapping[str, float]) -> str:
+def _describe(means: Mapping[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in means.items())
 
 
 def _tensorboard(folder: Path | None, steps: int) -> AbstractContextManager[Any]:
     if folder is None:
         return nullcontext()
-    from hxwrappers._event_log import EventLog  # noqa: PLC0415 - an optional extra
+    from hxwrappers.runs.event_log import EventLog  # noqa: PLC0415 - an optional extra
 
     return EventLog(folder, steps)

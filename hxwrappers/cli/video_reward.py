@@ -5,24 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import tyro
 
-from hxwrappers.cli.arguments import Json, demo_path
-from hxwrappers.cli.plot import text_plot
-from hxwrappers.cli.progress import progress_bar
-from hxwrappers.demos import Demo, make_environment, shipped_names
-from hxwrappers.demos.film import film_demo, film_rates
-from hxwrappers.video.clip import Clip
-from hxwrappers.video.decoded import DecodedClip
-from hxwrappers.video.replay import RewardReplay, replay_reward
-from hxwrappers.video.resolve import resolve_checkpoints, resolve_embedder
-from hxwrappers.video.timeline import Timed, steady
+from hxwrappers.cli.terminal import Json, demo_path, prepare_output, progress_bar, text_plot
+from hxwrappers.demos import Demo, film_demo, make_environment, shipped_names
+from hxwrappers.demos.film import film_rates
 
-__all__ = ["reward"]
+if TYPE_CHECKING:
+    from hxwrappers.video import RewardReplay
 
 
 def reward(
@@ -59,6 +53,11 @@ def reward(
         save: A file (pt) to save the checkpoints to, for a quick start the next time.
         as_json: Print one JSON document instead.
     """
+    # Not for --help: PyTorch takes a second or two.
+    from hxwrappers.bridge.imitation import resolve_checkpoints, resolve_embedder  # noqa: PLC0415
+    from hxwrappers.video import replay_reward  # noqa: PLC0415
+
+    prepare_output(plot, save)
     network = resolve_embedder(embedder)
     track = resolve_checkpoints(demonstration, network, every=every, centre=centre)
     if save is not None:
@@ -69,7 +68,7 @@ def reward(
             frames, track, network, threshold=threshold, tolerance=tolerance, progress=progress
         )
     if plot is not None:
-        from hxwrappers.plots import plot_reward_replay  # noqa: PLC0415 - needs matplotlib
+        from hxwrappers.runs import plot_reward_replay  # noqa: PLC0415 - needs matplotlib
 
         plot_reward_replay(found, plot, f"{Path(run).name} along {demonstration.name}")
     if as_json:
@@ -77,12 +76,15 @@ def reward(
         numbers = {"checkpoints": len(track), "share": found.share, "reward": found.reward}
         print(json.dumps({**numbers, "frames": len(found.similarities), "reached": reached}))
         return
-    print(_in_words(found, track.frames.tolist()))
+    print(_describe(found, track.frames.tolist()))
 
 
 def _frames_of(
     run: str, rate: float, size: tuple[int, int], start: float, end: float | None
 ) -> Iterator[npt.NDArray[np.uint8]]:
+    from hxwrappers.video import Clip, DecodedClip  # noqa: PLC0415 - as above
+    from hxwrappers.video.frames import Timed, steady  # noqa: PLC0415
+
     if run in shipped_names() or run.endswith(".npz"):
         return _filmed(run, rate, start, end)
     if Path(run).is_dir():
@@ -98,6 +100,8 @@ def _frames_of(
 def _filmed(
     run: str, rate: float, start: float, end: float | None
 ) -> Iterator[npt.NDArray[np.uint8]]:
+    from hxwrappers.video.frames import Timed, steady  # noqa: PLC0415 - as above
+
     demo = Demo.load(demo_path(run))
     env = make_environment(demo, render_mode="rgb_array")
     filmed_at, _ = film_rates(env)
@@ -113,7 +117,7 @@ def _as_picture(frame: Any) -> npt.NDArray[np.uint8]:
     return np.asarray(frame, np.uint8)
 
 
-def _in_words(found: RewardReplay, frames: list[int]) -> str:
+def _describe(found: RewardReplay, frames: list[int]) -> str:
     rate = found.frames_per_second
     count = int((found.reached >= 0).sum())
     lines = [

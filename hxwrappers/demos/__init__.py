@@ -1,53 +1,36 @@
-"""Demonstrations: what they are, how they are made, kept, checked and returned to."""
+"""Demonstrations: format, files, recording, replay, importers."""
 
-from hxwrappers.demos.attempt import Attempt, AttemptSettings, Course, Verdict
 from hxwrappers.demos.demo import Demo, concatenate
 from hxwrappers.demos.environment import make_environment
-from hxwrappers.demos.frontier import FrontierSettings, next_frontier
+from hxwrappers.demos.film import film_demo, render_demo
 from hxwrappers.demos.journal import JournalWriter, recover_demos
 from hxwrappers.demos.metadata import DemoMetadata
-from hxwrappers.demos.player import DemoPlayer, Difference, Transition, Verification
-from hxwrappers.demos.ray_store import RayStore
-from hxwrappers.demos.recording import DemoRecording
+from hxwrappers.demos.minari import demos_from_minari, demos_to_minari
+from hxwrappers.demos.openai import import_openai_demo
+from hxwrappers.demos.player import DemoPlayer
+from hxwrappers.demos.recording import DemoRecording, record_actions
+from hxwrappers.demos.route import Route, follow
 from hxwrappers.demos.shipped import shipped, shipped_names
-from hxwrappers.demos.snapshots import (
-    Snapshot,
-    Snapshotter,
-    find_snapshotter,
-    first_inexact_step,
-)
-from hxwrappers.demos.stores import FileStore, LocalStore, TrackerStore
-from hxwrappers.demos.success_table import StartingPoint
-from hxwrappers.demos.tracker import SuccessTracker
+from hxwrappers.demos.verification import Verification
 
 __all__ = [
-    "Attempt",
-    "AttemptSettings",
-    "Course",
     "Demo",
     "DemoMetadata",
     "DemoPlayer",
     "DemoRecording",
-    "Difference",
-    "FileStore",
-    "FrontierSettings",
     "JournalWriter",
-    "LocalStore",
-    "RayStore",
-    "Snapshot",
-    "Snapshotter",
-    "StartingPoint",
-    "SuccessTracker",
-    "TrackerStore",
-    "Transition",
-    "Verdict",
+    "Route",
     "Verification",
     "concatenate",
-    "find_snapshotter",
-    "first_inexact_step",
+    "demos_from_minari",
+    "demos_to_minari",
+    "film_demo",
+    "follow",
+    "import_openai_demo",
     "make_environment",
-    "next_frontier",
+    "record_actions",
     "recover_demos",
+    "render_demo",
     "shipped",
     "shipped_names",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,14 @@ import numpy.typing as npt
 
 from hxwrappers.demos.file import read_demo_file, write_demo_file
 from hxwrappers.demos.metadata import DemoMetadata
-from hxwrappers.demos.player import DemoPlayer, Transition, Verification
-from hxwrappers.demos.store import SnapshotLog, SnapshotStore
-from hxwrappers.errors import DemoError, DemoFileError, DemoMismatchError, InvalidArgumentError
+from hxwrappers.demos.player import DemoPlayer, Transition
+from hxwrappers.demos.verification import Verification
+from hxwrappers.errors import DemoError, InvalidArgumentError
+from hxwrappers.snapshots.store import SnapshotLog, SnapshotStore
 
 if TYPE_CHECKING:
-    from hxwrappers.demos.snapshots import Snapshot, Snapshotter
+    from hxwrappers.snapshots import Snapshot, Snapshotter
 
-__all__ = ["Demo", "concatenate"]
 
 _UNPACKED = 512
 
@@ -95,7 +95,8 @@ class Demo:
         missing = set(self.metadata.seams) - set(self.snapshots.steps.tolist())
         if missing:
             raise DemoError(
-                f"The demonstration has seams at steps without a snapshot: {sorted(missing)[:5]}."
+                "The demonstration goes on from stored snapshots at its seams, but there are none "
+                f"at the steps {sorted(missing)[:5]}."
             )
 
     def __len__(self) -> int:
@@ -204,7 +205,7 @@ class Demo:
             The observation at that step.
 
         Raises:
-            DemoMismatchError: The environment is of another kind than the recording's.
+            DemoError: The environment is of another kind than the recording's.
             SnapshotError: A snapshot is damaged, or there is neither snapshot nor seed.
             InvalidArgumentError: The step is out of range.
         """
@@ -246,7 +247,7 @@ class Demo:
             Whether all is the same, and otherwise the first step that differs.
 
         Raises:
-            DemoMismatchError: The environment is of another kind than the recording's.
+            DemoError: The environment is of another kind than the recording's.
             SnapshotError: A snapshot is damaged, or there is neither snapshot nor seed.
         """
         return self.player(env, snapshotter).verify()
@@ -255,7 +256,7 @@ class Demo:
         """What replays this demonstration in one environment; the last one is remembered.
 
         Raises:
-            DemoMismatchError: The environment is of another kind than the recording's.
+            DemoError: The environment is of another kind than the recording's.
         """
         last = self._players.get("last")
         same = last is not None and last.env is env
@@ -280,7 +281,7 @@ class Demo:
             path: Where the file shall be, by convention with the ending `.npz`.
 
         Raises:
-            DemoFileError: The metadata are no JSON values or the actions no plain array.
+            DemoError: The metadata are no JSON values or the actions no plain array.
             OSError: The folder cannot be written to.
         """
         write_demo_file(
@@ -299,33 +300,6 @@ class Demo:
         )
 
     @classmethod
-    def from_actions(
-        cls, env: gym.Env[Any, Any], actions: Iterable[Any], seed: int, **arguments: Any
-    ) -> Demo:
-        """Take actions from a reset with a seed, and make a demonstration of the run.
-
-        Args:
-            env: The environment.
-            actions: The actions, in their order.
-            seed: The seed of the reset.
-            **arguments: `options` of the reset, and `snapshot_every` of `DemoRecording`.
-
-        Raises:
-            InvalidArgumentError: The episode ends before the last action, or an action is none of
-                the environment's.
-
-        Example:
-            >>> import gymnasium as gym
-            >>> env = gym.make("FrozenLake-v1", is_slippery=False)
-            >>> demo = Demo.from_actions(env, [1, 1, 2, 1, 2, 2], seed=0)
-            >>> demo.score, demo.ended
-            (1.0, True)
-        """
-        from hxwrappers.demos.recording import record_actions  # noqa: PLC0415 - makes a Demo
-
-        return record_actions(env, actions, seed, **arguments)
-
-    @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Demo:
         """Read a demonstration from a file, without executing anything in it.
 
@@ -333,7 +307,7 @@ class Demo:
             path: A file that `save` wrote.
 
         Raises:
-            DemoFileError: The file is missing, truncated, damaged, hostile, no demonstration, or
+            DemoError: The file is missing, truncated, damaged, hostile, no demonstration, or
                 of a newer format.
         """
         arrays, text = read_demo_file(path)
@@ -352,7 +326,7 @@ class Demo:
                 ),
             )
         except DemoError as error:
-            raise DemoFileError(f"{os.fspath(path)}: {error}") from error
+            raise DemoError(f"{os.fspath(path)}: {error}") from error
 
     def _checked_step(self, step: int) -> int:
         if not 0 <= step <= len(self):
@@ -374,7 +348,7 @@ def concatenate(first: Demo, *rest: Demo) -> Demo:
         *rest: The others, made in the same environment.
 
     Raises:
-        DemoMismatchError: They were made in different environments.
+        DemoError: They were made in different environments.
         DemoError: One that is not the last ends with the episode's end.
     """
     joined = first
@@ -391,7 +365,7 @@ def _join(first: Demo, second: Demo) -> Demo:
         if one.env.get(key) != other.env.get(key)
     )
     if differing or (len(second.snapshots) and one.family != other.family):
-        raise DemoMismatchError(
+        raise DemoError(
             "The demonstrations cannot be joined, since they were made in different environments; "
             f"they differ in {', '.join(differing) or 'the family of their snapshots'}."
         )

@@ -1,4 +1,4 @@
-"""Making the environment that a demonstration was recorded in, from what its file says.
+"""The environment of a demonstration, made from what its file says.
 
 A file is not trusted: only registered environments are made, and only wrappers from a short list
 are put around them, beside those that an id brings by itself. Entry points in the file are read
@@ -7,18 +7,17 @@ but never imported.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium as gym
 
-from hxwrappers._text import brief
+from hxwrappers._utils.checks import brief
+from hxwrappers._utils.modules import import_optional
+from hxwrappers._utils.quiet import quiet_ale
 from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.snapshots.layers import layer_name, layers_of
-from hxwrappers.errors import DemoMismatchError
-
-__all__ = ["frame_by_frame", "frames_per_step", "import_plugin", "is_atari", "make_environment"]
+from hxwrappers.errors import DemoError
+from hxwrappers.snapshots.layers import layer_name, layers_of
 
 _PLUGINS = {"ALE/": ("ale_py", "atari"), "MiniGrid-": ("minigrid", "minigrid")}
 _PASSED_OVER = {"DemoRecorder", "OrderEnforcing", "PassiveEnvChecker"}
@@ -51,7 +50,7 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
         The environment, with the recorded wrappers around it.
 
     Raises:
-        DemoMismatchError: The demonstration does not say how, the environment is not registered,
+        DemoError: The demonstration does not say how, the environment is not registered,
             or a wrapper is not one of those that are made from a file.
         gymnasium.error.DependencyNotInstalled: The package that brings the environment is missing.
 
@@ -72,13 +71,13 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
         } if len(wrappers) == len(settings):
             pass
         case _:
-            raise DemoMismatchError(
+            raise DemoError(
                 "The demonstration does not say which registered environment it was made in. Make "
                 "the environment yourself and use Demo.verify or Demo.restore from Python."
             )
     import_plugin(name)
     if name not in gym.registry:
-        raise DemoMismatchError(
+        raise DemoError(
             f"The environment {name!r} of the demonstration is not registered here. Import what "
             f"registers it first: hxw --import MODULE, or import MODULE in Python{_made_in(demo)}."
         )
@@ -91,10 +90,10 @@ def make_environment(demo: Demo, **overrides: Any) -> gym.Env[Any, Any]:
         env = gym.make(name, max_episode_steps=limit, **{**arguments, **overrides})
         for make, options in _missing(recorded, env):
             env = make(env, **options)
-    except (gym.error.Error, DemoMismatchError):
+    except (gym.error.Error, DemoError):
         raise
     except Exception as error:  # environments have errors of their own for arguments of others
-        raise DemoMismatchError(
+        raise DemoError(
             f"The environment {name!r} cannot be made as the demonstration describes it: "
             f"{brief(error)}."
         ) from error
@@ -138,7 +137,7 @@ def _missing(
 
 def _layer(name: object, settings: object) -> tuple[Callable[..., Any], dict[str, Any]]:
     if not isinstance(name, str) or name not in _WRAPPERS or not isinstance(settings, dict):
-        raise DemoMismatchError(
+        raise DemoError(
             f"The demonstration was recorded inside the wrapper {name}, which is not made from "
             "a file. Make the environment yourself and use it from Python."
         )
@@ -196,11 +195,7 @@ def import_plugin(name: str) -> None:
         gymnasium.error.DependencyNotInstalled: The package is missing.
     """
     for prefix, (module, extra) in _PLUGINS.items():
-        if not name.startswith(prefix):
-            continue
-        try:
-            gym.register_envs(importlib.import_module(module))
-        except ImportError as error:
-            raise gym.error.DependencyNotInstalled(
-                f'{name} is not installed: pip install "hxwrappers[{extra}]"'
-            ) from error
+        if name.startswith(prefix):
+            gym.register_envs(import_optional(module, f"{name} is not installed", extra))
+    if name.startswith("ALE/"):
+        quiet_ale()

@@ -11,7 +11,7 @@ A demonstration is a NumPy archive (`.npz`, a zip of `.npy` files) with these me
 | `snapshot_steps` | `int64` | `(S,)` | actions taken before each snapshot, increasing |
 | `snapshot_offsets` | `int64` | `(S + 1,)` | where each snapshot begins in the data |
 | `snapshot_dictionary` | `uint8` | `(d,)` | zlib dictionary that the snapshots share |
-| `snapshot_data` | `uint8` | `(b,)` | each snapshot as a zlib stream of `hxwrappers.demos.codec` |
+| `snapshot_data` | `uint8` | `(b,)` | each snapshot as a zlib stream of `hxwrappers.snapshots.codec` |
 
 No member is a pickle. The sizes that a file declares are compared with the size that it has before
 anything is allocated.
@@ -30,11 +30,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers._files import atomic_write
 from hxwrappers.demos.metadata import MAX_JSON_BYTES
-from hxwrappers.errors import DemoFileError
-
-__all__ = ["read_demo_file", "write_demo_file"]
+from hxwrappers.errors import DemoError
+from hxwrappers.files import atomic_write
 
 MAX_FILE_BYTES = 1 << 32
 # zlib's best is 1032 to 1; a member that claims more than that is lying about its size.
@@ -70,11 +68,11 @@ def write_demo_file(
         metadata: The JSON document.
 
     Raises:
-        DemoFileError: The actions are no array of numbers.
+        DemoError: The actions are no array of numbers.
         FileWriteError: The file cannot be written.
     """
     if arrays["actions"].dtype.kind not in "biuf":
-        raise DemoFileError(
+        raise DemoError(
             f"The actions are of dtype {arrays['actions'].dtype}; only numbers can be saved."
         )
     members = {"metadata": np.frombuffer(metadata.encode(), np.uint8), **arrays}
@@ -99,20 +97,20 @@ def read_demo_file(path: str | os.PathLike[str]) -> tuple[dict[str, npt.NDArray[
         The arrays by name, and the JSON document.
 
     Raises:
-        DemoFileError: The file is missing or is not exactly of the documented format.
+        DemoError: The file is missing or is not exactly of the documented format.
     """
     name = os.fspath(path)
     try:
         size = Path(path).stat().st_size
         if size > MAX_FILE_BYTES:
-            raise DemoFileError(f"it has {size} bytes, more than {MAX_FILE_BYTES}")
+            raise DemoError(f"it has {size} bytes, more than {MAX_FILE_BYTES}")
         with zipfile.ZipFile(path) as archive:
             arrays = _read_members(archive, size)
         text = arrays.pop("metadata").tobytes().decode()
     except FileNotFoundError as error:
-        raise DemoFileError(f"There is no demonstration file at {name}.") from error
-    except DemoFileError as error:
-        raise DemoFileError(
+        raise DemoError(f"There is no demonstration file at {name}.") from error
+    except DemoError as error:
+        raise DemoError(
             f"{name} is not a usable demonstration: {error}. Use a file written by hxwrappers; "
             "nothing in this one was executed."
         ) from error
@@ -125,7 +123,7 @@ def read_demo_file(path: str | os.PathLike[str]) -> tuple[dict[str, npt.NDArray[
         NotImplementedError,
         RuntimeError,
     ) as error:
-        raise DemoFileError(
+        raise DemoError(
             f"{name} could not be read as a demonstration: it is truncated, damaged or of another "
             f"kind ({type(error).__name__}: {str(error)[:200]}). Nothing in it was executed."
         ) from error
@@ -137,18 +135,18 @@ def _read_members(archive: zipfile.ZipFile, size: int) -> dict[str, npt.NDArray[
     expected = {f"{name}.npy" for name in _MEMBERS}
     if set(infos) != expected or len(archive.infolist()) != len(expected):
         odd = sorted(set(infos) ^ expected)[:4]
-        raise DemoFileError(f"its members are not those of a demonstration (see {odd})")
+        raise DemoError(f"its members are not those of a demonstration (see {odd})")
     arrays = {}
     for name, (dtype, dimensions) in _MEMBERS.items():
         info = infos[f"{name}.npy"]
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise DemoFileError(f"its member {name} is compressed in an unusual way")
+            raise DemoError(f"its member {name} is compressed in an unusual way")
         if info.compress_size > size or info.file_size > _MAX_RATIO * info.compress_size + 4096:
-            raise DemoFileError(
+            raise DemoError(
                 f"its member {name} claims {info.file_size} bytes, which the file cannot hold"
             )
         if name == "metadata" and info.file_size > MAX_JSON_BYTES:
-            raise DemoFileError("its metadata are larger than metadata are")
+            raise DemoError("its metadata are larger than metadata are")
         with archive.open(info) as member:
             arrays[name] = _read_array(member, info.file_size, name, dtype, dimensions)
     return arrays
@@ -160,19 +158,19 @@ def _read_array(
     head = member.read(min(size, _HEADER_BYTES))
     header = _HEADER.match(head)
     if header is None:
-        raise DemoFileError(f"its member {name} does not begin as a plain array does")
+        raise DemoError(f"its member {name} does not begin as a plain array does")
     dtype = np.dtype(header["dtype"].decode())
     shape = tuple(int(length) for length in header["shape"].split(b",") if length.strip())
     if expected and dtype.str != expected:
-        raise DemoFileError(f"its member {name} is of dtype {dtype}, not {expected}")
+        raise DemoError(f"its member {name} is of dtype {dtype}, not {expected}")
     if dimensions is not None and len(shape) != dimensions:
-        raise DemoFileError(f"its member {name} has the shape {shape}")
+        raise DemoError(f"its member {name} has the shape {shape}")
     content = math.prod(shape) * dtype.itemsize
     if header.end() + content != size:
-        raise DemoFileError(
+        raise DemoError(
             f"its member {name} claims {content} bytes of content, but has {size - header.end()}"
         )
     data = head[header.end() :] + member.read()
     if len(data) != content:
-        raise DemoFileError(f"its member {name} ends too early")
+        raise DemoError(f"its member {name} ends too early")
     return np.frombuffer(data, dtype).reshape(shape)

@@ -5,7 +5,7 @@ A journal is a header (`hxwjrnl1`) and records that are only ever appended: kind
 kinds: `B` a run begins (metadata as JSON), `P` steps taken over from an earlier demonstration, `A`
 a step (action, reward, ends), `S` a snapshot, `R` a rewind, `F` a fork: the run ends here, and
 another one begins with its first steps. Contents other than `B` are in the encoding of
-`hxwrappers.demos.codec`. A last record that was cut off by the end of the process is dropped.
+`hxwrappers.snapshots.codec`. A last record that was cut off by the end of the process is dropped.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hxwrappers._append import AppendFile
-from hxwrappers._text import brief
-from hxwrappers.demos.codec import decode, encode
+from hxwrappers._utils.checks import brief
+from hxwrappers.demos.actions import smallest_integers
+from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.metadata import DemoMetadata
-from hxwrappers.demos.store import MAX_SNAPSHOT_BYTES, SnapshotLog, SnapshotStore
-from hxwrappers.errors import HxWrappersError, JournalError, SnapshotError
+from hxwrappers.errors import DemoError, HxWrappersError, SnapshotError
+from hxwrappers.files.atomic import AppendFile
+from hxwrappers.snapshots.codec import decode, encode
+from hxwrappers.snapshots.store import MAX_SNAPSHOT_BYTES, SnapshotLog, SnapshotStore
 
 if TYPE_CHECKING:
     from hxwrappers.demos.demo import Demo
 
-__all__ = ["JournalWriter", "recover_demos"]
 
 _MAGIC = b"hxwjrnl1"
 _HEAD = struct.Struct("<cII")
@@ -47,7 +48,7 @@ class JournalWriter:
         path: The journal; an existing one is continued.
 
     Raises:
-        JournalError: The file exists and is no journal.
+        DemoError: The file exists and is no journal.
         FileWriteError: The file cannot be written to.
     """
 
@@ -122,17 +123,17 @@ def recover_demos(path: str | os.PathLike[str]) -> list[Demo]:
         One demonstration per run that has at least one step, in their order.
 
     Raises:
-        JournalError: The file is missing, no journal, or damaged before its end.
+        DemoError: The file is missing, no journal, or damaged before its end.
     """
     runs: list[_Run] = []
     try:
         for kind, content, _ in _records(Path(path)):
             _replay_record(runs, kind, content)
         return [run.demo() for run in runs if run.rewards]
-    except JournalError:
+    except DemoError:
         raise
     except (HxWrappersError, ValueError, TypeError, KeyError, IndexError) as error:
-        raise JournalError(f"{os.fspath(path)} is a damaged journal: {error}") from error
+        raise DemoError(f"{os.fspath(path)} is a damaged journal: {error}") from error
 
 
 class _Run:
@@ -168,9 +169,6 @@ class _Run:
         self.metadata = self.metadata.with_seams(seams)
 
     def demo(self) -> Demo:
-        from hxwrappers.demos.demo import Demo  # noqa: PLC0415 - it imports this package
-        from hxwrappers.demos.recording import smallest_integers  # noqa: PLC0415 - likewise
-
         ends = np.array(self.ends, np.bool_).reshape(-1, 2)
         actions = np.stack([np.asarray(action) for action in self.actions])
         if actions.dtype.kind in "iu" and actions.ndim == 1:
@@ -190,7 +188,7 @@ def _replay_record(runs: list[_Run], kind: bytes, content: bytes) -> None:
         runs.append(_Run(DemoMetadata.from_json(content.decode())))
         return
     if not runs:
-        raise JournalError("The journal has a step before any run began; it is damaged.")
+        raise DemoError("The journal has a step before any run began; it is damaged.")
     run = runs[-1]
     value = decode(content)
     match kind, value:
@@ -207,7 +205,7 @@ def _replay_record(runs: list[_Run], kind: bytes, content: bytes) -> None:
         case b"P", dict(part):
             run.adopt(part)
         case _:
-            raise JournalError(f"The journal has a malformed record of kind {kind!r}.")
+            raise DemoError(f"The journal has a malformed record of kind {kind!r}.")
 
 
 def _inflate(packed: bytes) -> bytes:
@@ -231,12 +229,12 @@ def _usable_length(path: Path) -> int:
 
 def _records(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
     if not path.is_file():
-        raise JournalError(f"There is no journal at {path}.")
+        raise DemoError(f"There is no journal at {path}.")
     size = path.stat().st_size
     with path.open("rb") as file:
         magic = file.read(len(_MAGIC))
         if magic != _MAGIC[: len(magic)] or not magic:
-            raise JournalError(f"{path} is no journal of a recording.")
+            raise DemoError(f"{path} is no journal of a recording.")
         while True:
             at = file.tell()
             head, check = file.read(_HEAD.size), file.read(_CHECK.size)
@@ -249,7 +247,7 @@ def _records(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
             content = file.read(length) if whole else b""
             whole = whole and zlib.crc32(content) == checksum
             if not whole and file.tell() < size:
-                raise JournalError(
+                raise DemoError(
                     f"{path} is damaged at byte {at}: a record does not have its checksum. Cut the "
                     "file off there to recover what is before."
                 )

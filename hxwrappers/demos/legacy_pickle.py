@@ -1,4 +1,4 @@
-"""Pickles of plain data and plain NumPy arrays, read by an unpickler that imports nothing.
+"""A reader of plain data in old pickles that executes no code.
 
 The names that such a pickle may mention stand for functions of this module: `numpy ndarray`,
 `numpy dtype`, `numpy.core.multiarray _reconstruct`, `numpy.core.multiarray scalar`, `_codecs
@@ -19,9 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.errors import DemoFileError
-
-__all__ = ["load_plain_pickle"]
+from hxwrappers.errors import DemoError
 
 MAX_DEPTH = 3
 MAX_CONTAINERS = 1 << 18
@@ -52,7 +50,7 @@ def load_plain_pickle(data: bytes) -> Any:
         What it holds: None, booleans, numbers, strings, bytes, tuples, lists, dicts and arrays.
 
     Raises:
-        DemoFileError: The pickle holds an instruction or a name that plain data do not need,
+        DemoError: The pickle holds an instruction or a name that plain data do not need,
             declares more than it has, or is truncated or malformed. Nothing was executed.
 
     Example:
@@ -62,15 +60,15 @@ def load_plain_pickle(data: bytes) -> Any:
         >>> load_plain_pickle(pickle.dumps(print))
         Traceback (most recent call last):
         ...
-        hxwrappers.errors.DemoFileError: The pickle names 'builtins print', ...
+        hxwrappers.errors.DemoError: The pickle names 'builtins print', ...
     """
     try:
         _check_instructions(data)
         return _plain(_Unpickler(io.BytesIO(data), encoding="latin1").load(), 0, {})
-    except DemoFileError:
+    except DemoError:
         raise
     except Exception as error:  # pickle raises nearly any kind for a malformed one
-        raise DemoFileError(
+        raise DemoError(
             f"The pickle is truncated or malformed ({type(error).__name__}). Nothing in it was "
             "executed."
         ) from error
@@ -82,25 +80,25 @@ def _check_instructions(data: bytes) -> None:
     for instruction, argument, at in pickletools.genops(data):
         name = instruction.name
         if name not in _INSTRUCTIONS:
-            raise DemoFileError(
+            raise DemoError(
                 f"The pickle has the instruction {name} at byte {at}, which plain data do not "
                 "need. It was refused and nothing in it was executed."
             )
         containers += name in _CONTAINERS
         if containers > MAX_CONTAINERS:
-            raise DemoFileError("The pickle has more lists, tuples and dicts than a demonstration.")
+            raise DemoError("The pickle has more lists, tuples and dicts than a demonstration.")
         if isinstance(argument, int):
             if argument.bit_length() > MAX_BITS:
-                raise DemoFileError(f"The pickle has an integer of more than {MAX_BITS} bits.")
+                raise DemoError(f"The pickle has an integer of more than {MAX_BITS} bits.")
             if name.endswith("PUT") and argument > len(data):  # room is made for all up to it
-                raise DemoFileError("The pickle numbers more values than it has; it was refused.")
+                raise DemoError("The pickle numbers more values than it has; it was refused.")
 
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         found = _NAMES.get((module.replace("numpy._core", "numpy.core"), name))
         if found is None:
-            raise DemoFileError(
+            raise DemoError(
                 f"The pickle names {f'{module} {name}'[:200]!r}, which plain data do not need. It "
                 "was refused and nothing in it was executed."
             )
@@ -128,7 +126,7 @@ class _DType:
     def __init__(self, code: object, *_: object) -> None:
         text = code.decode("latin1") if isinstance(code, bytes) else code
         if not isinstance(text, str) or not _DTYPE.match(text):
-            raise DemoFileError(
+            raise DemoError(
                 f"The pickle has data of the type {str(text)[:80]!r}; only numbers are read. It "
                 "was refused."
             )
@@ -167,7 +165,7 @@ def _array(shape: Any, dtype: Any, fortran: object, content: Any) -> npt.NDArray
     if not all(type(length) is int and length >= 0 for length in shape):
         raise ValueError("an array of a strange shape")
     if type(content) is not bytes or math.prod(shape) * kind.itemsize != len(content):
-        raise DemoFileError("The pickle has an array whose shape and content disagree.")
+        raise DemoError("The pickle has an array whose shape and content disagree.")
     return np.frombuffer(content, kind).reshape(shape)
 
 
@@ -201,11 +199,11 @@ def _plain(value: Any, depth: int, done: dict[int, Any]) -> Any:
             raise ValueError("an array without content")
         return value.content
     if isinstance(value, _Name | _DType):
-        raise DemoFileError("The pickle holds a name where plain data were expected.")
+        raise DemoError("The pickle holds a name where plain data were expected.")
     if type(value) not in (list, tuple, dict):
         return value
     if depth > MAX_DEPTH:
-        raise DemoFileError("The pickle is nested deeper than a demonstration is.")
+        raise DemoError("The pickle is nested deeper than a demonstration is.")
     if id(value) not in done:
         if type(value) is dict:
             plain = {key: _plain(item, depth + 1, done) for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""What a demonstration says about itself, and whether an environment is the one it was made in."""
+"""Metadata of demonstrations, and the check that an environment fits them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,11 @@ from typing import Any
 
 import gymnasium as gym
 
-from hxwrappers._text import brief
-from hxwrappers.demos.snapshots.base import (
-    Snapshotter,
-    settings_of,
-    unrestored,
-)
-from hxwrappers.demos.snapshots.layers import NEUTRAL_LAYERS, layer_name, layers_of
-from hxwrappers.errors import DemoFileError, DemoMismatchError
-
-__all__ = [
-    "DemoMetadata",
-    "check_same_environment",
-    "describe_environment",
-    "recorded_arguments",
-    "versions",
-]
+from hxwrappers._utils.checks import brief
+from hxwrappers.errors import DemoError
+from hxwrappers.snapshots import Snapshotter
+from hxwrappers.snapshots.base import settings_of, unrestored
+from hxwrappers.snapshots.layers import NEUTRAL_LAYERS, layer_name, layers_of
 
 FORMAT = "hxwrappers-demo"
 VERSION = 1
@@ -68,13 +57,13 @@ class DemoMetadata:
             **derived: Further entries for readers of the file, for example the score.
 
         Raises:
-            DemoFileError: An entry is no JSON value.
+            DemoError: An entry is no JSON value.
         """
         document = {"format": FORMAT, "version": VERSION, **asdict(self), **derived}
         try:
             return json.dumps(document, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise DemoFileError(
+            raise DemoError(
                 f"The demonstration's metadata are not JSON values: {error}. Reset options and "
                 "made_by may hold numbers, strings, lists and dicts of these only."
             ) from error
@@ -84,16 +73,16 @@ class DemoMetadata:
         """Read what `to_json` wrote.
 
         Raises:
-            DemoFileError: The text is no such document, or of a newer version.
+            DemoError: The text is no such document, or of a newer version.
         """
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise DemoFileError(f"The demonstration's metadata are not JSON: {error}.") from error
+            raise DemoError(f"The demonstration's metadata are not JSON: {error}.") from error
         if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise DemoFileError(f"The file is not a demonstration (expected {FORMAT!r}).")
+            raise DemoError(f"The file is not a demonstration (expected {FORMAT!r}).")
         if document.get("version") != VERSION:
-            raise DemoFileError(
+            raise DemoError(
                 f"The demonstration is of format version {document.get('version')!r}; this version "
                 f"of hxwrappers reads version {VERSION}. Update hxwrappers."
             )
@@ -110,9 +99,7 @@ class DemoMetadata:
                 seed is None or (type(seed) is int and seed >= 0)
             ):
                 return cls(env, seed, options, family, tuple(seams), known, made_by)
-        raise DemoFileError(
-            "The demonstration's metadata lack entries or have some of wrong types."
-        )
+        raise DemoError("The demonstration's metadata lack entries or have some of wrong types.")
 
     def with_seams(self, seams: tuple[int, ...]) -> DemoMetadata:
         """The same with other seams."""
@@ -151,6 +138,10 @@ def describe_environment(snapshotter: Snapshotter) -> dict[str, Any]:
     }
 
 
+_WORDS = {"rom_md5": "the game's ROM is another one, by its md5"}
+"""What is said of an entry, where its name with spaces would not do."""
+
+
 def check_same_environment(described: dict[str, Any], snapshotter: Snapshotter) -> None:
     """Check that an environment is of the kind that a demonstration describes.
 
@@ -159,12 +150,12 @@ def check_same_environment(described: dict[str, Any], snapshotter: Snapshotter) 
         snapshotter: The snapshotter of the environment at hand.
 
     Raises:
-        DemoMismatchError: It is not; the message lists everything that differs.
+        DemoError: It is not; the message lists everything that differs.
     """
     here = describe_environment(snapshotter)
     differences = [
-        f"{name.replace('_', ' ')}: {brief(repr(described.get(name)))} in the demonstration, "
-        f"{here[name]!r} in the environment"
+        f"{_WORDS.get(name, name.replace('_', ' '))}: {brief(repr(described.get(name)))} in the "
+        f"demonstration, {here[name]!r} in the environment"
         for name in here
         if name not in ("id", "spec", "wrappers", "wrapper_arguments")
         and described.get(name) != here[name]
@@ -181,7 +172,12 @@ def check_same_environment(described: dict[str, Any], snapshotter: Snapshotter) 
     else:
         differences += _other_arguments(described, snapshotter.env)
     if differences:
-        raise DemoMismatchError(
+        if described.get("rom_md5") != here.get("rom_md5"):
+            differences[-1] += (
+                ". ROMs come with ale-py: install the version that hxw demo info names, or record "
+                "the demonstration again"
+            )
+        raise DemoError(
             "The demonstration was made in another environment: "
             + "; ".join(differences)
             + ". Make the environment as the demonstration's metadata describe it, and use it at "

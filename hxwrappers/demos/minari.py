@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from hxwrappers._text import brief
+from hxwrappers._utils.checks import brief
+from hxwrappers._utils.modules import import_optional
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.recording import DemoRecording
-from hxwrappers.errors import DemoMismatchError, DemoVerificationError, InvalidArgumentError
+from hxwrappers.errors import DemoError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from minari import MinariDataset
 
-__all__ = ["demos_from_minari", "demos_to_minari"]
 
 # Minari itself makes folders for other ids, and then lists no dataset at all any more.
 _ID = re.compile(r"(?:[-\w](?:/?[-\w])+/)?[-\w]+-v\d+")
@@ -49,8 +49,8 @@ def demos_from_minari(
 
     Raises:
         InvalidArgumentError: The dataset has no such episode.
-        DemoMismatchError: The dataset names no environment, or an episode no seed.
-        DemoVerificationError: The replay gives other rewards or ends than the dataset has.
+        DemoError: The dataset names no environment, or an episode no seed.
+        DemoError: The replay gives other rewards or ends than the dataset has.
         gymnasium.error.DependencyNotInstalled: Minari is not installed.
     """
     minari = _import_minari()
@@ -58,7 +58,7 @@ def demos_from_minari(
     name = str(loaded.spec.dataset_id)
     if env is None:
         if loaded.spec.env_spec is None:
-            raise DemoMismatchError(
+            raise DemoError(
                 f"The dataset {name} does not say which environment it was made in; give it as env."
             )
         env = loaded.recover_environment()
@@ -107,8 +107,8 @@ def demos_to_minari(
     Raises:
         InvalidArgumentError: There are no demonstrations, the id is malformed or taken, or Minari
             cannot store the environment's spaces.
-        DemoMismatchError: A demonstration is of another kind of environment.
-        DemoVerificationError: A replay gives other rewards than were recorded.
+        DemoError: A demonstration is of another kind of environment.
+        DemoError: A replay gives other rewards than were recorded.
         gymnasium.error.DependencyNotInstalled: Minari is not installed.
     """
     minari = _import_minari()
@@ -170,7 +170,7 @@ def _check_storable(space: gym.Space[Any]) -> None:
 def _record(recording: DemoRecording, episode: Any, detail: dict[str, Any], name: str) -> Demo:
     seed = detail.get("seed")
     if seed is None:
-        raise DemoMismatchError(
+        raise DemoError(
             f"{name} has no seed, so it cannot be replayed from its start. Collect datasets with "
             "env.reset(seed=...) in each episode."
         )
@@ -189,7 +189,7 @@ def _record(recording: DemoRecording, episode: Any, detail: dict[str, Any], name
         )
         last = step + 1 == len(episode)
         if replayed[0] != recorded[0] or (replayed != recorded and not last):
-            raise DemoVerificationError(
+            raise DemoError(
                 f"{name}: the replay gives {replayed} at step {step + 1}, but the dataset has "
                 f"{recorded} (reward, termination, truncation). The environment's version or "
                 "settings are not the dataset's, or it is not reproducible."
@@ -209,7 +209,7 @@ def _episode(demo: Demo, env: gym.Env[Any, Any]) -> Any:
         observations.append(transition.observation)
         actions.append(transition.action)
         if transition.reward != demo.rewards[transition.step - 1]:
-            raise DemoVerificationError(
+            raise DemoError(
                 f"The replay gives the reward {transition.reward} at step {transition.step}, but "
                 f"{demo.rewards[transition.step - 1]} was recorded; nothing was written for it."
             )
@@ -241,11 +241,6 @@ def _columns(values: list[Any], space: gym.Space[Any]) -> Any:
 
 
 def _import_minari() -> Any:
-    try:
-        import h5py  # noqa: F401, PLC0415 - optional; Minari needs it for its files
-        import minari  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise gym.error.DependencyNotInstalled(
-            'Minari datasets need Minari: pip install "hxwrappers[minari]"'
-        ) from error
-    return minari
+    needed_by = "Minari datasets need Minari"
+    import_optional("h5py", needed_by, "minari")  # Minari needs it for its files
+    return import_optional("minari", needed_by, "minari")

@@ -19,26 +19,19 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._utils.modules import import_optional
+from hxwrappers._utils.quiet import quiet_ale
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.legacy_pickle import load_plain_pickle
 from hxwrappers.demos.metadata import DemoMetadata, describe_environment, versions
-from hxwrappers.demos.snapshots.ale import AleSnapshotter
-from hxwrappers.demos.snapshots.ale_layout import (
-    FALSE,
-    WordReader,
-    read_machine,
-    read_system_of_old,
-)
-from hxwrappers.demos.snapshots.ale_state import AleState, check_against, parse_ale_state
-from hxwrappers.demos.store import SnapshotLog
 from hxwrappers.errors import (
-    DemoFileError,
-    DemoMismatchError,
-    DemoVerificationError,
+    DemoError,
     SnapshotError,
 )
-
-__all__ = ["LegacyDemo", "import_openai_demo", "read_openai_demo"]
+from hxwrappers.snapshots import AleSnapshotter
+from hxwrappers.snapshots.ale import AleState, check_against, parse_ale_state
+from hxwrappers.snapshots.ale_layout import FALSE, WordReader, read_machine, read_system_of_old
+from hxwrappers.snapshots.store import SnapshotLog
 
 MAX_FILE_BYTES = 1 << 26
 
@@ -67,18 +60,18 @@ def read_openai_demo(path: str | os.PathLike[str]) -> LegacyDemo:
         path: The file.
 
     Raises:
-        DemoFileError: The file is missing, too large, truncated, no such demonstration, or holds
+        DemoError: The file is missing, too large, truncated, no such demonstration, or holds
             anything other than plain data.
     """
     source = Path(path)
     if not source.is_file():
-        raise DemoFileError(f"There is no demonstration file at {source}.")
+        raise DemoError(f"There is no demonstration file at {source}.")
     if source.stat().st_size > MAX_FILE_BYTES:
-        raise DemoFileError(f"{source} is larger than {MAX_FILE_BYTES} bytes; it was not read.")
+        raise DemoError(f"{source} is larger than {MAX_FILE_BYTES} bytes; it was not read.")
     try:
         return _check(load_plain_pickle(source.read_bytes()))
-    except (DemoFileError, SnapshotError) as error:
-        raise DemoFileError(f"{source} is not a usable demonstration: {error}") from error
+    except (DemoError, SnapshotError) as error:
+        raise DemoError(f"{source} is not a usable demonstration: {error}") from error
 
 
 def import_openai_demo(
@@ -101,9 +94,9 @@ def import_openai_demo(
         A demonstration at frame skip 1 and without sticky actions.
 
     Raises:
-        DemoFileError: The file is not usable; see `read_openai_demo`.
-        DemoMismatchError: The game cannot be found.
-        DemoVerificationError: The replay does not give the recorded rewards.
+        DemoError: The file is not usable; see `read_openai_demo`.
+        DemoError: The game cannot be found.
+        DemoError: The replay does not give the recorded rewards.
         gymnasium.error.DependencyNotInstalled: ale-py is not installed.
     """
     legacy = read_openai_demo(path)
@@ -142,7 +135,7 @@ class _Importer:
         for step in range(len(self.legacy.actions)):
             self._step(step)
             if step + 1 in checkpoints:
-                self._meet(step + 1, checkpoints[step + 1], template)
+                self._check_state(step + 1, checkpoints[step + 1], template)
             if (step + 1) % self.every == 0 and self.log.last_step != step + 1:
                 self._keep(step + 1)
             if self.progress is not None and step % 1000 == 0:
@@ -172,26 +165,26 @@ class _Importer:
     def _step(self, step: int) -> None:
         action = int(self.legacy.actions[step])
         if action >= self.env.action_space.n:  # type: ignore[attr-defined]
-            raise DemoMismatchError(
+            raise DemoError(
                 f"{self.name} takes action {action} at step {step}, but the game has "
                 f"{self.env.action_space}. The demonstration is of another game."
             )
         _, reward, terminated, truncated, _ = self.env.step(action)
         if float(reward) != self.legacy.rewards[step]:
-            raise DemoVerificationError(
+            raise DemoError(
                 f"{self.name}: the replay gives the reward {reward} at step {step + 1}, but "
                 f"{self.legacy.rewards[step]} was recorded. The recording was made on another "
                 "game or a ROM that behaves differently."
             )
         self.ends[step] = terminated, truncated
 
-    def _meet(self, step: int, old: AleState, template: AleState) -> None:
+    def _check_state(self, step: int, old: AleState, template: AleState) -> None:
         """Go on from the file's own state, and note where it is not the one played to."""
-        state = old.grafted_onto(template).in_layout_of(template)
+        state = old.adapted_to(template).with_layout_of(template)
         try:
             check_against(state, template)
         except SnapshotError as error:
-            raise DemoFileError(f"{self.name}: the state at step {step}: {error}") from error
+            raise DemoError(f"{self.name}: the state at step {step}: {error}") from error
         data = state.serialise()
         if data != self._state():
             base = {**self.snapshotter.freeze_base(), "state": data}
@@ -214,26 +207,26 @@ def _check(document: Any) -> LegacyDemo:
         }:
             pass
         case _:
-            raise DemoFileError(
+            raise DemoError(
                 "it lacks some of the lists actions, rewards, checkpoints, checkpoint_action_nr"
             )
     if not actions or not all(type(item) is int and 0 <= item < 18 for item in actions):
-        raise DemoFileError("its actions are no numbers from 0 to 17")
+        raise DemoError("its actions are no numbers from 0 to 17")
     # The older recordings begin with the reward of the reset.
     rewards = rewards[1:] if len(rewards) == len(actions) + 1 else rewards
     if len(rewards) != len(actions) or not all(type(item) in (int, float) for item in rewards):
-        raise DemoFileError(f"it has {len(actions)} actions, but {len(rewards)} rewards")
+        raise DemoError(f"it has {len(actions)} actions, but {len(rewards)} rewards")
     values = np.array(rewards, np.float64)
     if not np.isfinite(values).all():
-        raise DemoFileError("it has rewards that are not finite")
+        raise DemoError("it has rewards that are not finite")
     in_order = all(type(step) is int for step in steps) and steps == sorted(set(steps))
     if not states or len(steps) != len(states) or not in_order:
-        raise DemoFileError("its checkpoints have no increasing step numbers")
+        raise DemoError("its checkpoints have no increasing step numbers")
     if steps[0] < 1 or steps[-1] > len(actions):
-        raise DemoFileError("it has checkpoints at steps that it does not have")
+        raise DemoError("it has checkpoints at steps that it does not have")
     parsed = [_parse_old_state(state) for state in states]
     if len({state.md5 for state in parsed}) != 1:
-        raise DemoFileError("its checkpoints are of several ROMs")
+        raise DemoError("its checkpoints are of several ROMs")
     checkpoints = tuple(zip(steps, parsed, strict=True))
     return LegacyDemo(np.array(actions, np.uint8), values, checkpoints, parsed[0].md5)
 
@@ -241,7 +234,7 @@ def _check(document: Any) -> LegacyDemo:
 def _parse_old_state(state: Any) -> AleState:
     """Take a state of the old layout apart: no mode, no system generator, no paddle limits."""
     if not isinstance(state, np.ndarray) or state.dtype != np.uint8 or state.ndim != 1:
-        raise DemoFileError("a checkpoint is no array of bytes")
+        raise DemoError("a checkpoint is no array of bytes")
     data = state.tobytes()
     reader = WordReader(data)
     left, right, frame, episode_frame, length = reader.words(5)
@@ -250,7 +243,7 @@ def _parse_old_state(state: Any) -> AleState:
     machine = read_machine(reader)
     settings = reader.words_left()
     if flag != FALSE or length != len(data) - 20:
-        raise DemoFileError("a checkpoint has another layout than the states of that time")
+        raise DemoError("a checkpoint has another layout than the states of that time")
     return AleState(
         (left, right),
         (frame, episode_frame),
@@ -275,7 +268,7 @@ def _find_game(path: Path, md5: bytes) -> str:
     for game in games:
         if game.replace("_", "") == wanted:
             return game
-    raise DemoMismatchError(
+    raise DemoError(
         f"{path.name} is of a ROM (md5 {md5.decode()}) that ale-py does not have, and its name is "
         'none of a game. Say which game it is, for example game="montezuma_revenge".'
     )
@@ -290,22 +283,17 @@ def _ale_specs() -> list[tuple[str, Any]]:
 
 
 def _roms() -> Any:
-    try:
-        import ale_py  # noqa: PLC0415 - optional
-        from ale_py import roms  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise gym.error.DependencyNotInstalled(
-            'Importing Atari demonstrations needs ale-py: pip install "hxwrappers[atari]"'
-        ) from error
+    ale_py = import_optional("ale_py", "Importing Atari demonstrations needs ale-py", "atari")
     gym.register_envs(ale_py)
-    return roms
+    quiet_ale()
+    return ale_py.roms
 
 
 def _make(game: str, steps: int) -> gym.Env[Any, Any]:
     _roms()
     ids = {str(spec.kwargs["game"]): name for name, spec in _ale_specs()}
     if game not in ids:
-        raise DemoMismatchError(f"ale-py has no game called {game!r}; it has {sorted(ids)}.")
+        raise DemoError(f"ale-py has no game called {game!r}; it has {sorted(ids)}.")
     limit = max(108_000, 2 * steps)
     return gym.make(
         ids[game],

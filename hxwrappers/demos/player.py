@@ -1,33 +1,31 @@
-"""Replaying a demonstration in an environment: going to a step, playing on, comparing."""
+"""Replay of a demonstration in an environment: go to a step, play on, compare."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 
-from hxwrappers._text import brief
+from hxwrappers._utils.checks import brief
+from hxwrappers.demos.actions import replay_dtype, require_actions_of
 from hxwrappers.demos.metadata import check_same_environment, recorded_arguments
-from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
-from hxwrappers.demos.snapshots.base import Counters
-from hxwrappers.demos.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
+from hxwrappers.demos.verification import Difference, Verification
 from hxwrappers.errors import (
-    DemoMismatchError,
-    DemoVerificationError,
+    DemoError,
     HxWrappersError,
     SnapshotError,
 )
+from hxwrappers.snapshots import Snapshot, Snapshotter, find_snapshotter
+from hxwrappers.snapshots.base import Counters
+from hxwrappers.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
 
 if TYPE_CHECKING:
     from hxwrappers.demos.demo import Demo
 
-__all__ = ["DemoPlayer", "Difference", "Transition", "Verification"]
 
 _REMEMBER_EVERY = 64
 _RECENT = 512
@@ -56,63 +54,6 @@ class Transition(NamedTuple):
     info: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Where a replay left the recording.
-
-    Attributes:
-        step: The step after the action that gave something else.
-        what: `"reward"`, `"termination"`, `"truncation"` or `"state"`.
-        recorded: What was recorded, or None for a state.
-        replayed: What the replay gave, or None for a state.
-    """
-
-    step: int
-    what: str
-    recorded: object = None
-    replayed: object = None
-
-    def __str__(self) -> str:
-        if self.what == "state":
-            return f"step {self.step}: the state is not the one recorded"
-        return f"step {self.step}: {self.what} {self.replayed}, but {self.recorded} was recorded"
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What `Demo.verify` found.
-
-    Attributes:
-        steps: How many actions were replayed.
-        snapshots: How many snapshots were restored.
-        score: The return of the replay up to where it was stopped.
-        first_difference: Where the replay left the recording, or None.
-    """
-
-    steps: int
-    snapshots: int
-    score: float
-    first_difference: Difference | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the replay was the recording, step by step."""
-        return self.first_difference is None
-
-    def raise_if_different(self) -> None:
-        """Raise where the replay differs.
-
-        Raises:
-            DemoVerificationError: It does; the message names the first step.
-        """
-        if self.first_difference is not None:
-            raise DemoVerificationError(
-                f"The replay differs from the recording at {self.first_difference}. The "
-                "environment, its version or its ROM is not the recording's, or the file was "
-                "changed."
-            )
-
-
 class DemoPlayer:
     """Replays one demonstration in one environment.
 
@@ -130,7 +71,7 @@ class DemoPlayer:
         counters: Those of time limits and statistics that the demonstration does not know.
 
     Raises:
-        DemoMismatchError: The environment is of another kind than the recording's.
+        DemoError: The environment is of another kind than the recording's.
     """
 
     def __init__(
@@ -146,11 +87,11 @@ class DemoPlayer:
         check_same_environment(demo.metadata.env, self.snapshotter)
         family = demo.metadata.family
         if len(demo.snapshots) and family != self.snapshotter.family:
-            raise DemoMismatchError(
+            raise DemoError(
                 f"The demonstration's snapshots are of the family {family!r}, but this environment "
                 f"is frozen by {self.snapshotter.family!r}. Give the snapshotter that fits."
             )
-        _check_actions(demo.actions, env.action_space)
+        require_actions_of(env.action_space, demo.actions)
         self.counters = Counters(_unknown(demo.metadata.env, env))
         if not _was_reset(env):
             self._begin_episode()
@@ -167,7 +108,7 @@ class DemoPlayer:
         if step == 0:
             return self._restore_start()
         start = self._go_before(step)
-        with self.snapshotter.unseen():
+        with self.snapshotter.hidden_from_env():
             for transition in self._play(start, step - 1):
                 if transition.step == step - 1:
                     self._keep(step - 1)
@@ -190,7 +131,7 @@ class DemoPlayer:
         steps, score = 0, 0.0
         for start, stop in pairwise(bounds):
             self._go_before(start + 1)
-            with self.snapshotter.unseen():
+            with self.snapshotter.hidden_from_env():
                 for transition in self._play(start, stop, mend_seams=False):
                     steps += 1
                     score += transition.reward
@@ -212,7 +153,7 @@ class DemoPlayer:
         rewards are weighed as they were. Time limits may differ.
 
         Raises:
-            DemoMismatchError: It comes to something else.
+            DemoError: It comes to something else.
         """
         later = (step for step in self.demo.snapshots.steps.tolist() if step > 0)
         stop = next(later, len(self.demo))
@@ -228,13 +169,13 @@ class DemoPlayer:
         else:
             spec = self.demo.metadata.env.get("spec")
             arguments = spec.get("kwargs") if isinstance(spec, dict) else None
-            told = (
+            identity = (
                 "It was recorded with arguments that the file does not hold"
                 if arguments is None
                 else f"It was recorded with the arguments {brief(repr(arguments))}"
             )
-            cause = f"{told}; make the environment with the same, and the same version of it."
-        raise DemoMismatchError(
+            cause = f"{identity}; make the environment with the same, and the same version of it."
+        raise DemoError(
             f"The demonstration does not replay in this environment: {difference}. {cause}"
         )
 
@@ -242,7 +183,7 @@ class DemoPlayer:
         """Play the beginning: the first difference, and all that came up to there."""
         self._go_before(1)
         seen = []
-        with self.snapshotter.unseen():
+        with self.snapshotter.hidden_from_env():
             for transition in self._play(0, stop):
                 seen.append((transition.reward, transition.terminated))
                 difference = self._compare(transition)
@@ -310,7 +251,7 @@ class DemoPlayer:
                 "it from. Record it again from env.reset(seed=...)."
             )
         observation = self._begin_episode()
-        self.snapshotter.saw_reset(metadata.seed, metadata.options)
+        self.snapshotter.on_reset(metadata.seed, metadata.options)
         return observation
 
     def _begin_episode(self) -> Any:
@@ -324,7 +265,7 @@ class DemoPlayer:
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             if metadata.options is None or isinstance(error, HxWrappersError):
                 raise
-            raise DemoMismatchError(
+            raise DemoError(
                 "The environment cannot be reset with the options of the demonstration, "
                 f"{brief(repr(metadata.options))}: {brief(repr(error))}. They are of another "
                 "version of the environment, or the file was changed."
@@ -336,7 +277,7 @@ class DemoPlayer:
         for at in range(start, stop):
             action = self._action(at)
             observation, reward, terminated, truncated, info = self.env.step(action)
-            self.snapshotter.saw_step(action)
+            self.snapshotter.on_step(action)
             if truncated and self.counters:
                 self.counters.put_back()  # or what is outside of a time limit asks for a reset
             if mend_seams and at + 1 in self._seams:
@@ -376,25 +317,6 @@ class DemoPlayer:
         )
 
 
-def _check_actions(actions: npt.NDArray[Any], space: gym.Space[Any]) -> None:
-    shape = actions.shape[1:]
-    if isinstance(space, gym.spaces.Discrete):
-        fits = shape == () and actions.dtype.kind in "iu"
-        fits = fits and bool(((actions >= space.start) & (actions < space.start + space.n)).all())
-    elif isinstance(space, gym.spaces.MultiDiscrete):
-        fits = shape == space.shape
-        fits = fits and bool(
-            ((actions >= space.start) & (actions < space.start + space.nvec)).all()
-        )
-    else:
-        fits = shape == space.shape
-    if not fits:
-        raise DemoMismatchError(
-            f"The demonstration has actions that {space} does not have: {actions.dtype} of shape "
-            f"{actions.shape}, or out of range. It is of another environment, or damaged."
-        )
-
-
 def _unknown(
     described: Mapping[str, Any], env: gym.Env[Any, Any]
 ) -> list[gym.Wrapper[Any, Any, Any, Any]]:
@@ -405,22 +327,12 @@ def _unknown(
         known = list(zip(wrappers, arguments, strict=False))
     unknown = []
     for layer in layers_of(env):
-        told = (layer_name(layer), recorded_arguments(layer))
-        if told in known:
-            known.remove(told)
-        elif told[0] in COUNTING_LAYERS:
+        identity = (layer_name(layer), recorded_arguments(layer))
+        if identity in known:
+            known.remove(identity)
+        elif identity[0] in COUNTING_LAYERS:
             unknown.append(layer)
     return unknown
-
-
-def replay_dtype(stored: np.dtype[Any], space: gym.Space[Any]) -> np.dtype[Any]:
-    """The dtype in which actions that are arrays are taken: the space's, or their own if wider.
-
-    Args:
-        stored: The dtype that the actions have.
-        space: Their space.
-    """
-    return np.result_type(stored, space.dtype)
 
 
 def own_reward(reward: SupportsFloat, info: Mapping[str, Any]) -> float:

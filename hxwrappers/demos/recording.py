@@ -1,4 +1,4 @@
-"""Recording a demonstration: the core behind every way to make one."""
+"""Recordings: the core behind every way to make a demonstration."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
+from hxwrappers.demos.actions import holds_numbers, replay_dtype, smallest_actions
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.metadata import DemoMetadata, describe_environment, versions
-from hxwrappers.demos.player import DemoPlayer, own_reward, replay_dtype
-from hxwrappers.demos.snapshots import Snapshot, Snapshotter, find_snapshotter
-from hxwrappers.demos.store import SnapshotLog
+from hxwrappers.demos.player import DemoPlayer, own_reward
 from hxwrappers.errors import DemoError, InvalidArgumentError
+from hxwrappers.snapshots import Snapshot, Snapshotter, find_snapshotter
+from hxwrappers.snapshots.store import SnapshotLog
 
 if TYPE_CHECKING:
     from hxwrappers.demos.journal import JournalWriter
-
-__all__ = ["DemoRecording", "record_actions", "smallest_actions", "smallest_integers"]
 
 
 class DemoRecording:
@@ -72,7 +71,7 @@ class DemoRecording:
             raise InvalidArgumentError(
                 f"snapshot_every is {snapshot_every}, but at least one step is needed."
             )
-        if not _holds_numbers(env.action_space):
+        if not holds_numbers(env.action_space):
             raise InvalidArgumentError(
                 f"A demonstration holds actions that are numbers or arrays of them, but those of "
                 f"{env.action_space} are not. Put a wrapper below that makes one of the spaces "
@@ -122,7 +121,7 @@ class DemoRecording:
         """
         kept = copy.deepcopy(options)  # environments pop from theirs
         observation, info = self.env.reset(seed=seed, options=options)
-        self.snapshotter.saw_reset(seed, kept)
+        self.snapshotter.on_reset(seed, kept)
         self._begin(seed, kept)
         self._take_snapshot(observation)
         return observation, info
@@ -146,7 +145,7 @@ class DemoRecording:
             )
         kept = self._as_kept(action)
         observation, reward, terminated, truncated, info = self.env.step(copy.deepcopy(kept))
-        self.snapshotter.saw_step(kept)
+        self.snapshotter.on_step(kept)
         self.saved = False
         self._actions.append(kept)
         own = own_reward(reward, info)
@@ -233,7 +232,7 @@ class DemoRecording:
             The observation at that step.
 
         Raises:
-            DemoMismatchError: The environment is of another kind than the demonstration's.
+            DemoError: The environment is of another kind than the demonstration's.
         """
         if step is None:
             step = len(demo) - demo.ended
@@ -329,9 +328,28 @@ def record_actions(
     options: dict[str, Any] | None = None,
     snapshot_every: int = 50,
 ) -> Demo:
-    """Take actions and record the run; see `Demo.from_actions`."""
+    """Take actions from a reset with a seed, and make a demonstration of the run.
+
+    Args:
+        env: The environment.
+        actions: The actions, in their order.
+        seed: The seed of the reset.
+        options: The options of the reset.
+        snapshot_every: Steps between two snapshots.
+
+    Raises:
+        InvalidArgumentError: The episode ends before the last action, or an action is none of
+            the environment's.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> env = gym.make("FrozenLake-v1", is_slippery=False)
+        >>> demo = record_actions(env, [1, 1, 2, 1, 2, 2], seed=0)
+        >>> demo.score, demo.ended
+        (1.0, True)
+    """
     recording = DemoRecording(
-        env, snapshot_every=snapshot_every, made_by={"tool": "Demo.from_actions"}
+        env, snapshot_every=snapshot_every, made_by={"tool": "record_actions"}
     )
     recording.reset(seed=seed, options=options)
     space = env.action_space
@@ -348,38 +366,3 @@ def record_actions(
             raise InvalidArgumentError(f"Action {number} is {action!r}, which is not in {space}.")
         recording.step(own)
     return recording.demo()
-
-
-def _holds_numbers(space: gym.Space[Any]) -> bool:
-    return space.shape is not None and space.dtype is not None and space.dtype.kind in "biuf"
-
-
-def smallest_actions(actions: list[Any], space: gym.spaces.Space[Any]) -> np.ndarray[Any, Any]:
-    """Actions as one array: whole numbers of the smallest dtype that holds them, others of theirs.
-
-    Args:
-        actions: The actions.
-        space: Their space, for the shape and dtype where there are none.
-    """
-    if isinstance(space, gym.spaces.Discrete):
-        return smallest_integers(np.array(actions, np.int64))
-    if not actions:
-        return np.zeros((0, *(space.shape or ())), space.dtype)
-    return np.stack(actions)
-
-
-def smallest_integers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Integers as an array of the smallest dtype that holds them exactly.
-
-    Args:
-        values: Integers of any dtype.
-
-    Example:
-        >>> smallest_integers(np.array([0, 255])).dtype, smallest_integers(np.array([-1, 1])).dtype
-        (dtype('uint8'), dtype('int16'))
-    """
-    for dtype in (np.uint8, np.int16, np.int32):
-        limits = np.iinfo(dtype)
-        if not len(values) or (values.min() >= limits.min and values.max() <= limits.max):
-            return values.astype(dtype)
-    return values

@@ -1,25 +1,87 @@
-"""The route of a demonstration: what its replay shows on the way."""
+"""The route of a demonstration, with places in Montezuma's Revenge read from its RAM."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.montezuma import ROOM_ROWS, Place, is_montezuma, read_place
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["Moment", "Route", "follow"]
+GAME = "montezuma_revenge"
+"""The game's name in the Arcade Learning Environment."""
+
+ROOM_ROWS = slice(47, 198)
+"""The rows of the screen that show the room; above are score, lives and inventory."""
+
+_ROOM, _X, _Y, _LEVEL, _INVENTORY = 3, 42, 43, 57, 65
+_FIRST_ROOM_OF_ROW = (0, 3, 8, 15, 24)
+_FEET_AT, _MIDDLE = 328, 3
+
+
+class Place(NamedTuple):
+    """Where the player is and what it carries, as the RAM has it.
+
+    Attributes:
+        level: The level, from 0.
+        room: The room, 0 to 23.
+        inventory: The byte whose bits stand for keys, torch, swords and amulet.
+        x: Across, from the left.
+        y: Upwards.
+    """
+
+    level: int
+    room: int
+    inventory: int
+    x: int
+    y: int
+
+    def on_screen(self) -> tuple[int, int]:
+        """Column and row of the screen at which the player's feet are.
+
+        Example:
+            >>> Place(0, 1, 0, 77, 235).on_screen()
+            (80, 93)
+        """
+        return self.x + _MIDDLE, _FEET_AT - self.y
+
+
+def is_montezuma(env: gym.Env[Any, Any]) -> bool:
+    """Whether an environment is this game."""
+    return getattr(env.unwrapped, "_game", None) == GAME
+
+
+def read_place(env: gym.Env[Any, Any]) -> Place:
+    """Where the player is now."""
+    game: Any = env.unwrapped
+    ram = game.ale.getRAM().tolist()
+    return Place(ram[_LEVEL], ram[_ROOM], ram[_INVENTORY], ram[_X], ram[_Y])
+
+
+def room_position(room: int) -> tuple[int, int]:
+    """Where a room lies in the pyramid: its row from the top and its column from the middle.
+
+    Args:
+        room: The room, 0 to 23.
+
+    Example:
+        >>> room_position(1), room_position(3), room_position(14), room_position(15)
+        ((0, 0), (1, -2), (2, 3), (3, -4))
+    """
+    row = next(row for row, first in enumerate(_FIRST_ROOM_OF_ROW[1:]) if room < first)
+    middle = (_FIRST_ROOM_OF_ROW[row] + _FIRST_ROOM_OF_ROW[row + 1] - 1) // 2
+    return row, room - middle
+
 
 _PICTURES_OF_ROOM = 31
 _PICTURE_EVERY = 6
 
-Room = tuple[int, int]
+ClientRoles = tuple[int, int]
 """Level and room."""
 
 
@@ -56,7 +118,7 @@ class Route:
     deaths: list[int] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
-    rooms: dict[Room, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    rooms: dict[ClientRoles, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
 
 def follow(
@@ -85,7 +147,7 @@ def follow(
     route = Route([(int(at) + 1, float(demo.rewards[at])) for at in np.flatnonzero(demo.rewards)])
     wanted = _spread([step for step, _ in route.rewards], moments) | {len(demo)}
     returns = demo.returns()
-    pictures: dict[Room, list[npt.NDArray[np.uint8]]] = {}
+    pictures: dict[ClientRoles, list[npt.NDArray[np.uint8]]] = {}
     lives: int | None = None
     for transition in demo.replay(env):
         left = transition.info.get("lives")
@@ -97,15 +159,15 @@ def follow(
                 Moment(transition.step, float(returns[transition.step]), _picture(env))
             )
         if is_montezuma(env):
-            route.places.append(_note_place(env, transition.step, pictures))
+            route.places.append(_record_place(env, transition.step, pictures))
         if progress is not None:
             progress(transition.step)
-    route.rooms = {room: _without_movement(shown) for room, shown in pictures.items()}
+    route.rooms = {room: _merge_still_moments(shown) for room, shown in pictures.items()}
     return route
 
 
-def _note_place(
-    env: gym.Env[Any, Any], step: int, pictures: dict[Room, list[npt.NDArray[np.uint8]]]
+def _record_place(
+    env: gym.Env[Any, Any], step: int, pictures: dict[ClientRoles, list[npt.NDArray[np.uint8]]]
 ) -> Place:
     place = read_place(env)
     shown = pictures.setdefault((place.level, place.room), [])
@@ -117,7 +179,7 @@ def _note_place(
     return place
 
 
-def _without_movement(pictures: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
+def _merge_still_moments(pictures: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
     middle: npt.NDArray[np.uint8] = np.median(np.stack(pictures), axis=0).astype(np.uint8)
     return middle
 

@@ -7,8 +7,6 @@ from pathlib import Path
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["shipped", "shipped_names", "shipped_path"]
-
 _FOLDER = Path(__file__).parent / "data"
 
 

@@ -1,24 +1,31 @@
 """The standard environment stacks: one function for each family."""
 
-from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
-from hxwrappers.envs.minigrid import FixedLevel, GridObservation, make_minigrid
-from hxwrappers.envs.named import make_vector
-from hxwrappers.envs.procgen import PROCGEN_PRESETS, ProcgenSettings, make_procgen
-from hxwrappers.envs.procgen_env import ProcgenEnv, ProcgenState, ProcgenVectorEnv
-from hxwrappers.envs.recipes import make_from_recipe
-from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
-from hxwrappers.envs.views import View, views_along
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gymnasium as gym
+
+from hxwrappers._utils.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
+    from hxwrappers.envs.minigrid import FixedLevel, GridObservation, make_minigrid
+    from hxwrappers.envs.named import make_vector
+    from hxwrappers.envs.procgen import PROCGEN_PRESETS, ProcgenSettings, make_procgen
+    from hxwrappers.envs.procgen_env import ProcgenEnv, ProcgenVectorEnv
+    from hxwrappers.envs.recipes import make_from_recipe
+    from hxwrappers.envs.rooms import RoomTracker
+    from hxwrappers.envs.views import View, views_along
 
 __all__ = [
     "ATARI_PRESETS",
     "PROCGEN_PRESETS",
-    "ROOM_BYTES",
     "AtariSettings",
     "FixedLevel",
     "GridObservation",
     "ProcgenEnv",
     "ProcgenSettings",
-    "ProcgenState",
     "ProcgenVectorEnv",
     "RoomTracker",
     "View",
@@ -29,3 +36,23 @@ __all__ = [
     "make_vector",
     "views_along",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "hxwrappers.envs.atari": ["ATARI_PRESETS", "AtariSettings", "make_atari"],
+        "hxwrappers.envs.minigrid": ["FixedLevel", "GridObservation", "make_minigrid"],
+        "hxwrappers.envs.named": ["make_vector"],
+        "hxwrappers.envs.procgen": ["PROCGEN_PRESETS", "ProcgenSettings", "make_procgen"],
+        "hxwrappers.envs.procgen_env": ["ProcgenEnv", "ProcgenVectorEnv"],
+        "hxwrappers.envs.recipes": ["make_from_recipe"],
+        "hxwrappers.envs.rooms": ["RoomTracker"],
+        "hxwrappers.envs.views": ["View", "views_along"],
+    },
+)
+
+gym.register(
+    "hxwrappers/Procgen-v0",
+    entry_point="hxwrappers.envs.procgen_env:ProcgenEnv",
+    vector_entry_point="hxwrappers.envs.procgen_env:ProcgenVectorEnv",
+)

@@ -12,10 +12,8 @@ from gymnasium.wrappers import (
     TimeLimit,
 )
 
-from hxwrappers.demos.snapshots.layers import layers_of
+from hxwrappers.snapshots.layers import layers_of
 from hxwrappers.wrappers import DemoResetCurriculum
-
-__all__ = ["SkippedFrames"]
 
 _BLIND = (
     DemoResetCurriculum,

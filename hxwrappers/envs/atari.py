@@ -1,4 +1,4 @@
-"""The Atari stacks of the papers."""
+"""Atari stacks as published, and the rooms that a game visits."""
 
 from __future__ import annotations
 
@@ -8,54 +8,46 @@ from functools import partial
 from typing import Any, Literal, overload
 
 import gymnasium as gym
-from gymnasium.error import DependencyNotInstalled
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers.demos.snapshots.layers import layers_of
-from hxwrappers.envs._build import choose, settings_of, vectorize
+from hxwrappers._utils.modules import import_optional
+from hxwrappers._utils.quiet import quiet_ale
 from hxwrappers.envs._skipped_frames import SkippedFrames
-from hxwrappers.envs.atari_vector import GameSettings, RestorableAtariVectorEnv
+from hxwrappers.envs.atari_games import GameSettings
+from hxwrappers.envs.atari_vector import RestorableAtariVectorEnv
 from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
+from hxwrappers.envs.vectors import choose, settings_of, vectorize
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.snapshots.layers import layers_of
 from hxwrappers.vector import StickyActions as VectorStickyActions
 from hxwrappers.wrappers import DemoResetCurriculum, StickyActions
-
-__all__ = ["ATARI_PRESETS", "AtariSettings", "FrameWrapper", "make_atari"]
 
 FrameWrapper = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
 
 
 @dataclass(frozen=True)
-class AtariSettings:
+class AtariSettings(GameSettings):
     """How a paper plays Atari.
 
     Attributes:
-        screen_size: Height and width of the observed frame in pixels.
-        grayscale: Grey frames, or RGB ones.
+        screen_size: Height and width of a frame in pixels.
         frame_skip: Emulator frames a step; the last two are joined by their maximum.
         frame_stack: Frames an observation, the newest last; black ones fill up after a reset.
         sticky_actions: The probability that an action is repeated, 0 for never.
-        sticky_level: Whether the coin is tossed for each emulator "frame" inside the frame skip,
-            by the emulator itself, or for each "step", by `hxwrappers.StickyActions`.
         noop_max: At most so many idle frames begin an episode, their number drawn at random
-            (`AtariVectorEnv` draws from 0, one less at most; single environments from 1).
+            (`AtariVectorEnv` draws from 0, one less at most; others from 1).
         max_frames: An episode is truncated after so many emulator frames.
         terminal_on_life_loss: Whether losing a life ends the episode; the game begins anew.
-        clip_rewards: Rewards limited to -1 and 1; `info["episode"]` keeps the true score.
         full_action_space: All 18 actions, or those that the game knows.
+        grayscale: Grey frames, or RGB ones.
+        sticky_level: Whether the coin is tossed for each emulator "frame" inside the frame skip,
+            by the emulator itself, or for each "step", by `hxwrappers.StickyActions`.
+        clip_rewards: Rewards limited to -1 and 1; `info["episode"]` keeps the true score.
     """
 
-    screen_size: int = 84
     grayscale: bool = True
-    frame_skip: int = 4
-    frame_stack: int = 4
-    sticky_actions: float = 0.0
     sticky_level: Literal["frame", "step"] = "frame"
-    noop_max: int = 0
-    max_frames: int = 108_000
-    terminal_on_life_loss: bool = False
     clip_rewards: bool = False
-    full_action_space: bool = False
 
 
 ATARI_PRESETS = {
@@ -89,6 +81,7 @@ def make_atari(
     preset: str = ...,
     num_envs: int,
     backend: str = ...,
+    num_workers: int | None = ...,
     autoreset_mode: AutoresetMode | str = ...,
     track_rooms: bool = ...,
     render_mode: str | None = ...,
@@ -101,6 +94,7 @@ def make_atari(
     preset: str = "plain",
     num_envs: int | None = None,
     backend: str = "ale",
+    num_workers: int | None = None,
     autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     track_rooms: bool = False,
     render_mode: str | None = None,
@@ -123,6 +117,8 @@ def make_atari(
             "restorable" is `RestorableAtariVectorEnv`, which is as fast, can be frozen and
             restored, and knows the room; "sync" and "async" are vectors of single environments,
             in this process or in others.
+        num_workers: Processes that play the games of the backend "restorable"; 0 plays them in this
+            one, None takes one for each core.
         autoreset_mode: When a vector resets the environments whose episodes end.
         track_rooms: Add a `RoomTracker`, or `info["room"]` with the backend "restorable"; not with
             the backend "ale".
@@ -147,7 +143,7 @@ def make_atari(
     """
     settings = settings_of(ATARI_PRESETS, preset, overrides)
     choose("sticky_level", settings.sticky_level, ("frame", "step"))
-    env_id = _env_id(game)
+    env_id = atari_id(game)
     if num_envs is None:
         return _make_single(env_id, settings, track_rooms, render_mode, frame_wrapper)
     choose("backend", backend, ("ale", "restorable", "sync", "async"))
@@ -157,7 +153,14 @@ def make_atari(
                 "The backend restorable neither renders nor gives access to single frames. Use "
                 'backend="sync" or backend="async".'
             )
-        return _make_restorable(env_id, settings, num_envs, autoreset_mode, track_rooms)
+        return _make_restorable(
+            env_id, settings, num_envs, num_workers, autoreset_mode, track_rooms
+        )
+    if num_workers is not None:
+        raise InvalidArgumentError(
+            f"num_workers is {num_workers}; it is for the backend restorable, and this is "
+            f"{backend}. Leave it out."
+        )
     if backend == "ale":
         if track_rooms or render_mode is not None or frame_wrapper is not None:
             raise InvalidArgumentError(
@@ -170,23 +173,42 @@ def make_atari(
 
 
 def _ale() -> Any:
-    try:
-        import ale_py  # noqa: PLC0415 - an optional extra
-    except ModuleNotFoundError as error:
-        raise DependencyNotInstalled(
-            'The Atari games need ale-py. Run `pip install "hxwrappers[atari]"`.'
-        ) from error
+    ale_py = import_optional("ale_py", "The Atari games need ale-py", "atari")
     gym.register_envs(ale_py)
+    quiet_ale()
     return ale_py
 
 
-def _env_id(game: str) -> str:
+def atari_id(game: str) -> str:
+    """The environment's id of an Atari game in any of the usual spellings.
+
+    Raises:
+        InvalidArgumentError: There is no such game.
+
+    Example:
+        >>> atari_id("montezuma_revenge")
+        'ALE/MontezumaRevenge-v5'
+    """
     ale = _ale()
     spellings: dict[str, str] = {}
     for rom in ale.roms.get_all_rom_ids():
         name = ale.registration.rom_id_to_name(rom)
         spellings |= dict.fromkeys((rom, name, f"ALE/{name}-v5"), f"ALE/{name}-v5")
     return spellings[choose("game", game, spellings)]
+
+
+def knows_rooms(game: str) -> bool:
+    """Whether it is known where an Atari game keeps its room (`ROOM_BYTES`).
+
+    Example:
+        >>> knows_rooms("MontezumaRevenge"), knows_rooms("pong")
+        (True, False)
+    """
+    return _rom_id(atari_id(game)) in ROOM_BYTES
+
+
+def _rom_id(env_id: str) -> str:
+    return str(gym.spec(env_id).kwargs["game"])
 
 
 def _emulator(settings: AtariSettings) -> dict[str, Any]:
@@ -242,39 +264,34 @@ def _make_restorable(
     env_id: str,
     settings: AtariSettings,
     num_envs: int,
+    num_workers: int | None,
     autoreset_mode: AutoresetMode | str,
     track_rooms: bool,
 ) -> VectorEnv:
-    if AutoresetMode(autoreset_mode) is not AutoresetMode.SAME_STEP or not settings.grayscale:
+    mode = AutoresetMode(autoreset_mode)
+    if mode is AutoresetMode.NEXT_STEP or not settings.grayscale:
         raise InvalidArgumentError(
-            "The backend restorable resets in the step in which an episode ends (SAME_STEP), and "
-            'shows grey frames. Use another backend, such as "ale".'
+            "The backend restorable resets in the step in which an episode ends (SAME_STEP) or not "
+            'by itself (DISABLED), and shows grey frames. Use another backend, such as "ale".'
         )
     if settings.sticky_level == "step" and settings.sticky_actions:
         raise InvalidArgumentError(
             "The backend restorable tosses the coin of sticky actions for each frame. Use "
             'sticky_level="frame", or another backend.'
         )
-    game = str(gym.spec(env_id).kwargs["game"])
+    game = _rom_id(env_id)
     if track_rooms and game not in ROOM_BYTES:
         raise InvalidArgumentError(
             f"It is not known where {game!r} keeps its room (known: {', '.join(ROOM_BYTES)}). "
             "Leave track_rooms out."
         )
     envs: VectorEnv = RestorableAtariVectorEnv(
-        GameSettings(
-            rom=str(_ale().roms.get_rom_path(game)),
-            screen_size=settings.screen_size,
-            frame_skip=settings.frame_skip,
-            frame_stack=settings.frame_stack,
-            sticky_actions=settings.sticky_actions,
-            noop_max=settings.noop_max,
-            max_frames=settings.max_frames,
-            terminal_on_life_loss=settings.terminal_on_life_loss,
-            full_action_space=settings.full_action_space,
-        ),
+        str(_ale().roms.get_rom_path(game)),
+        settings,
         num_envs,
+        num_workers,
         room_byte=ROOM_BYTES[game] if track_rooms else None,
+        autoreset_mode=mode,
     )
     return gym.wrappers.vector.ClipReward(envs, -1.0, 1.0) if settings.clip_rewards else envs
 

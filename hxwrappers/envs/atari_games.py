@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
-from hxwrappers.errors import WorkerError
-
-__all__ = ["RAM_BYTES", "AtariSnapshot", "GameSettings", "GameWorker", "SharedGames", "load_game"]
+from hxwrappers._utils.processes import WorkerProcess, serve
 
 RAM_BYTES = 128
 _SCREEN = (210, 160)
@@ -22,21 +18,20 @@ _SCREEN = (210, 160)
 
 @dataclass(frozen=True)
 class GameSettings:
-    """How the games of a `RestorableAtariVectorEnv` are played.
+    """How an Atari game is played and shown.
 
     Attributes:
-        rom: Path of the game's ROM.
         screen_size: Height and width of a frame in pixels.
-        frame_skip: Emulator frames a step; a frame shows the maximum of the last two.
+        frame_skip: Emulator frames a step; the last two are joined by their maximum.
         frame_stack: Frames an observation, the newest last; black ones fill up after a reset.
-        sticky_actions: The probability, for each emulator frame, that the last action is repeated.
-        noop_max: At most so many idle frames begin an episode; their number, from 1, is drawn.
+        sticky_actions: The probability that an action is repeated, 0 for never.
+        noop_max: At most so many idle frames begin an episode, their number, from 1, drawn at
+            random.
         max_frames: An episode is truncated after so many emulator frames.
         terminal_on_life_loss: Whether losing a life ends the episode; the game begins anew.
         full_action_space: All 18 actions, or those that the game knows.
     """
 
-    rom: str
     screen_size: int = 84
     frame_skip: int = 4
     frame_stack: int = 4
@@ -63,13 +58,21 @@ class AtariSnapshot:
 class _Game:
     """One emulator, which writes what is observed into a row of a shared array."""
 
-    def __init__(self, settings: GameSettings, stack: np.ndarray, ram: np.ndarray) -> None:
+    def __init__(
+        self,
+        rom: str,
+        settings: GameSettings,
+        stack: np.ndarray,
+        ram: np.ndarray,
+        lives: np.ndarray,
+    ) -> None:
         import ale_py  # noqa: PLC0415 - an optional extra
         import cv2  # noqa: PLC0415 - an optional extra
 
-        self._settings = settings
+        self._rom, self._settings = rom, settings
         self._stack = stack
         self._ram = ram
+        self._shown_lives = lives
         self._resize = cv2.resize
         self._area = cv2.INTER_AREA
         self._size = (settings.screen_size, settings.screen_size)
@@ -86,7 +89,7 @@ class _Game:
         ale, settings = self.ale, self._settings
         ale.setInt("random_seed", seed)
         ale.setFloat("repeat_action_probability", settings.sticky_actions)
-        ale.loadROM(settings.rom)
+        ale.loadROM(self._rom)
         full = settings.full_action_space
         self._actions = ale.getLegalActionSet() if full else ale.getMinimalActionSet()
         self._generator = np.random.default_rng(seed)
@@ -139,9 +142,8 @@ class _Game:
         """Begin an episode in a frozen state."""
         self.ale.restoreState(snapshot.state)
         self._stack[:] = snapshot.observation
-        self._ram[:] = self.ale.getRAM()
         self._frames = 0
-        self._lives = self.ale.lives()
+        self._lives = self._tell()
 
     def _is_over(self) -> bool:
         if not self._settings.terminal_on_life_loss:
@@ -151,7 +153,13 @@ class _Game:
 
     def _show(self) -> None:
         self._stack[-1] = self._resize(self._newer, self._size, interpolation=self._area)
+        self._tell()
+
+    def _tell(self) -> int:
+        """Write what the emulator knows beside its screen; returns the lives."""
         self._ram[:] = self.ale.getRAM()
+        lives = self._shown_lives[...] = self.ale.lives()
+        return int(lives)
 
 
 class SharedGames:
@@ -163,14 +171,14 @@ class SharedGames:
         self._shape = (number, *shape)
         self._raw = [
             context.RawArray(ctypes.c_uint8, number * size)
-            for size in (int(np.prod(shape)), RAM_BYTES, 4, 1, 1, 4)
+            for size in (int(np.prod(shape)), RAM_BYTES, 4, 1, 1, 4, 4)
         ]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name."""
         number = self._shape[0]
         parts: list[Any] = list(self._raw)
-        stacks, ram, rewards, terminated, truncated, actions = parts
+        stacks, ram, rewards, terminated, truncated, actions, lives = parts
         return {
             "stacks": np.frombuffer(stacks, np.uint8).reshape(self._shape),
             "ram": np.frombuffer(ram, np.uint8).reshape(number, RAM_BYTES),
@@ -178,16 +186,20 @@ class SharedGames:
             "terminated": np.frombuffer(terminated, np.bool_),
             "truncated": np.frombuffer(truncated, np.bool_),
             "actions": np.frombuffer(actions, np.int32),
+            "lives": np.frombuffer(lives, np.int32),
         }
 
 
 class _Games:
     """Some of the games, which one process plays."""
 
-    def __init__(self, settings: GameSettings, block: SharedGames) -> None:
+    def __init__(self, rom: str, settings: GameSettings, block: SharedGames) -> None:
         self._arrays = block.arrays()
-        rows = zip(self._arrays["stacks"], self._arrays["ram"], strict=True)
-        self._games = [_Game(settings, stack, ram) for stack, ram in rows]
+        lives = self._arrays["lives"]
+        rows = zip(self._arrays["stacks"], self._arrays["ram"], range(len(lives)), strict=True)
+        self._games = [
+            _Game(rom, settings, stack, ram, lives[at : at + 1]) for stack, ram, at in rows
+        ]
 
     def step(self) -> None:
         """Play the actions in the block."""
@@ -214,76 +226,45 @@ class _Games:
             self._games[index].restore(snapshot)
 
 
-def _work(settings: GameSettings, block: SharedGames, connection: Connection) -> None:
-    """A worker process: does what it is told until the other end is closed."""
-    try:
-        games = _Games(settings, block)
-        while True:
-            name, arguments = connection.recv()
-            connection.send((True, getattr(games, name)(*arguments)))
-    except (EOFError, KeyboardInterrupt, BrokenPipeError):
-        return
-    except Exception:
-        connection.send((False, traceback.format_exc()))
-
-
 class GameWorker:
     """The games of one process, or of this one."""
 
-    def __init__(self, settings: GameSettings, block: SharedGames, *, own_process: bool) -> None:
-        self._games = None if own_process else _Games(settings, block)
+    def __init__(
+        self, rom: str, settings: GameSettings, block: SharedGames, *, own_process: bool
+    ) -> None:
+        self._games = None if own_process else _Games(rom, settings, block)
         self._answer: Any = None
         if own_process:
-            context = multiprocessing.get_context("spawn")
-            self._connection, theirs = context.Pipe()
-            self._process = context.Process(
-                target=_work, args=(settings, block, theirs), daemon=True
+            self._worker = WorkerProcess(
+                "A process that plays Atari games", serve, _Games, rom, settings, block
             )
-            self._process.start()
-            theirs.close()
 
     def tell(self, name: str, *arguments: Any) -> None:
         """Begin a call; `answer` waits for its end."""
         if self._games is not None:
             self._answer = getattr(self._games, name)(*arguments)
-            return
-        try:
-            self._connection.send((name, arguments))
-        except (BrokenPipeError, OSError) as error:
-            raise self._dead() from error
+        else:
+            self._worker.call(name, *arguments)
 
     def answer(self) -> Any:
-        """The result of the call that was begun."""
-        if self._games is not None:
-            return self._answer
-        try:
-            good, value = self._connection.recv()
-        except (EOFError, OSError) as error:
-            raise self._dead() from error
-        if not good:
-            raise WorkerError(f"A process that plays Atari games failed:\n{value}")
-        return value
+        """The result of the call that was begun.
+
+        Raises:
+            WorkerError: The process has died.
+        """
+        return self._worker.answer() if self._games is None else self._answer
 
     def close(self) -> None:
         """End the process."""
         if self._games is None:
-            self._connection.close()
-            self._process.join(timeout=10)
-            if self._process.is_alive():
-                self._process.kill()
-
-    def _dead(self) -> WorkerError:
-        return WorkerError(
-            f"A process that plays Atari games has died (exit code {self._process.exitcode}). "
-            "Make the environment anew; what was learned is in the last checkpoint."
-        )
+            self._worker.end()
 
 
-def load_game(settings: GameSettings) -> Any:
+def load_game(rom: str) -> Any:
     """An emulator with the game, to be asked about it."""
     import ale_py  # noqa: PLC0415 - an optional extra
 
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     ale = ale_py.ALEInterface()
-    ale.loadROM(settings.rom)
+    ale.loadROM(rom)
     return ale

@@ -16,8 +16,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.demos.snapshots.ale_state import check_against, parse_ale_state
+from hxwrappers.bridge.vector_steps import lane_seeds, reset_lanes
+from hxwrappers.demos import Demo
+from hxwrappers.envs.atari_demo import AtariDemoStates
 from hxwrappers.envs.atari_games import (
     RAM_BYTES,
     AtariSnapshot,
@@ -27,8 +28,8 @@ from hxwrappers.envs.atari_games import (
     load_game,
 )
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, SnapshotError
-
-__all__ = ["AtariSnapshot", "GameSettings", "RestorableAtariVectorEnv"]
+from hxwrappers.files.checkpoints import checkpoint_errors
+from hxwrappers.snapshots.ale import check_against, parse_ale_state
 
 _LARGEST_STATE = 2**20  # bytes; those of games are some thousand
 
@@ -39,17 +40,23 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     As fast as `ale_py.AtariVectorEnv`, which can do neither: a few processes play the games and
     write frames into memory that all share. What a game does depends on its seed alone and not
     on the number of processes. Episodes begin anew in the step in which they end
-    (`AutoresetMode.SAME_STEP`).
+    (`AutoresetMode.SAME_STEP`), or are left to `reset(options={"reset_mask": ...})` and `restore`
+    (`AutoresetMode.DISABLED`).
+
+    With `begins_anew = False` episodes that end under SAME_STEP are left to `restore`, for callers
+    that begin all of them in frozen states: a reset takes as long as twenty steps.
 
     Infos hold `lives`; `room` where `room_byte` is given; and at an episode's end `episode` with
     its score `r` and its length `l` in steps, and `final_obs`.
 
     Args:
-        settings: How the games are played.
+        rom: Path of the game's ROM.
+        settings: How the game is played; sticky actions are tossed for each emulator frame.
         num_envs: Number of games.
         num_workers: Processes that play them; 0 plays them in this one, None takes one for each
             core.
         room_byte: Byte of the RAM that holds the number of the room, 0 to 127, or None.
+        autoreset_mode: SAME_STEP or DISABLED.
 
     Raises:
         InvalidArgumentError: A number is out of range.
@@ -57,8 +64,8 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     Example:
         >>> from ale_py import roms
-        >>> settings = GameSettings(str(roms.get_rom_path("breakout")))
-        >>> envs = RestorableAtariVectorEnv(settings, num_envs=2, num_workers=0)
+        >>> rom = str(roms.get_rom_path("breakout"))
+        >>> envs = RestorableAtariVectorEnv(rom, GameSettings(), num_envs=2, num_workers=0)
         >>> observations, _ = envs.reset(seed=0)
         >>> observations.shape
         (2, 4, 84, 84)
@@ -71,10 +78,12 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     def __init__(
         self,
+        rom: str,
         settings: GameSettings,
         num_envs: int,
         num_workers: int | None = None,
         room_byte: int | None = None,
+        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
     ) -> None:
         workers = os.cpu_count() or 1 if num_workers is None else num_workers
         if num_envs < 1 or workers < 0:
@@ -85,18 +94,24 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise InvalidArgumentError(
                 f"room_byte is {room_byte}, but the RAM of an Atari has the bytes 0 to 127."
             )
-        self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+        if autoreset_mode is AutoresetMode.NEXT_STEP:
+            raise InvalidArgumentError(
+                "autoreset_mode is NEXT_STEP; these games know SAME_STEP and DISABLED."
+            )
+        self.metadata = {"render_modes": [], "autoreset_mode": autoreset_mode}
+        self._resets_itself = autoreset_mode is AutoresetMode.SAME_STEP
+        self.begins_anew = True
         self.num_envs = num_envs
         shape = (settings.frame_stack, settings.screen_size, settings.screen_size)
         self._shape = shape
         self.single_observation_space = spaces.Box(0, 255, shape, np.uint8)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        ale = load_game(settings)
+        ale = load_game(rom)
         full = settings.full_action_space
         actions = ale.getLegalActionSet() if full else ale.getMinimalActionSet()
         self.single_action_space = spaces.Discrete(len(actions))
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._settings = settings
+        self._rom, self._settings = rom, settings
         self._room_byte = room_byte
         self._begun = False
         parts = max(1, min(workers, num_envs))
@@ -104,7 +119,9 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._slices = [slice(*pair) for pair in pairwise(bounds)]
         blocks = [SharedGames(part.stop - part.start, shape) for part in self._slices]
         self._blocks = [block.arrays() for block in blocks]
-        self._workers = [GameWorker(settings, block, own_process=workers > 0) for block in blocks]
+        self._workers = [
+            GameWorker(rom, settings, block, own_process=workers > 0) for block in blocks
+        ]
         self._scores = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, np.int64)
 
@@ -112,14 +129,16 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self,
         *,
         seed: int | list[int | None] | None = None,
-        options: dict[str, Any] | None = None,  # noqa: ARG002 - of Gymnasium's interface
+        options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode of each game; game `i` of an integer seed is seeded by `seed + i`."""
-        if isinstance(seed, list):
-            seeds = seed
-        else:
-            seeds = [None if seed is None else seed + index for index in range(self.num_envs)]
-        self._reset(range(self.num_envs), seeds)
+        """Begin an episode of each game; game `i` of an integer seed is seeded by `seed + i`.
+
+        `options={"reset_mask": mask}` begins episodes of those games alone.
+        """
+        resetting = reset_lanes(self, options)
+        seeds = lane_seeds(seed, resetting)
+        chosen = np.flatnonzero(resetting)
+        self._reset(chosen, [seeds[index] for index in chosen])
         self._begun = True
         return self._observations(), self._infos()
 
@@ -159,8 +178,9 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 "_l": over,
             }
             infos["_episode"] = over
-            self._reset(indices, [None] * len(indices))
-            self._show(observations, indices)
+            if self._resets_itself and self.begins_anew:
+                self._reset(indices, [None] * len(indices))
+                self._show(observations, indices)
         return observations, rewards, terminated, truncated, infos
 
     def snapshot(self, indices: Sequence[int]) -> list[AtariSnapshot]:
@@ -170,7 +190,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             gymnasium.error.ResetNeeded: There was no `reset` yet.
         """
         self._require_reset()
-        return self._each("snapshot", indices)
+        return self._map_values("snapshot", indices)
 
     def restore(self, indices: Sequence[int], snapshots: Sequence[AtariSnapshot]) -> np.ndarray:
         """Begin episodes in frozen states; returns the observations there.
@@ -182,7 +202,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             gymnasium.error.ResetNeeded: There was no `reset` yet.
         """
         self._require_reset()
-        self._each("restore", indices, snapshots)
+        self._map_values("restore", indices, snapshots)
         chosen = np.asarray(indices, np.int64)
         self._scores[chosen] = 0.0
         self._lengths[chosen] = 0
@@ -190,6 +210,19 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._show(observations, chosen)
         shown: np.ndarray = observations[chosen]
         return shown
+
+    @property
+    def frame_skip(self) -> int:
+        """Emulator frames a step."""
+        return self._settings.frame_skip
+
+    def states_along(self, demo: Demo) -> AtariDemoStates:
+        """Each step of a demonstration, recorded frame by frame, as a state for `restore`.
+
+        Raises:
+            DemoError: The demonstration is of another game or does not replay.
+        """
+        return AtariDemoStates(demo, self._rom, self._settings)
 
     def pack(self, snapshots: Sequence[AtariSnapshot]) -> dict[str, Any]:
         """Snapshots as tensors for a checkpoint, compressed."""
@@ -209,7 +242,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """
         import ale_py  # noqa: PLC0415 - an optional extra
 
-        with refusing_malformed("Frozen Atari games in the state are damaged or of another game"):
+        with checkpoint_errors("Frozen Atari games in the state are damaged or of another game"):
             lengths = [int(length) for length in packed["lengths"]]
             if not lengths:
                 return []
@@ -219,7 +252,7 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             states = _decompressed(packed["states"], sum(lengths))
             frames = _decompressed(packed["frames"], int(np.prod(shape)))
             stacks = np.frombuffer(frames, np.uint8).reshape(shape)
-            running = load_game(self._settings).cloneState().serialize()
+            running = load_game(self._rom).cloneState().serialize()
             template = parse_ale_state(running, finished=False)
             snapshots, start = [], 0
             for length, stack in zip(lengths, stacks, strict=True):
@@ -246,12 +279,12 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise gym.error.ResetNeeded("Call reset() first: no game has begun.")
 
     def _reset(self, indices: Sequence[int] | np.ndarray, seeds: Sequence[int | None]) -> None:
-        self._each("reset", indices, seeds)
+        self._map_values("reset", indices, seeds)
         chosen = np.asarray(indices)
         self._scores[chosen] = 0.0
         self._lengths[chosen] = 0
 
-    def _each(
+    def _map_values(
         self, name: str, indices: Sequence[int] | np.ndarray, values: Sequence[Any] | None = None
     ) -> list[Any]:
         """Call the workers' function for some games, all workers at once; results in order."""
@@ -284,9 +317,10 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             observations[here] = block["stacks"][here - part.start]
 
     def _infos(self) -> dict[str, Any]:
-        if self._room_byte is None:
-            return {}
-        return {"room": self._whole("ram")[:, self._room_byte].astype(np.int64)}
+        infos: dict[str, Any] = {"lives": self._whole("lives")}
+        if self._room_byte is not None:
+            infos["room"] = self._whole("ram")[:, self._room_byte].astype(np.int64)
+        return infos
 
 
 def _compressed(data: bytes) -> Tensor:

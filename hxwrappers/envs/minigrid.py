@@ -9,14 +9,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from gymnasium.error import DependencyNotInstalled
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers.envs._build import choose, vectorize
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
-
-__all__ = ["FixedLevel", "GridObservation", "make_minigrid"]
+from hxwrappers._utils.modules import import_optional
+from hxwrappers.envs.vectors import choose, vectorize
+from hxwrappers.errors import InvalidArgumentError
 
 CODES = (11, 6, 4)
 """How many objects, colours and states (a door's, or the agent's direction) MiniGrid has."""
@@ -84,7 +82,7 @@ class GridObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordCon
 
     Raises:
         InvalidArgumentError: No such view or encoding.
-        InvalidSpaceError: Not a MiniGrid environment.
+        InvalidArgumentError: Not a MiniGrid environment.
 
     Example:
         >>> import minigrid
@@ -102,7 +100,7 @@ class GridObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordCon
         choose("encoding", encoding, ("one_hot", "codes"))
         self._grid = cast("Any", env.unwrapped)
         if not hasattr(self._grid, "gen_obs"):
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"{env} is no MiniGrid environment, whose grid could be observed. Make one with "
                 'gymnasium.make("MiniGrid-...").'
             )
@@ -267,13 +265,7 @@ def make_minigrid(
 
 
 def _register() -> None:
-    try:
-        import minigrid  # noqa: PLC0415 - an optional extra
-    except ModuleNotFoundError as error:
-        raise DependencyNotInstalled(
-            'The grid worlds need MiniGrid. Run `pip install "hxwrappers[minigrid]"`.'
-        ) from error
-    gym.register_envs(minigrid)
+    gym.register_envs(import_optional("minigrid", "The grid worlds need MiniGrid", "minigrid"))
 
 
 def _make_single(

@@ -10,12 +10,10 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers._modules import import_named, import_of_id, not_importable
-from hxwrappers.envs._build import vectorize
+from hxwrappers._utils.modules import import_advice, import_named, import_of_id
 from hxwrappers.envs.atari import make_atari
 from hxwrappers.envs.minigrid import make_minigrid
-
-__all__ = ["is_own_function", "make_vector", "own_function", "recipe_of"]
+from hxwrappers.envs.vectors import vectorize
 
 _OF_VECTORS = {"autoreset_mode", "backend"}
 
@@ -96,7 +94,7 @@ def own_function(name: str) -> Callable[..., Any]:
     try:
         found: Callable[..., Any] = getattr(import_named(module), function)
     except (ImportError, AttributeError) as error:
-        raise not_importable(name, error) from error
+        raise import_advice(name, error) from error
     return found
 
 

@@ -9,12 +9,10 @@ from typing import Any, overload
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers.envs._build import choose, settings_of, vectorize
-from hxwrappers.errors import AutoresetError
+from hxwrappers.envs.vectors import choose, settings_of, vectorize
+from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["PROCGEN_PRESETS", "ProcgenSettings", "make_procgen"]
-
-ENV_ID = "hxwrappers/Procgen-v0"
+ENV_ID = "hxwrappers/Procgen-v0"  # registered by the package
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,6 @@ PROCGEN_PRESETS = {
 }
 """Settings by method. "cnd": one hard level a game and two frames, as the eight games of its paper
 are played; "plain": Procgen's own defaults."""
-
-gym.register(
-    ENV_ID,
-    entry_point="hxwrappers.envs.procgen_env:ProcgenEnv",
-    vector_entry_point="hxwrappers.envs.procgen_env:ProcgenVectorEnv",
-)
 
 
 @overload
@@ -101,7 +93,7 @@ def make_procgen(
     Raises:
         DependencyNotInstalled: Procgen is missing.
         InvalidArgumentError: No such game, preset, setting or backend.
-        AutoresetError: An autoreset mode that the backend does not have.
+        InvalidArgumentError: An autoreset mode that the backend does not have.
 
     Example:
         >>> envs = make_procgen("climber", preset="cnd", num_envs=16)  # doctest: +SKIP
@@ -116,7 +108,7 @@ def make_procgen(
         make = partial(_make_single, game, settings, render_mode)
         return vectorize(make, num_envs, backend, autoreset_mode)
     if AutoresetMode(autoreset_mode) is not AutoresetMode.SAME_STEP:
-        raise AutoresetError(
+        raise InvalidArgumentError(
             f"Procgen resets in the same step, but {autoreset_mode} was asked for. Use "
             'AutoresetMode.SAME_STEP, or backend="sync".'
         )

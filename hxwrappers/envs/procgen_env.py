@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +15,9 @@ from gymnasium.error import DependencyNotInstalled, ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from hxwrappers.envs._build import choose
-from hxwrappers.errors import AutoresetError, CheckpointError, InvalidArgumentError
-
-__all__ = ["ProcgenEnv", "ProcgenState", "ProcgenVectorEnv"]
+from hxwrappers._utils.quiet import no_gym_notice
+from hxwrappers.envs.vectors import choose
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 
 DEFAULT_TIME_LIMIT = 1000
 TIME_LIMITS = {"bigfish": 6000, "bossfight": 4000, "plunder": 4000, "leaper": 500, "maze": 500}
@@ -150,10 +147,10 @@ class ProcgenVectorEnv(VectorEnv):
         """Begin new episodes in all environments.
 
         Raises:
-            AutoresetError: `options` hold a `reset_mask`; Procgen resets by itself.
+            InvalidArgumentError: `options` hold a `reset_mask`; Procgen resets by itself.
         """
         if options is not None and "reset_mask" in options:
-            raise AutoresetError(
+            raise InvalidArgumentError(
                 "Procgen resets the games that end by itself, in the same step, and cannot reset "
                 "others apart. Leave out reset_mask, or use set_state."
             )
@@ -330,8 +327,7 @@ class ProcgenEnv(gym.Env[npt.NDArray[np.uint8], Any]):
 
 def _import_procgen() -> Any:
     try:
-        # It imports the old gym, which prints a notice about its end on stderr.
-        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        with no_gym_notice(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import procgen  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:

@@ -4,99 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Set
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 import gymnasium as gym
 
-from hxwrappers._random import own_generator
-from hxwrappers.checkpoints import is_plain
 from hxwrappers.demos.environment import frames_per_step, import_plugin
 from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
 from hxwrappers.envs.minigrid import make_minigrid
 from hxwrappers.envs.procgen import ProcgenSettings, make_procgen
-from hxwrappers.errors import EnvironmentRecipeError
+from hxwrappers.envs.starts import NOOP_MAX, STARTS, STICKINESS, IdleStart, Start
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.files.checkpoints import is_plain
 from hxwrappers.wrappers import StickyActions
-
-__all__ = [
-    "EPSILON",
-    "NOOP_MAX",
-    "STARTS",
-    "STICKINESS",
-    "IdleStart",
-    "Start",
-    "frames_per_second",
-    "is_deterministic",
-    "knows_noop",
-    "make_from_recipe",
-    "name_of",
-]
-
-Start = Literal["plain", "noop", "sticky", "epsilon"]
-STARTS: tuple[Start, ...] = get_args(Start)
-"""The ways in which episodes are played at evaluation."""
-NOOP_MAX, STICKINESS, EPSILON = 30, 0.25, 0.01
 
 Recipe = Mapping[str, Any]
 _Maker = Callable[..., gym.Env[Any, Any]]
 _MINIGRID_SETTINGS = {"view", "encoding", "level_seed", "max_steps", "agent_view_size"}
 _RESERVED = frozenset({"id", "game", "name", "render_mode", "num_envs"})
 _PROCGEN_IDLE, _ALE = 4, "ALE/"
-
-
-class IdleStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Begins every episode with 1 to `noop_max` steps of doing nothing, drawn at random.
-
-    What these steps earn is lost. Where they end the episode, the next one begins without them. Of
-    a game of ALE with a frame skip they are single frames.
-
-    Args:
-        env: The environment.
-        action: The action that does nothing.
-        noop_max: How many such steps there are at most, 1 or more.
-
-    Example:
-        >>> env = IdleStart(gym.make("CliffWalking-v1"), action=3)  # against the wall
-        >>> int(env.reset(seed=0)[0]), env.idle_steps
-        (36, 24)
-    """
-
-    def __init__(self, env: gym.Env[Any, Any], action: int, noop_max: int = NOOP_MAX) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, action=action, noop_max=noop_max)
-        gym.Wrapper.__init__(self, env)
-        self._action, self._noop_max = action, noop_max
-        self._generator = own_generator(None, "IdleStart")
-        self.idle_steps = 0
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Reset and idle; a seed also seeds how long."""
-        if seed is not None:
-            self._generator = own_generator(seed, "IdleStart")
-        observation, info = self.env.reset(seed=seed, options=options)
-        self.idle_steps = int(self._generator.integers(1, self._noop_max + 1))
-        with _frame_by_frame(self.env.unwrapped):
-            for _ in range(self.idle_steps):
-                observation, _, terminated, truncated, info = self.env.step(self._action)
-                if terminated or truncated:
-                    return self.env.reset(options=options)
-        return observation, info
-
-
-@contextmanager
-def _frame_by_frame(game: Any) -> Iterator[None]:
-    """Take single frames of an emulator a step, whatever its frame skip."""
-    if not hasattr(game, "ale"):
-        yield
-        return
-    skip, game._frameskip = game._frameskip, 1
-    try:
-        yield
-    finally:
-        game._frameskip = skip
 
 
 def make_from_recipe(
@@ -128,7 +55,7 @@ def make_from_recipe(
         render_mode: Handed to the environment.
 
     Raises:
-        EnvironmentRecipeError: The recipe is of another form, or the environment knows no action
+        InvalidArgumentError: The recipe is of another form, or the environment knows no action
             that does nothing.
         DependencyNotInstalled: The extra that brings the environment is missing.
 
@@ -138,7 +65,7 @@ def make_from_recipe(
         (21, 7, 7)
     """
     if start not in STARTS:
-        raise EnvironmentRecipeError(f"There is no start {start!r}; there are {', '.join(STARTS)}.")
+        raise InvalidArgumentError(f"There is no start {start!r}; there are {', '.join(STARTS)}.")
     make, arguments = _read(recipe)
     is_ale = make is make_atari or str(arguments.get("id", "")).startswith(_ALE)
     if make is make_atari:
@@ -160,7 +87,7 @@ def make_from_recipe(
     except gym.error.DependencyNotInstalled:
         raise
     except (TypeError, ValueError, AttributeError, AssertionError, gym.error.Error) as error:
-        raise EnvironmentRecipeError(
+        raise InvalidArgumentError(
             f"No environment can be made as {dict(recipe)!r} describes it: {error}"
         ) from error
     if start == "sticky" and not is_ale:
@@ -168,7 +95,7 @@ def make_from_recipe(
     if start == "noop" and make is not make_atari:
         idle = _idle_action(env, recipe)
         if idle is None:
-            raise EnvironmentRecipeError(
+            raise InvalidArgumentError(
                 f"{name_of(recipe)} knows no action that does nothing, which episodes could begin "
                 'with. Leave out the start "noop".'
             )
@@ -180,7 +107,7 @@ def knows_noop(recipe: Recipe) -> bool:
     """Whether the environment has an action that does nothing, as the start "noop" needs.
 
     Raises:
-        EnvironmentRecipeError: No environment can be made from the recipe.
+        InvalidArgumentError: No environment can be made from the recipe.
     """
     env = make_from_recipe(recipe)
     env.close()
@@ -227,7 +154,7 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
     """The function that makes the environment and its arguments, checked.
 
     Raises:
-        EnvironmentRecipeError: The recipe is of another form.
+        InvalidArgumentError: The recipe is of another form.
     """
     match recipe:
         case {"maker": "atari", "game": str(game), **rest}:
@@ -242,7 +169,7 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
         case {"maker": "gymnasium", "id": str(name), **rest}:
             import_plugin(name)
             if name not in gym.registry:
-                raise EnvironmentRecipeError(
+                raise InvalidArgumentError(
                     f"The environment {name!r} is not registered here. Import what registers "
                     "it first: hxw --import MODULE, or import MODULE in Python."
                 )
@@ -250,12 +177,12 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
         case {"maker": "function", "function": function, **rest} if callable(function):
             return partial(_own, function), _settings(rest, "kwargs", None, set())
         case {"maker": "function", "function": str(name)}:
-            raise EnvironmentRecipeError(
+            raise InvalidArgumentError(
                 f"The environment was made by the function {name}, which is not called because a "
                 f"file says so. Name it yourself: --env {name}"
             )
         case _:
-            raise EnvironmentRecipeError(
+            raise InvalidArgumentError(
                 f"{str(recipe)[:200]} does not describe an environment. Give a dict with "
                 '"maker" ("atari", "procgen" or "minigrid"), "game" and "settings", or with '
                 '"maker": "gymnasium", "id" and "kwargs".'
@@ -293,7 +220,7 @@ def _settings(
         or (known is not None and not settings.keys() <= known)
     ):
         allowed = "arguments of the environment" if known is None else ", ".join(sorted(known))
-        raise EnvironmentRecipeError(
+        raise InvalidArgumentError(
             f"The description of an environment holds {str({**rest, name: settings})[:200]}; "
             f"there may only be {name}, a dict of plain values by name: {allowed}."
         )

@@ -1,4 +1,4 @@
-"""Which rooms of an Atari game were visited."""
+"""Rooms of Atari games, and a wrapper that counts the visited ones."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
+from hxwrappers.bridge.model_holder import TrainingSwitch
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.wrappers._training import HandsTrainingOn
-
-__all__ = ["ROOM_BYTES", "RoomTracker"]
 
 ROOM_BYTES = {"montezuma_revenge": 3, "pitfall": 1}
 """The byte of the RAM that holds the number of the room, by game."""
 
 
 class RoomTracker(
-    HandsTrainingOn,
+    TrainingSwitch,
     gym.Wrapper[ObsType, ActType, ObsType, ActType],
     gym.utils.RecordConstructorArgs,
 ):

@@ -1,4 +1,4 @@
-"""What an agent would have seen along a demonstration."""
+"""Observations along a demonstration, as an agent would have got them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.error import DependencyNotInstalled
 
+from hxwrappers._utils.modules import import_optional
 from hxwrappers.demos import Demo
 from hxwrappers.envs.rooms import ROOM_BYTES
-from hxwrappers.errors import InvalidSpaceError
-
-__all__ = ["View", "views_along"]
+from hxwrappers.errors import InvalidArgumentError
 
 _FRAME_SKIP = 4
 
@@ -45,7 +43,7 @@ def views_along(demo: Demo, env: gym.Env[Any, Any], shape: tuple[int, ...]) -> I
         shape: The shape of the agent's observations.
 
     Raises:
-        InvalidSpaceError: The demonstration cannot be seen so.
+        InvalidArgumentError: The demonstration cannot be seen so.
         DependencyNotInstalled: OpenCV is missing.
 
     Example:
@@ -59,7 +57,7 @@ def views_along(demo: Demo, env: gym.Env[Any, Any], shape: tuple[int, ...]) -> I
     room_byte = ROOM_BYTES.get(getattr(emulator, "_game", ""))
     as_they_are = env.observation_space.shape == shape
     if not as_they_are and not (len(shape) == 3 and demo.metadata.env.get("frame_skip") == 1):
-        raise InvalidSpaceError(
+        raise InvalidArgumentError(
             f"The demonstration's observations are {env.observation_space}, and those of the model "
             f"have the shape {shape}. Take a demonstration of the same environment, or one of an "
             "Atari game frame by frame and a model of stacked grey frames."
@@ -76,12 +74,7 @@ def views_along(demo: Demo, env: gym.Env[Any, Any], shape: tuple[int, ...]) -> I
 
 
 def _stack(frame: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    try:
-        import cv2  # noqa: PLC0415
-    except ImportError as error:
-        raise DependencyNotInstalled(
-            'Frames of demonstrations need OpenCV: pip install "hxwrappers[atari]"'
-        ) from error
+    cv2 = import_optional("cv2", "Frames of demonstrations need OpenCV", "atari")
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, shape[:0:-1], interpolation=cv2.INTER_AREA)
     stack: npt.NDArray[np.uint8] = np.broadcast_to(small, shape)

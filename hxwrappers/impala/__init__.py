@@ -1,11 +1,17 @@
 """IMPALA: actors in many processes, one learner that corrects for their age by V-trace."""
 
-from hxwrappers.impala.playing import play
-from hxwrappers.impala.policy import Policy, load_policy
-from hxwrappers.impala.reports import Episode
-from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.trainer import Impala
-from hxwrappers.impala.vtrace import VTrace, vtrace
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hxwrappers._utils.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from hxwrappers.impala.correction import VTrace, vtrace
+    from hxwrappers.impala.policy import Policy, load_policy, play
+    from hxwrappers.impala.reports import Episode
+    from hxwrappers.impala.settings import ImpalaSettings
+    from hxwrappers.impala.trainer import Impala
 
 __all__ = [
     "Episode",
@@ -17,3 +23,14 @@ __all__ = [
     "play",
     "vtrace",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "hxwrappers.impala.policy": ["Policy", "load_policy", "play"],
+        "hxwrappers.impala.reports": ["Episode"],
+        "hxwrappers.impala.settings": ["ImpalaSettings"],
+        "hxwrappers.impala.trainer": ["Impala"],
+        "hxwrappers.impala.correction": ["VTrace", "vtrace"],
+    },
+)

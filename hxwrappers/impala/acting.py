@@ -1,4 +1,4 @@
-"""How a net chooses actions: for actors, and for whoever plays a checkpoint."""
+"""Action selection by a network, for actors and for checkpoints that play."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from hxwrappers._precision import is_bfloat16_faster
+from hxwrappers._utils.precision import is_bfloat16_faster
 from hxwrappers.impala.layout import Layout
-from hxwrappers.impala.net import ImpalaNet, Outputs
-from hxwrappers.impala.trunks import Trunk
-from hxwrappers.impala.weights import copy_weights
-
-__all__ = ["NetPolicy", "hardware_precision"]
+from hxwrappers.impala.net import ImpalaNet, Outputs, Trunk
+from hxwrappers.impala.unrolls import copy_weights
 
 
 def hardware_precision(

@@ -12,9 +12,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from hxwrappers.errors import InvalidSpaceError
-
-__all__ = ["Actions", "BoxActions", "NumberedActions", "actions_of"]
+from hxwrappers.errors import InvalidArgumentError
 
 LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
 
@@ -172,7 +170,7 @@ def actions_of(space: spaces.Space[Any]) -> Actions:
     """The kind of actions of one environment's action space.
 
     Raises:
-        InvalidSpaceError: It is neither a Discrete nor a Box.
+        InvalidArgumentError: It is neither a Discrete nor a Box.
 
     Example:
         >>> actions_of(spaces.Discrete(3))
@@ -187,7 +185,7 @@ def actions_of(space: spaces.Space[Any]) -> Actions:
             space.shape,
             str(space.dtype),
         )
-    raise InvalidSpaceError(
+    raise InvalidArgumentError(
         f"The action space is {space}, but IMPALA chooses among the actions of a Discrete or a Box "
         "space. Wrap the environment so that it has one of these."
     )

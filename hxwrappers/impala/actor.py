@@ -1,31 +1,32 @@
-"""What runs in an actor's process."""
+"""Actors: the loop that runs in each, and the interface that the learner sees."""
 
 from __future__ import annotations
 
-import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import CloudpickleWrapper
 from torch import Tensor
+from tqdm import tqdm
 
-from hxwrappers.errors import InvalidSpaceError
+from hxwrappers import errors
+from hxwrappers._utils.processes import ADVICE, cause_of_death
+from hxwrappers.errors import HxWrappersError, InvalidArgumentError, WorkerError
+from hxwrappers.files.generators import ENV_SEEDS, derived_seed
 from hxwrappers.impala.acting import NetPolicy
+from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.reports import Report
 from hxwrappers.impala.sampler import Sampler, run_actor
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
-from hxwrappers.impala.unrolls import SharedArrays, Unroll
-from hxwrappers.impala.weights import SharedWeights
-
-__all__ = ["ActorJob", "Delivery", "Failure", "MakeVectorEnv", "Ready", "act", "acting_policy"]
+from hxwrappers.impala.unrolls import SharedArrays, SharedWeights, Unroll
 
 MakeVectorEnv = Callable[[], VectorEnv]
 """Makes the environments of one actor."""
@@ -73,17 +74,17 @@ class ActorJob:
     seed: int
 
 
-class _LearnerGoneError(Exception):
+class _LearnerStoppedError(Exception):
     """There is nobody at the other end of the pipe any more."""
 
 
 @contextmanager
-def _talking() -> Iterator[None]:
+def _connection() -> Iterator[None]:
     # Told apart from such errors of an environment, which may have processes of its own.
     try:
         yield
     except (EOFError, OSError) as error:
-        raise _LearnerGoneError from error
+        raise _LearnerStoppedError from error
 
 
 class _PipeSink:
@@ -95,7 +96,7 @@ class _PipeSink:
 
     def acquire(self) -> Unroll | None:
         """Wait for the number of a slot; the learner's end, however it comes, ends the wait."""
-        with _talking():
+        with _connection():
             slot = self._pipe.recv()
         if slot is None:
             return None
@@ -104,13 +105,12 @@ class _PipeSink:
 
     def deliver(self, unroll: Unroll, report: Report) -> None:  # noqa: ARG002 - it is in the slot
         """Send the slot's number back."""
-        with _talking():
+        with _connection():
             self._pipe.send(Delivery(self._slot, report))
 
 
 def act(pipe: Connection, job: ActorJob) -> None:
     """Play until the learner says that it is enough, or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the learner
     torch.set_num_threads(1)
     try:
         env: VectorEnv = job.make_env()
@@ -118,12 +118,12 @@ def act(pipe: Connection, job: ActorJob) -> None:
             policy = acting_policy(
                 env, job.spec, job.settings, job.precision, job.weights.read, job.seed
             )
-            with _talking():
+            with _connection():
                 pipe.send(Ready())
             run_actor(Sampler(env, policy, job.seed), _PipeSink(pipe, job.slots))
         finally:
             env.close()
-    except _LearnerGoneError:
+    except _LearnerStoppedError:
         return
     except Exception as error:  # whatever it is, it must reach the user
         with suppress(OSError):
@@ -141,14 +141,117 @@ def acting_policy(
     """Make the policy of an actor, after a look at its environments.
 
     Raises:
-        InvalidSpaceError: They differ from what they must be like.
+        InvalidArgumentError: They differ from what they must be like.
     """
     for name, found, needed in zip(spec._fields, EnvSpec.of(env), spec, strict=True):
         if found != needed:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"This actor's environments differ from those that the learner was made for: "
                 f"{name} is {found}, but must be {needed}. The function that makes environments "
                 "must make the same kind each time."
             )
     net = ImpalaNet.of(spec, settings, precision)
     return NetPolicy(net, read_weights, seed)
+
+
+class FilledUnroll(NamedTuple):
+    """A complete unroll, to be given back with `release`.
+
+    Attributes:
+        slot: Its number, or that of its actor.
+        unroll: Its arrays, in shared memory.
+        report: What happened during it.
+    """
+
+    slot: int
+    unroll: Unroll
+    report: Report
+
+
+class Actors(Protocol):
+    """Those who play."""
+
+    restarts: int
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The ids of their processes on this machine."""
+
+    def publish(self, weights: Tensor, version: int) -> None:
+        """Show new weights to the actors; they take them at their next unroll."""
+
+    def receive(self, timeout: float) -> FilledUnroll | None:
+        """Wait for a complete unroll; None if there was none in so many seconds."""
+
+    def release(self, filled: FilledUnroll) -> None:
+        """Give an unroll back; its arrays must not be read any more."""
+
+    def close(self) -> None:
+        """End the actors."""
+
+
+def actor_seed(seed: int, number: int, starts: int) -> int:
+    """The seed of an actor's environments and choices, another one each time it is started."""
+    return derived_seed(seed, "actor", number, starts, below=ENV_SEEDS)
+
+
+class WatchedActor(Protocol):
+    """One actor as the learner sees it.
+
+    Attributes:
+        number: Its number; a replacement keeps it.
+        ready: Whether its environments are made.
+        starts: How often it was started.
+        failures: How often it died without an unroll in between.
+        told: Why it died when that was last told.
+    """
+
+    number: int
+    ready: bool
+    starts: int
+    failures: int
+    reported_cause: str
+
+
+def note_failure(
+    actor: WatchedActor, failure: Failure | None, limit: int, code: int | None = None
+) -> None:
+    """Count that an actor died, and tell why, unless that is the end of the run.
+
+    What it dies of again and again is told once.
+
+    Args:
+        actor: The actor.
+        failure: What it said, or what was found out about it.
+        limit: How often it may die without an unroll in between.
+        code: The exit code of its process.
+
+    Raises:
+        HxWrappersError: It died too often, or could not even begin to play; says why.
+    """
+    actor.failures += 1
+    at_once = failure is not None and bool(failure.traceback) and actor.starts == 1
+    if actor.failures >= limit or (at_once and not actor.ready):
+        raise _as_error(actor.number, actor.failures, failure, code)
+    why = cause_of_death(code) if failure is None else failure.message
+    if why != actor.reported_cause:
+        actor.reported_cause = why
+        shown = why if failure is None else failure.traceback or why
+        tqdm.write(f"Actor {actor.number} has died and is replaced: {shown}", file=sys.stderr)
+
+
+def _as_error(
+    number: int, failures: int, failure: Failure | None, code: int | None
+) -> HxWrappersError:
+    times = f"{failures} times in a row" if failures > 1 else "at its start"
+    who = f"Actor {number} failed {times}"
+    if failure is None:
+        return WorkerError(
+            f"{who}, the last time without an error of its own ({cause_of_death(code)}). {ADVICE}"
+        )
+    known = getattr(errors, failure.kind, None)
+    kind: type[HxWrappersError] = WorkerError
+    if isinstance(known, type) and issubclass(known, HxWrappersError):
+        kind = known
+    cause = f":\n\n{failure.traceback}" if failure.traceback else f": {failure.message}."
+    return kind(f"{who}{cause}")

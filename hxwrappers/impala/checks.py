@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import VectorEnv
 
-from hxwrappers.errors import InvalidArgumentError, InvalidObservationError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala.layout import Layout
-
-__all__ = ["NumberCheck"]
 
 
 class NumberCheck:
@@ -45,7 +43,7 @@ class NumberCheck:
 
         Raises:
             InvalidArgumentError: A reward is NaN or infinite.
-            InvalidObservationError: An observation holds NaN or infinity.
+            InvalidArgumentError: An observation holds NaN or infinity.
         """
         self._step += 1
         self._steps += 1
@@ -64,7 +62,7 @@ class NumberCheck:
         """Look at observations of the environments with these numbers.
 
         Raises:
-            InvalidObservationError: One holds NaN or infinity.
+            InvalidArgumentError: One holds NaN or infinity.
         """
         for name in self._floats:
             fine = np.isfinite(parts[name])
@@ -73,7 +71,7 @@ class NumberCheck:
             row, *where = np.argwhere(~fine)[0].tolist()
             key = f" under the key {name!r}" if self._is_dict else ""
             at = f" at {where}" if where else ""
-            raise InvalidObservationError(
+            raise InvalidArgumentError(
                 f"{self._who(int(lanes[row]))} gave an observation with "
                 f"{parts[name][(row, *where)]}{key}{at}{_ADVICE}"
             )

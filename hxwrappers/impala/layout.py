@@ -1,24 +1,23 @@
-"""What the parts of an observation are, and how images become frames with the channels first."""
+"""Layouts of observations, and the spaces that all actors have in common."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from hxwrappers._image_axes import channels_are_first
-from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.errors import InvalidSpaceError
-from hxwrappers.impala.actions import Actions, NumberedActions
-
-__all__ = ["PREVIOUS_ACTION", "PREVIOUS_REWARD", "Layout", "Part"]
+from hxwrappers._utils.image_axes import channels_are_first
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.files.checkpoints import checkpoint_errors
+from hxwrappers.impala.actions import Actions, BoxActions, NumberedActions, actions_of
 
 ONLY_PART = "observation"
 PREVIOUS_ACTION, PREVIOUS_REWARD = "previous action", "previous reward"
@@ -123,7 +122,7 @@ class Layout:
         """Find the layout of one environment's observation space.
 
         Raises:
-            InvalidSpaceError: A space that holds something other than numbers, or two images.
+            InvalidArgumentError: A space that holds something other than numbers, or two images.
         """
         is_dict = isinstance(space, spaces.Dict)
         named = dict(space.spaces) if isinstance(space, spaces.Dict) else {ONLY_PART: space}
@@ -136,7 +135,7 @@ class Layout:
                 parts.append(Part(name, part.shape, str(part.dtype), 1.0, False))
                 continue
             if not isinstance(part, spaces.Box) or 0 in part.shape:
-                raise InvalidSpaceError(
+                raise InvalidArgumentError(
                     f"The observation space {space} has the part {part}, but IMPALA takes Box, "
                     "Discrete, MultiDiscrete and MultiBinary spaces, and flat Dicts of such ones. "
                     "Wrap the environment in a FlattenObservation or a TransformObservation of "
@@ -148,7 +147,7 @@ class Layout:
             parts.append(Part(name, part.shape, str(part.dtype), high, first))
         layout = cls(tuple(parts), is_dict)
         if sum(part.is_image for part in parts) > 1:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"The observation space {space} has several images, but IMPALA looks at one. Stack "
                 "them along the channels or leave all but one out."
             )
@@ -173,11 +172,11 @@ class Layout:
         """Add the action before each observation and the reward for it.
 
         Raises:
-            InvalidSpaceError: The environment has parts of the same names.
+            InvalidArgumentError: The environment has parts of the same names.
         """
         taken = [part.name for part in self.parts if part.name in _PREVIOUS]
         if taken:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"The observations have a part {taken[0]!r}, which is the name of an input that "
                 "previous_inputs adds. Rename it."
             )
@@ -212,7 +211,7 @@ class Layout:
         Raises:
             CheckpointError: It did not.
         """
-        with refusing_malformed(
+        with checkpoint_errors(
             "The layout of the observations in a checkpoint is damaged",
             "Use a checkpoint written by hxwrappers.",
         ):
@@ -248,3 +247,75 @@ def _choices(name: str, space: spaces.Discrete | spaces.MultiDiscrete) -> Part:
         counts,
         firsts,
     )
+
+
+class EnvSpec(NamedTuple):
+    """What one actor's environments are like.
+
+    Attributes:
+        layout: What an observation consists of.
+        actions: What the actions are.
+        num_envs: How many environments an actor has.
+    """
+
+    layout: Layout
+    actions: Actions
+    num_envs: int
+
+    @classmethod
+    def of(cls, env: VectorEnv) -> EnvSpec:
+        """Read it off an environment.
+
+        Raises:
+            InvalidArgumentError: Observations or actions that IMPALA cannot take.
+
+        Example:
+            >>> import gymnasium as gym
+            >>> EnvSpec.of(gym.make_vec("CartPole-v1", num_envs=3))[1:]
+            (NumberedActions(count=2, first=0), 3)
+        """
+        return cls.of_spaces(env.single_observation_space, env.single_action_space, env.num_envs)
+
+    @classmethod
+    def of_spaces(
+        cls, observations: spaces.Space[Any], actions: spaces.Space[Any], num_envs: int
+    ) -> EnvSpec:
+        """Read it off the spaces of one environment.
+
+        Raises:
+            InvalidArgumentError: Observations or actions that IMPALA cannot take.
+        """
+        return cls(Layout.of(observations), actions_of(actions), num_envs)
+
+    def inputs(self, previous: bool) -> Layout:
+        """What the net looks at: observations, and the previous action and reward if wanted."""
+        return self.layout.with_previous(self.actions) if previous else self.layout
+
+    def state_dict(self) -> dict[str, Any]:
+        """The specification as plain values."""
+        state = {"layout": self.layout.state_dict(), "num_envs": self.num_envs}
+        if isinstance(self.actions, NumberedActions):
+            return state | {"num_actions": self.actions.count, "first_action": self.actions.first}
+        box = [list(self.actions.low), list(self.actions.high), list(self.actions.env_shape)]
+        return state | {"box_actions": [*box, self.actions.env_dtype]}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> EnvSpec:
+        """Rebuild it from what `state_dict` gave.
+
+        Raises:
+            CheckpointError: It did not.
+        """
+        with checkpoint_errors(
+            "What a checkpoint says about its environment is damaged",
+            "Use a checkpoint written by hxwrappers.",
+        ):
+            actions: Actions
+            if "box_actions" in state:
+                low, high, shape, dtype = state["box_actions"]
+                actions = BoxActions(
+                    tuple(map(float, low)), tuple(map(float, high)), tuple(map(int, shape)), dtype
+                )
+            else:
+                actions = NumberedActions(int(state["num_actions"]), int(state["first_action"]))
+            return cls(Layout.from_state(state["layout"]), actions, int(state["num_envs"]))

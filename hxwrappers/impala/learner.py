@@ -1,4 +1,4 @@
-"""One step of learning: V-trace, the losses, the optimizer."""
+"""One learning step: V-trace, losses, optimizer."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hxwrappers.checkpoints import MALFORMED
-from hxwrappers.errors import CheckpointError
-from hxwrappers.impala.batches import Batch
+from hxwrappers.errors import MALFORMED, CheckpointError
+from hxwrappers.impala.correction import vtrace
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.optimizer import TensorFlowRMSprop
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.vtrace import vtrace
-
-__all__ = ["Learner", "clip_rewards"]
+from hxwrappers.impala.unrolls import Batch
 
 
 def clip_rewards(rewards: Tensor, how: str) -> Tensor:

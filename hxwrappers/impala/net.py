@@ -1,4 +1,8 @@
-"""The whole net: features, an optional LSTM, and the two heads."""
+"""The network: features of images and vectors, an optional LSTM, two heads.
+
+Sources: Mnih et al. 2015 (Nature) for "nature"; Espeholt et al. 2018 (arXiv 1802.01561), figure 3,
+for "shallow" (left) and "residual" (right).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,191 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala.actions import Actions, BoxActions
-from hxwrappers.impala.layout import PREVIOUS_REWARD, Layout
+from hxwrappers.impala.layout import PREVIOUS_REWARD, EnvSpec, Layout
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
-from hxwrappers.impala.trunks import Trunk
 
-__all__ = ["ImpalaNet", "Outputs"]
+SMALLEST_FOR_NATURE = 36  # the smallest side that its three convolutions leave anything of
+SMALLEST = {"nature": SMALLEST_FOR_NATURE, "shallow": 20}
+CPU_CHUNK = 128  # frames per pass: on a CPU more of them fall out of the cache
+
+
+def _nature(channels: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, 32, 8, 4),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(32, 64, 4, 2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 64, 3, 1),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _shallow(channels: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, 16, 8, 4),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(16, 32, 4, 2),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _small(channels: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, 16, 3, 1, 1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(16, 32, 3, 1, 1),
+        nn.ReLU(inplace=True),
+    )
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, 1, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, 1, 1),
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = inputs + self.layers(inputs)
+        return outputs
+
+
+def _residual(channels: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    for wide in (16, 32, 32):
+        layers += [
+            nn.Conv2d(channels, wide, 3, 1, 1),
+            nn.MaxPool2d(3, 2, 1),
+            _ResidualBlock(wide),
+            _ResidualBlock(wide),
+        ]
+        channels = wide
+    return nn.Sequential(*layers, nn.ReLU(inplace=True))
+
+
+_CONVOLUTIONS = {
+    "nature": _nature,
+    "small": _small,
+    "residual": _residual,
+    "shallow": _shallow,
+}
+_FEATURES = {"nature": 512, "small": 128, "residual": 256, "shallow": 256, "mlp": 128}
+NETS = ("auto", *_FEATURES)
+"""Names of nets; "auto" is "nature" for images, "small" under 36 pixels, "mlp" without any."""
+
+
+class Trunk(nn.Module):
+    """Turns observations into features.
+
+    An image goes through convolutions; vectors are joined to the flattened result, and one layer
+    with a ReLU follows. Without an image two layers with a tanh look at the vectors.
+
+    Args:
+        layout: What an observation consists of.
+        net: One of `NETS`.
+        features: Width of the last layer; None for the net's own (512, 128, 256, 256, 128).
+        precision: "float32", or "bfloat16" for the products of nets that look at images.
+
+    Attributes:
+        features: How many features come out.
+
+    Raises:
+        InvalidArgumentError: There is no such net.
+        InvalidArgumentError: The net does not fit the observations.
+    """
+
+    def __init__(
+        self, layout: Layout, net: str = "auto", features: int | None = None, precision: str = ""
+    ) -> None:
+        super().__init__()
+        self.layout = layout
+        image = layout.image
+        if net not in NETS:
+            raise InvalidArgumentError(f"net is {net!r}; it must be one of {', '.join(NETS)}.")
+        if net == "auto" and image is None:
+            net = "mlp"
+        elif net == "auto" and image is not None:
+            net = "small" if min(image.frame_shape[1:]) < SMALLEST_FOR_NATURE else "nature"
+        if (net == "mlp") != (image is None):
+            raise InvalidArgumentError(
+                f"The net {net!r} does not fit observations that consist of "
+                f"{', '.join(f'{part.name} {part.shape}' for part in layout.parts)}: mlp is for "
+                'vectors, the others are for images. Use net="auto".'
+            )
+        self.features = _FEATURES[net] if features is None else features
+        self.in_bfloat16 = precision == "bfloat16" and image is not None
+        size = sum(part.width for part in layout.vectors)
+        if image is None:
+            self.convolutions = None
+            self.layers = nn.Sequential(
+                nn.Linear(size, self.features),
+                nn.Tanh(),
+                nn.Linear(self.features, self.features),
+                nn.Tanh(),
+            )
+            return
+        if min(image.frame_shape[1:]) < SMALLEST.get(net, 0):
+            raise InvalidArgumentError(
+                f"The net {net!r} needs images of {SMALLEST[net]} pixels or more a side, "
+                f'not {image.frame_shape[1:]}. Use net="small" or net="residual".'
+            )
+        self.convolutions = _CONVOLUTIONS[net](image.frame_shape[0])
+        with torch.no_grad():
+            size += self.convolutions(torch.zeros(1, *image.frame_shape)).numel()
+        self.layers = nn.Sequential(nn.Linear(size, self.features), nn.ReLU(inplace=True))
+
+    def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Features of a batch of observations.
+
+        Args:
+            observations: The parts by name, each of shape `(batch, *shape)` in its own dtype.
+
+        Returns:
+            Shape `(batch, features)`, float32.
+        """
+        image = self.layout.image
+        if image is None:
+            features: Tensor = self.layers(self._vectors(observations))
+            return features
+        images = observations[image.name]
+        size = CPU_CHUNK if images.device.type == "cpu" else len(images)
+        with torch.autocast(
+            images.device.type, torch.bfloat16, enabled=self.in_bfloat16 and not self._is_half
+        ):
+            chunks = [
+                self._look({name: part[at : at + size] for name, part in observations.items()})
+                for at in range(0, len(images), size)
+            ]
+        return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
+
+    @property
+    def _is_half(self) -> bool:
+        """Whether the weights themselves are halved, as an actor that never learns has them."""
+        return next(self.parameters()).dtype == torch.bfloat16
+
+    def _look(self, observations: Mapping[str, Tensor]) -> Tensor:
+        image = self.layout.image
+        assert image is not None
+        assert self.convolutions is not None
+        frames = image.frames(observations[image.name])
+        # Bytes are moved faster than floats, and all of them are exact in bfloat16.
+        frames = frames.contiguous(memory_format=torch.channels_last)
+        scaled = frames.to(torch.bfloat16 if self.in_bfloat16 else torch.float32) * (1 / image.high)
+        looked = self.convolutions(scaled).flatten(1)
+        if self.layout.vectors:
+            looked = torch.cat([looked, self._vectors(observations).to(looked.dtype)], dim=1)
+        features: Tensor = self.layers(looked)
+        return features.float()
+
+    def _vectors(self, observations: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat(
+            [part.flat(observations[part.name]) for part in self.layout.vectors], dim=1
+        )
 
 
 class Outputs(NamedTuple):
@@ -41,7 +223,7 @@ class ImpalaNet(nn.Module):
             the features, as in the paper; rewards limited to -1 and 1.
         actions: What the actions are. The deviations of those that are drawn from a normal
             distribution are parameters of their own, 1 at first.
-        net: See `hxwrappers.impala.trunks.Trunk`.
+        net: See `hxwrappers.impala.net.Trunk`.
         features: See there.
         lstm: Units of an LSTM between the features and the heads; 0 for none.
         precision: "float32" or "bfloat16", for the convolutions and the layer after them.
@@ -75,8 +257,8 @@ class ImpalaNet(nn.Module):
         self.state_size = lstm
         # Where features are cheap the values have their own: their large errors would otherwise
         # drown the policy's gradient in the common layers.
-        alone = layout.image is None and not lstm
-        self.value_trunk = Trunk(layout, net, features, precision) if alone else None
+        exclusive_run = layout.image is None and not lstm
+        self.value_trunk = Trunk(layout, net, features, precision) if exclusive_run else None
         self.policy = nn.Linear(lstm or width, actions.means)
         self.value = nn.Linear(lstm or width, 1)
         continuous = isinstance(actions, BoxActions)

@@ -10,8 +10,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-__all__ = ["TensorFlowRMSprop"]
-
 
 class TensorFlowRMSprop(Optimizer):
     """RMSProp whose mean square begins at 1 and whose epsilon is inside the root.

@@ -1,35 +1,155 @@
-"""Checkpoints as something that plays."""
+"""Policies from checkpoints: the files of a run, loading, playing whole episodes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.vector import VectorEnv
 
-from hxwrappers._net_sizes import no_larger_than
-from hxwrappers._ranges import require_range
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import refusing_malformed
+from hxwrappers._utils.checks import brief, require_count, require_range
 from hxwrappers.errors import (
     CheckpointError,
     HxWrappersError,
     InvalidArgumentError,
-    InvalidSpaceError,
 )
-from hxwrappers.evaluation import State
+from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.files import load_newest as newest_of
+from hxwrappers.files.atomic import writing
+from hxwrappers.files.checkpoints import checkpoint_errors
+from hxwrappers.files.locks import file_lock
+from hxwrappers.files.net_sizes import limit_parameters
 from hxwrappers.impala.acting import NetPolicy
-from hxwrappers.impala.files import load_newest
+from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.learner import load_net
 from hxwrappers.impala.net import ImpalaNet
+from hxwrappers.impala.reports import Episode
+from hxwrappers.impala.sampler import ActingPolicy, Sampler
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
+from hxwrappers.impala.unrolls import UnrollShape
+from hxwrappers.runs.evaluation import MAX_STEPS, State
 
-__all__ = ["Policy", "load_policy"]
+
+def play(
+    env: VectorEnv,
+    policy: ActingPolicy,
+    episodes: int,
+    *,
+    seed: int = 0,
+    max_steps: int = MAX_STEPS,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Episode]:
+    """Play episodes.
+
+    Each environment plays the same number of them, so that short ones do not count more often.
+
+    Args:
+        env: The environments; they are not closed.
+        policy: Chooses the actions.
+        episodes: How many at least; rounded up to a multiple of the number of environments.
+        seed: Seed of the first episodes.
+        max_steps: Episodes are cut after so many steps.
+        progress: Called with the number of finished episodes and of all, after each.
+
+    Raises:
+        InvalidArgumentError: Less than one episode, or than one step.
+    """
+    require_count("episodes", episodes, smallest=1)
+    require_count("max_steps", max_steps, smallest=1)
+    each = -(-episodes // env.num_envs)
+    lstm = policy.initial_state(1).shape[-1]
+    spec = EnvSpec.of(env)
+    inputs = spec.inputs(policy.needs_previous)
+    step = UnrollShape(inputs, 1, env.num_envs, lstm, spec.actions).allocate()
+    counts = np.zeros(env.num_envs, dtype=np.int64)
+    played: list[Episode] = []
+    wanted = each * env.num_envs
+
+    def note(episode: Episode) -> None:
+        if counts[episode.lane] == each:
+            return
+        counts[episode.lane] += 1
+        played.append(episode)
+        if progress is not None:
+            progress(len(played), wanted)
+
+    first_seed: int | None = seed
+    while len(played) < wanted:
+        sampler, first_seed = Sampler(env, policy, first_seed), None
+        # Vectors cannot begin one episode anew. So what follows a cut is left out, until that
+        # episode is over or nobody plays one that counts, when all are reset.
+        waits = np.zeros(env.num_envs, dtype=np.bool_)
+        while not (waits | (counts == each)).all():
+            sampler.fill(step)
+            for episode in sampler.watch.report(0).episodes:
+                if not waits[episode.lane]:
+                    note(episode)
+                waits[episode.lane] = False
+            for episode in sampler.watch.running(max_steps):
+                if not waits[episode.lane]:
+                    note(episode)
+                waits[episode.lane] = True
+    return played
+
+
+KIND = "Impala"
+KEPT = 2
+LOCK = ".training.lock"
+
+
+@contextmanager
+def exclusive_run(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder, until the end of this one at the latest.
+
+    Raises:
+        CheckpointError: Another one trains there.
+        FileWriteError: The folder cannot be written to.
+    """
+    with ExitStack() as stack:
+        with writing(folder / LOCK):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(file_lock(folder / LOCK))
+            except TimeoutError as error:
+                raise CheckpointError(
+                    f"Another process is training in {folder}. Wait for its end, or choose another "
+                    "folder."
+                ) from error
+        yield
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the newest last."""
+    return sorted(folder.glob("checkpoint-*.safetensors"))
+
+
+def save_numbered(folder: Path, steps: int, state: Mapping[str, Any]) -> Path:
+    """Write a checkpoint and then remove all but the last two."""
+    path = folder / f"checkpoint-{steps:012d}.safetensors"
+    save_checkpoint(path, KIND, state)
+    for old in checkpoints(folder)[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_newest(path: Path) -> dict[str, Any]:
+    """Load a checkpoint, or the newest in a folder that can be read.
+
+    Raises:
+        CheckpointError: There is none, or none can be read.
+    """
+    if path.is_file():
+        return load_checkpoint(path, KIND)
+    found = checkpoints(path)
+    if not found:
+        raise CheckpointError(f"There is no checkpoint of IMPALA at {path}.")
+    return newest_of(found[::-1], KIND)
 
 
 class Policy:
@@ -97,7 +217,7 @@ class Policy:
             for the next call.
 
         Raises:
-            InvalidSpaceError: Observations of other shapes than those it was made for.
+            InvalidArgumentError: Observations of other shapes than those it was made for.
             InvalidArgumentError: It was trained with `previous_inputs`.
         """
         if self.acting.needs_previous:
@@ -108,7 +228,7 @@ class Policy:
         parts = self.spec.layout.split(observations)
         for part in self.spec.layout.parts:
             if parts[part.name].shape[1:] != part.shape:
-                raise InvalidSpaceError(
+                raise InvalidArgumentError(
                     f"Observations of shape {parts[part.name].shape} came for {part.name!r}, but "
                     f"the policy was made for (batch, {', '.join(map(str, part.shape))})."
                 )
@@ -127,7 +247,7 @@ class Policy:
         episode_starts: npt.NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[npt.NDArray[Any], State]:
-        """Choose actions in the way of Stable-Baselines3, which `hxwrappers.evaluate` takes.
+        """Choose actions in the way of Stable-Baselines3, which `hxwrappers.runs.evaluate` takes.
 
         Args:
             observations: As for `act`.
@@ -144,11 +264,11 @@ class Policy:
         """Refuse an environment that is not one for this policy.
 
         Raises:
-            InvalidSpaceError: Its spaces differ from the policy's.
+            InvalidArgumentError: Its spaces differ from the policy's.
         """
         found = EnvSpec.of_spaces(env.observation_space, env.action_space, 1)
         if found[:2] != self.spec[:2]:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"The policy was made for {self.spec[:2]}, but its environment has {found[:2]}."
             )
 
@@ -167,7 +287,7 @@ def load_policy(
         CheckpointError: There is none there, it is damaged, or it is another trainer's.
     """
     state = load_newest(Path(path))
-    with refusing_malformed(f"{path} is incomplete"):
+    with checkpoint_errors(f"{path} is incomplete"):
         spec = EnvSpec.from_state(state["spec"])
         settings = ImpalaSettings.from_state(state["settings"])
         environment = dict(state["environment"])
@@ -180,7 +300,7 @@ def _net(
     spec: EnvSpec, settings: ImpalaSettings, learner: Any, path: str | os.PathLike[str]
 ) -> ImpalaNet:
     try:
-        with no_larger_than(learner):
+        with limit_parameters(learner):
             net = ImpalaNet.of(spec, settings, "float32")
         load_net(net, learner)
     except HxWrappersError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -13,25 +11,23 @@ from typing import Any
 from gymnasium.vector.utils import CloudpickleWrapper
 from torch import Tensor
 
-from hxwrappers._signals import interrupts_ignored
+from hxwrappers._utils.processes import WorkerProcess, end_all, fast_context
 from hxwrappers.impala.actor import (
     ActorJob,
     Delivery,
     Failure,
+    FilledUnroll,
     MakeVectorEnv,
     Ready,
     act,
+    actor_seed,
+    note_failure,
 )
-from hxwrappers.impala.backend import Filled, actor_seed, note_failure
+from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
-from hxwrappers.impala.unrolls import SharedArrays, Unroll, UnrollShape
-from hxwrappers.impala.weights import SharedWeights
-
-__all__ = ["ProcessActors"]
+from hxwrappers.impala.unrolls import SharedArrays, SharedWeights, Unroll, UnrollShape
 
 SLOTS_PER_ACTOR = 2
-SECONDS_TO_END = 5.0
 
 
 @dataclass
@@ -41,8 +37,7 @@ class _Actor:
     Attributes:
         number: Its number; a replacement keeps it.
         slots: The slots that it alone may write into.
-        process: Its process.
-        pipe: This end of its pipe.
+        worker: Its process; None before its start.
         ready: Whether its environments are made.
         filling: The slots that it was told to fill.
         heard: When it last gave a sign of life, or was last given something to do.
@@ -53,14 +48,13 @@ class _Actor:
 
     number: int
     slots: range
-    process: Any = None
-    pipe: Any = None
+    worker: Any = None
     ready: bool = False
     filling: set[int] = field(default_factory=set)
     heard: float = 0.0
     starts: int = 0
     failures: int = 0
-    told: str = ""
+    reported_cause: str = ""
 
 
 class ProcessActors:
@@ -97,13 +91,8 @@ class ProcessActors:
         self._settings, self._spec, self._precision = settings, spec, precision
         as_any: Any = make_env  # CloudpickleWrapper is annotated for makers of single environments
         self._make_env, self._seed = CloudpickleWrapper(as_any), seed
-        # Actors are forked from a process that has imported everything and done nothing yet: they
-        # start, and are replaced, in a moment, and share the memory of the imports. Windows has no
-        # forks: there each imports everything itself.
-        kinds = multiprocessing.get_all_start_methods()
-        self._context: Any = multiprocessing.get_context(
-            "forkserver" if "forkserver" in kinds else "spawn"
-        )
+        # What they are forked from imports all, so that they share the memory of the imports.
+        self._context = fast_context()
         self._context.set_forkserver_preload([act.__module__])
         shape = UnrollShape.of(spec, settings)
         count = settings.num_actors * SLOTS_PER_ACTOR
@@ -111,7 +100,7 @@ class ProcessActors:
         self._free = [True] * count
         self._weights = SharedWeights(len(weights), self._context)
         self.publish(weights, version)
-        self._filled: deque[Filled] = deque()
+        self._filled: deque[FilledUnroll] = deque()
         self._actors: list[_Actor] = []
         try:
             for number in range(settings.num_actors):
@@ -125,13 +114,13 @@ class ProcessActors:
     @property
     def process_ids(self) -> list[int]:
         """The ids of the actors' processes."""
-        return [actor.process.pid for actor in self._actors]
+        return [actor.worker.pid for actor in self._actors]
 
     def publish(self, weights: Tensor, version: int) -> None:
         """Show new weights to the actors; they take them at their next unroll."""
         self._weights.publish(weights, version)
 
-    def receive(self, timeout: float) -> Filled | None:
+    def receive(self, timeout: float) -> FilledUnroll | None:
         """Wait for a complete unroll.
 
         Args:
@@ -141,7 +130,7 @@ class ProcessActors:
             The unroll that was completed first; None if there was none in that time.
 
         Raises:
-            ActorError: An actor failed or died again and again; the cause is in the message.
+            WorkerError: An actor failed or died again and again; the cause is in the message.
             HxWrappersError: An actor failed with an error of this library.
         """
         deadline = time.monotonic() + timeout
@@ -151,30 +140,24 @@ class ProcessActors:
                 return None
             doors: dict[Any, _Actor] = {}
             for actor in self._actors:
-                doors |= {actor.pipe: actor, actor.process.sentinel: actor}
+                doors |= {actor.worker.pipe: actor, actor.worker.process.sentinel: actor}
             opened = {doors[door].number for door in wait(list(doors), min(remaining, 1.0))}
             for number in sorted(opened):
                 self._attend(self._actors[number])
             self._replace_silent()  # only now: what they said may have waited for the learner
         return self._filled.popleft()
 
-    def release(self, filled: Filled) -> None:
+    def release(self, filled: FilledUnroll) -> None:
         """Give an unroll back; its arrays must not be read any more."""
         self._free[filled.slot] = True
         self._hand_out(self._actors[filled.slot // SLOTS_PER_ACTOR])
 
     def close(self) -> None:
         """End the actors, by force if they do not end by themselves within some seconds."""
-        started = [actor for actor in self._actors if actor.process is not None]
-        for actor in started:
-            with contextlib.suppress(OSError):  # it is dead already
-                actor.pipe.send(None)
-            actor.pipe.close()
-        deadline = time.monotonic() + SECONDS_TO_END
-        for actor in started:
-            actor.process.join(max(deadline - time.monotonic(), 0.0))
-        for actor in started:
-            _end(actor.process)
+        started = [actor.worker for actor in self._actors if actor.worker is not None]
+        for worker in started:
+            worker.send(None)
+        end_all(started)
         self._actors = []
 
     def _start(self, actor: _Actor) -> None:
@@ -187,26 +170,22 @@ class ProcessActors:
             self._weights,
             actor_seed(self._seed, actor.number, actor.starts),
         )
-        actor.pipe, its = self._context.Pipe()
         # Not a daemon, since those may not start processes, as an AsyncVectorEnv does.
-        actor.process = self._context.Process(
-            target=act, args=(its, job), name=f"actor-{actor.number}", daemon=False
+        actor.worker = WorkerProcess(
+            f"Actor {actor.number}", act, job, context=self._context, daemon=False
         )
-        with interrupts_ignored():
-            actor.process.start()
-        its.close()
         actor.ready, actor.heard = False, time.monotonic()
         actor.starts += 1
 
     def _attend(self, actor: _Actor) -> None:
         """Read what an actor has sent, and replace it if it is dead."""
         try:
-            while actor.pipe.poll():
-                self._read(actor, actor.pipe.recv())
+            while actor.worker.pipe.poll():
+                self._read(actor, actor.worker.receive())
         except (EOFError, OSError):
             self._replace(actor, None)
             return
-        if not actor.process.is_alive() and not actor.pipe.poll():
+        if not actor.worker.process.is_alive() and not actor.worker.pipe.poll():
             self._replace(actor, None)
 
     def _read(self, actor: _Actor, message: Ready | Delivery | Failure) -> None:
@@ -215,7 +194,7 @@ class ProcessActors:
             actor.filling.remove(message.slot)
             actor.failures = 0
             unroll = Unroll.of(self._slots.arrays(message.slot))
-            self._filled.append(Filled(message.slot, unroll, message.report))
+            self._filled.append(FilledUnroll(message.slot, unroll, message.report))
         elif isinstance(message, Ready):
             actor.ready = True
             self._hand_out(actor)
@@ -230,10 +209,7 @@ class ProcessActors:
             actor.heard = time.monotonic()
         for slot in actor.slots:
             if self._free[slot]:
-                try:
-                    actor.pipe.send(slot)
-                except OSError:
-                    return  # it is dead, which `receive` will notice
+                actor.worker.send(slot)
                 self._free[slot] = False
                 actor.filling.add(slot)
 
@@ -243,28 +219,17 @@ class ProcessActors:
             expected = bool(actor.filling) or not actor.ready
             if expected and time.monotonic() - actor.heard > limit:
                 waited = "an unroll" if actor.ready else "its environments to be made"
-                actor.process.kill()
+                actor.worker.process.kill()
                 message = f"nothing was heard of it for {limit:g} s while waiting for {waited}"
                 self._replace(actor, Failure("silence", message, ""))
 
     def _replace(self, actor: _Actor, failure: Failure | None) -> None:
         """Start a new process in place of a dead one, unless that has gone on for too long."""
-        actor.pipe.close()
-        actor.process.join(SECONDS_TO_END)
-        code = actor.process.exitcode
-        _end(actor.process)
-        actor.process = None
+        code = actor.worker.end()
+        actor.worker = None
         for slot in actor.filling:
             self._free[slot] = True
         actor.filling.clear()
         note_failure(actor, failure, self._settings.max_failures, code)
         self.restarts += 1
         self._start(actor)
-
-
-def _end(process: Any) -> None:
-    for end in (process.terminate, process.kill):
-        if process.is_alive():
-            end()
-            process.join(SECONDS_TO_END)
-    process.close()

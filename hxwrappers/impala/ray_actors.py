@@ -14,17 +14,22 @@ import torch
 from gymnasium.vector.utils import CloudpickleWrapper
 from torch import Tensor
 
-from hxwrappers._ray import connect, import_ray
-from hxwrappers.errors import ActorError
-from hxwrappers.impala.actor import Failure, MakeVectorEnv, Ready, acting_policy
-from hxwrappers.impala.backend import Filled, actor_seed, note_failure
+from hxwrappers._utils.cluster import connect, import_ray
+from hxwrappers.errors import WorkerError
+from hxwrappers.impala.actor import (
+    Failure,
+    FilledUnroll,
+    MakeVectorEnv,
+    Ready,
+    acting_policy,
+    actor_seed,
+    note_failure,
+)
+from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.reports import Report
 from hxwrappers.impala.sampler import Sampler, run_actor
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import Unroll, UnrollShape
-
-__all__ = ["RayActors"]
 
 UNROLLS_IN_FLIGHT = 2
 SECONDS_BETWEEN_CHECKS = 1.0
@@ -73,7 +78,7 @@ class _RemoteActor:
     def play(self, weights: npt.NDArray[np.float32], version: int) -> _Played | Failure:
         """Play one unroll with these weights."""
         if self._sampler is None:
-            return Failure("ActorError", "its environments were not made", "")
+            return Failure("WorkerError", "its environments were not made", "")
         self._weights, self._version, self._wanted = weights, version, True
         try:
             run_actor(self._sampler, self)
@@ -99,7 +104,7 @@ class _RemoteActor:
 
 @dataclass
 class _Actor:
-    """One actor as the learner sees it; see `hxwrappers.impala.backend.Watched`.
+    """One actor as the learner sees it; see `hxwrappers.impala.actor.WatchedActor`.
 
     Attributes:
         handle: Ray's handle of it.
@@ -113,7 +118,7 @@ class _Actor:
     heard: float = 0.0
     starts: int = 0
     failures: int = 0
-    told: str = ""
+    reported_cause: str = ""
     warned: bool = False
 
 
@@ -139,7 +144,7 @@ class RayActors:
 
     Raises:
         DependencyNotInstalled: The extra `ray` is missing.
-        RayError: There is no cluster at `settings.ray_address`.
+        WorkerError: There is no cluster at `settings.ray_address`.
     """
 
     def __init__(
@@ -178,7 +183,7 @@ class RayActors:
         self._weights, self._version = weights.numpy().copy(), version
         self._weights_there: Any = None
 
-    def receive(self, timeout: float) -> Filled | None:
+    def receive(self, timeout: float) -> FilledUnroll | None:
         """Wait for a complete unroll; see `ProcessActors.receive`."""
         deadline = time.monotonic() + timeout
         while (remaining := deadline - time.monotonic()) > 0:
@@ -190,7 +195,7 @@ class RayActors:
             self._check_silence()
         return None
 
-    def release(self, filled: Filled) -> None:
+    def release(self, filled: FilledUnroll) -> None:
         """Let the unroll go, and ask its actor for another one."""
         self._ask(self._actors[filled.slot])
 
@@ -223,7 +228,7 @@ class RayActors:
             flight = actor.handle.play.remote(self._weights_there, self._version)
             self._flights[flight] = (actor, actor.handle)
 
-    def _land(self, flight: Any) -> Filled | None:
+    def _land(self, flight: Any) -> FilledUnroll | None:
         """Look at what has arrived; an unroll is returned."""
         actor, handle = self._flights.pop(flight)
         if handle is not actor.handle:
@@ -232,7 +237,7 @@ class RayActors:
             answer = self._ray.get(flight, timeout=self._settings.actor_timeout)
         except self._ray.exceptions.RayError as error:
             # Its process or its machine is lost: the message says which, and is no traceback.
-            self._replace(actor, Failure("ActorError", str(error).rstrip("."), ""))
+            self._replace(actor, Failure("WorkerError", str(error).rstrip("."), ""))
             return None
         actor.heard = time.monotonic()
         if isinstance(answer, Failure):
@@ -242,7 +247,7 @@ class RayActors:
             self._ask(actor)
         else:
             actor.failures = 0
-            return Filled(actor.number, Unroll.of(answer.arrays), answer.report)
+            return FilledUnroll(actor.number, Unroll.of(answer.arrays), answer.report)
         return None
 
     def _replace(self, actor: _Actor, failure: Failure) -> None:
@@ -269,9 +274,9 @@ class RayActors:
         for actor in late:
             if actor.ready:
                 message = f"nothing was heard of it for {limit:g} s while waiting for an unroll"
-                self._replace(actor, Failure("ActorError", message, ""))
+                self._replace(actor, Failure("WorkerError", message, ""))
             elif not any(other.ready for other in self._actors):
-                raise ActorError(f"No actor is ready {limit:g} s after its start. {self._room()}")
+                raise WorkerError(f"No actor is ready {limit:g} s after its start. {self._room()}")
             elif not actor.warned:
                 actor.warned = True
                 warnings.warn(

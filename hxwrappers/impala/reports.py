@@ -1,14 +1,17 @@
-"""What an actor tells about an unroll besides its arrays: episodes that ended, values in infos."""
+"""Reports of actors, and the log of a training run made from them."""
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict, deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Episode", "EpisodeWatch", "Report"]
+from hxwrappers._utils.progress import ProgressBar
 
 Mask = npt.NDArray[np.bool_]
 
@@ -148,3 +151,128 @@ def _score(infos: Mapping[str, Any], lane: int) -> float | None:
     if there is not None and not there[lane]:
         return None
     return float(statistics["r"][lane])
+
+
+class TrainingLog:
+    """Gathers figures and writes a row of them every few seconds.
+
+    Args:
+        folder: Where TensorBoard's files go; None for none.
+        every: Seconds between two rows.
+
+    Attributes:
+        rows: The rows of this run and of those that it resumed, each with `steps`.
+        episodes: Episodes that ended so far.
+        seconds: Time spent in training so far.
+
+    Raises:
+        DependencyNotInstalled: There is a folder, but no TensorBoard.
+    """
+
+    def __init__(self, folder: Path | None, every: float) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.episodes = 0
+        self.seconds = 0.0
+        self._every = every
+        self._recent: deque[list[float]] = deque(maxlen=100)
+        self._figures: dict[str, list[float]] = defaultdict(list)
+        self._sums: dict[str, tuple[float, int]] = {}
+        self._folder = folder
+        self._writer: Any = None
+        self._note = ""
+        if folder is not None:
+            _event_log()
+
+    def begin(self, steps: int) -> None:
+        """Start the clock."""
+        self._clock = self._row_clock = time.perf_counter()
+        self._row_steps = steps
+        if self._folder is not None:
+            self._writer = _event_log()(self._folder, steps)
+
+    def report(self, report: Report, lag: int) -> None:
+        """Note what an actor told about an unroll that is `lag` versions old."""
+        self._figures["actors/policy_lag"].append(lag)
+        self.episodes += len(report.episodes)
+        for episode in report.episodes:
+            self._recent.append([episode.score, episode.reward_sum, episode.length])
+        for key, (total, count) in report.sums.items():
+            before, times = self._sums.get(key, (0.0, 0))
+            self._sums[key] = before + total, times + count
+
+    def update(self, figures: Mapping[str, float], waited: float) -> None:
+        """Note a step of the learner, and the seconds that it waited for its batch."""
+        for name, figure in figures.items():
+            self._figures[f"train/{name}"].append(figure)
+        self._figures["time/waited"].append(waited)
+
+    def row(self, steps: int, updates: int, restarts: int, bar: ProgressBar, last: bool) -> None:
+        """Write a row if it is time, or the last one."""
+        now = time.perf_counter()
+        bar.show(steps, note=self._note)
+        elapsed = now - self._row_clock
+        if steps == self._row_steps or (elapsed < self._every and not last):
+            return
+        self.seconds += elapsed
+        lags = self._figures["actors/policy_lag"]
+        waited = self._figures.pop("time/waited")
+        row = {
+            "steps": float(steps),
+            "time/seconds": self.seconds,
+            "time/steps_per_second": (steps - self._row_steps) / elapsed,
+            "time/learner_waits": sum(waited) / elapsed,
+            "train/updates": float(updates),
+            "actors/policy_lag_max": float(max(lags, default=0)),
+            "actors/restarts": float(restarts),
+            "rollout/episodes": float(self.episodes),
+        }
+        row |= {name: float(np.mean(figures)) for name, figures in self._figures.items()}
+        row |= {key: total / count for key, (total, count) in self._sums.items()}
+        if self._recent:
+            names = ("rollout/episode_return", "rollout/reward_sum", "rollout/episode_length")
+            row |= dict(zip(names, np.mean(list(self._recent), axis=0).tolist(), strict=True))
+        self.rows.append(row)
+        self._figures.clear()
+        self._sums = {}
+        self._row_clock, self._row_steps = now, steps
+        self._show(row, bar)
+
+    def close(self) -> None:
+        """Close TensorBoard's file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything counted so far."""
+        return {
+            "rows": [dict(row) for row in self.rows],
+            "episodes": self.episodes,
+            "seconds": self.seconds,
+            "recent": list(self._recent),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self.rows = [dict(row) for row in state["rows"]]
+        self.episodes = int(state["episodes"])
+        self.seconds = float(state["seconds"])
+        self._recent = deque([list(one) for one in state["recent"]], maxlen=100)
+
+    def _show(self, row: Mapping[str, float], bar: ProgressBar) -> None:
+        speed, lag = row["time/steps_per_second"], row.get("actors/policy_lag", 0)
+        self._note = f"{speed:.0f} steps a second, lag {lag:.1f}"
+        if "rollout/episode_return" in row:
+            self._note += f", return {row['rollout/episode_return']:.1f}"
+        bar.show(int(row["steps"]), note=self._note)
+        if self._writer is not None:
+            for name, figure in row.items():
+                if name != "steps":
+                    self._writer.add_scalar(name, figure, int(row["steps"]))
+            self._writer.flush()
+
+
+def _event_log() -> Any:
+    from hxwrappers.runs.event_log import EventLog  # noqa: PLC0415 - an optional extra
+
+    return EventLog

@@ -1,4 +1,4 @@
-"""The actor's loop: steps environments and writes unrolls, wherever they are to go."""
+"""The sampling loop: steps environments and writes unrolls."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from hxwrappers.bridge.vector_steps import (
+    autoreset_mode,
+    real_next_observations,
+    require_full_batches,
+)
 from hxwrappers.impala.checks import NumberCheck
-from hxwrappers.impala.layout import PREVIOUS_ACTION, PREVIOUS_REWARD
+from hxwrappers.impala.layout import PREVIOUS_ACTION, PREVIOUS_REWARD, EnvSpec
 from hxwrappers.impala.reports import EpisodeWatch, Report
-from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import Unroll
-from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
-from hxwrappers.vector._reached import reached_observations
-
-__all__ = ["ActingPolicy", "Sampler", "Sink", "run_actor"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -91,14 +91,14 @@ class Sampler:
         watch: What happened since its last report.
 
     Raises:
-        AutoresetError: The environment does not say when it resets.
-        InvalidSpaceError: Observations or actions that IMPALA cannot take.
+        InvalidArgumentError: The environment does not say when it resets.
+        InvalidArgumentError: Observations or actions that IMPALA cannot take.
         InvalidArgumentError: It steps only a part of its environments at a time.
-        InvalidObservationError: The first observations hold NaN or infinity.
+        InvalidArgumentError: The first observations hold NaN or infinity.
     """
 
     def __init__(self, env: VectorEnv, policy: ActingPolicy, seed: int | None) -> None:
-        check_whole_batches(env)
+        require_full_batches(env)
         self._layout, self._actions, num_envs = EnvSpec.of(env)
         self._env, self.policy = env, policy
         self._mode = autoreset_mode(env)
@@ -120,7 +120,7 @@ class Sampler:
 
         Raises:
             InvalidArgumentError: A reward is NaN or infinite.
-            InvalidObservationError: An observation holds NaN or infinity.
+            InvalidArgumentError: An observation holds NaN or infinity.
         """
         unroll.state[...] = self._state
         for row in range(len(unroll.actions)):
@@ -174,7 +174,7 @@ class Sampler:
         parts = self._layout.split(observations)
         if self._mode == AutoresetMode.SAME_STEP:
             parts = {
-                name: reached_observations(
+                name: real_next_observations(
                     part, over, infos, itemgetter(name) if self._layout.is_dict else np.asarray
                 )
                 for name, part in parts.items()

@@ -1,4 +1,4 @@
-"""The settings of a training run, checked."""
+"""Settings of an IMPALA run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hxwrappers.checkpoints import MALFORMED
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
-
-__all__ = ["ImpalaSettings"]
+from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError
 
 
 @dataclass(frozen=True)

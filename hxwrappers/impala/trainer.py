@@ -1,4 +1,4 @@
-"""`Impala`: the run as a whole."""
+"""The IMPALA trainer."""
 
 from __future__ import annotations
 
@@ -11,35 +11,28 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
-from hxwrappers._devices import resolve_device, weights_drawn_from
-from hxwrappers._files import try_to_save
-from hxwrappers._signals import stopping_on_signals
-from hxwrappers.checkpoints import refusing_malformed, require_plain
+from hxwrappers._utils.devices import resolve_device, seeded_weights
+from hxwrappers._utils.progress import ProgressBar
+from hxwrappers._utils.signals import stop_on_signals
 from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentError
-from hxwrappers.evaluation import MAX_STEPS
+from hxwrappers.files.atomic import try_to_save
+from hxwrappers.files.checkpoints import checkpoint_errors, require_plain
+from hxwrappers.files.generators import derived_seed
 from hxwrappers.impala.acting import NetPolicy, hardware_precision
-from hxwrappers.impala.actor import MakeVectorEnv
-from hxwrappers.impala.backend import Actors
-from hxwrappers.impala.batches import Batch, BatchBuffer
-from hxwrappers.impala.files import alone, checkpoints, load_newest, save_numbered
+from hxwrappers.impala.actor import Actors, MakeVectorEnv
+from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.learner import Learner
-from hxwrappers.impala.log import TrainingLog
-from hxwrappers.impala.net import ImpalaNet
-from hxwrappers.impala.playing import play
+from hxwrappers.impala.net import ImpalaNet, Trunk
+from hxwrappers.impala.policy import checkpoints, exclusive_run, load_newest, play, save_numbered
 from hxwrappers.impala.processes import ProcessActors
 from hxwrappers.impala.ray_actors import RayActors
-from hxwrappers.impala.reports import Episode
+from hxwrappers.impala.reports import Episode, TrainingLog
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
-from hxwrappers.impala.trunks import Trunk
-from hxwrappers.impala.unrolls import UnrollShape
-from hxwrappers.impala.weights import copy_weights, flat_weights
-
-__all__ = ["Impala", "Stateful"]
+from hxwrappers.impala.unrolls import Batch, BatchBuffer, UnrollShape, copy_weights, flat_weights
+from hxwrappers.runs.evaluation import MAX_STEPS
 
 POLL_SECONDS = 0.5
 
@@ -80,8 +73,8 @@ class Impala:
 
     Raises:
         InvalidArgumentError: The function makes another number of environments.
-        InvalidSpaceError: Observations or actions that IMPALA cannot take, or a net that does not
-            fit them.
+        InvalidArgumentError: Observations or actions that IMPALA cannot take, or a net that does
+            not fit them.
 
     Example:
         >>> import gymnasium as gym
@@ -111,7 +104,7 @@ class Impala:
             self._precision = hardware_precision(
                 settings.precision, self._device, self._trunk(), training=True
             )
-        with weights_drawn_from(settings.seed):
+        with seeded_weights(settings.seed):
             net = self._net(self._precision)
         self._learner = Learner(net.to(self._device), settings)
         self.num_timesteps = 0
@@ -135,7 +128,7 @@ class Impala:
         if self.folder is None:
             raise InvalidArgumentError("Without a folder there is nothing to resume from.")
         state = load_newest(self.folder)
-        with refusing_malformed("The checkpoint is incomplete"):
+        with checkpoint_errors("The checkpoint is incomplete"):
             if EnvSpec.from_state(state["spec"])[:2] != self.spec[:2]:
                 raise CheckpointError(
                     f"The checkpoint in {self.folder} is of another environment: it had "
@@ -162,14 +155,14 @@ class Impala:
             progress: Whether to show a progress bar.
 
         Raises:
-            ActorError: An actor failed; its traceback is in the message.
+            WorkerError: An actor failed; its traceback is in the message.
             CheckpointError: The folder holds a run already, and `resume` was not called; or another
                 process is training there; or something in `also_save` has a state that cannot be
                 saved.
             FileWriteError: The last checkpoint cannot be written; call `save` once there is room.
                 (One in the midst of training is tried again when the next is due.)
         """
-        with nullcontext() if self.folder is None else alone(self.folder):
+        with nullcontext() if self.folder is None else exclusive_run(self.folder):
             self._train(total_timesteps, progress)
         return self.log
 
@@ -184,13 +177,10 @@ class Impala:
                 require_plain(thing.state_dict(), f"also_save[{name!r}]")
         self._resumed = True
         with (
-            stopping_on_signals() as stopping,
+            stop_on_signals() as stopping,
             _threads(self.settings),
-            tqdm(
-                total=total_timesteps,
-                initial=self.num_timesteps,
-                unit="step",
-                disable=not progress,
+            ProgressBar(
+                "step", total_timesteps, initial=self.num_timesteps, hidden=not progress
             ) as bar,
         ):
             self.log.begin(self.num_timesteps)
@@ -271,9 +261,8 @@ class Impala:
                 training=False,
             )
 
-    def _run(self, total: int, stopping: Callable[[], bool], bar: tqdm[Any]) -> None:
+    def _run(self, total: int, stopping: Callable[[], bool], bar: ProgressBar) -> None:
         settings = self.settings
-        entropy = np.random.SeedSequence([settings.seed, self.num_timesteps])
         restarts_before = self._restarts
         backend = RayActors if settings.backend == "ray" else ProcessActors
         actors: Actors = backend(
@@ -282,7 +271,7 @@ class Impala:
             settings,
             self._actors_precision(),
             flat_weights(self._learner.net),
-            int(entropy.generate_state(1)[0]),
+            derived_seed(settings.seed, "actors", self.num_timesteps),
             self.updates,
         )
         try:

@@ -1,4 +1,4 @@
-"""Unrolls: the arrays that one holds, and memory that processes share to write them into."""
+"""Unrolls, batches of them, and weights, in memory that processes share."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 from hxwrappers.impala.actions import Actions
-from hxwrappers.impala.layout import Layout
+from hxwrappers.impala.layout import EnvSpec, Layout
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
-
-__all__ = ["Field", "SharedArrays", "Unroll", "UnrollShape"]
 
 ALIGNMENT = 64
 
@@ -165,3 +165,137 @@ class SharedArrays:
 def _room(shape: tuple[int, ...], dtype: str) -> int:
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Unrolls side by side: as `Unroll`, with B unrolls in place of N environments."""
+
+    observations: dict[str, Tensor]
+    starts: Tensor
+    state: Tensor
+    actions: Tensor
+    log_mus: Tensor
+    rewards: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    valid: Tensor
+    final_values: Tensor
+
+
+class BatchBuffer:
+    """Memory for one batch, filled with one actor's unrolls after the other.
+
+    Args:
+        shape: The shape of a batch: that of an unroll of as many environments as a batch has
+            unrolls.
+        device: Where batches are needed; memory for a GPU is pinned.
+    """
+
+    def __init__(self, shape: UnrollShape, device: torch.device) -> None:
+        self._device = device
+        self._size = shape.num_envs
+        self._filled = 0
+        arrays = shape.allocate().arrays()
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        if device.type == "cuda":
+            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
+        self._tensors = tensors
+        self._arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the batch is complete."""
+        return self._filled == self._size
+
+    def add(self, unroll: Unroll) -> None:
+        """Copy an unroll of N environments into the next N columns."""
+        count = unroll.actions.shape[1]
+        columns = slice(self._filled, self._filled + count)
+        for name, array in unroll.arrays().items():
+            self._arrays[name][:, columns] = array
+        self._filled += count
+
+    def take(self) -> Batch:
+        """Get the batch; it is overwritten when unrolls are added again."""
+        self._filled = 0
+        there = {
+            name: tensor.to(self._device, non_blocking=True)
+            for name, tensor in self._tensors.items()
+        }
+        observations = {
+            name[len(OBSERVATION) :]: there.pop(name) for name in list(there) if OBSERVATION in name
+        }
+        return Batch(observations, **there)
+
+
+BEING_WRITTEN = -1
+ATTEMPTS = 1000
+
+
+def flat_weights(net: nn.Module) -> Tensor:
+    """All parameters of a net in one float32 vector on the CPU."""
+    return parameters_to_vector(net.parameters()).detach().to("cpu", torch.float32)
+
+
+@torch.no_grad()
+def copy_weights(vector: Tensor, net: nn.Module) -> None:
+    """Copy a vector from `flat_weights` into a net, whose parameters may have other dtypes.
+
+    Example:
+        >>> one, other = nn.Linear(2, 3), nn.Linear(2, 3)
+        >>> copy_weights(flat_weights(one), other)
+        >>> bool((one.weight == other.weight).all())
+        True
+    """
+    parameters = list(net.parameters())
+    parts = torch.split(vector, [parameter.numel() for parameter in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.copy_(part.view_as(parameter))
+
+
+class SharedWeights:
+    """Two copies of the weights, of which one is complete at any time.
+
+    The learner writes into the older copy and then points at it. A reader that is overtaken while
+    it copies notices by the version and begins again; nobody waits for anybody.
+
+    Args:
+        size: Number of parameters.
+        context: The `multiprocessing` context that starts the actors.
+    """
+
+    def __init__(self, size: int, context: Any) -> None:
+        fields = [Field("weights", (2, size), "float32"), Field("versions", (3,), "int64")]
+        self._shared = SharedArrays(fields, context)
+
+    def publish(self, weights: Tensor, version: int) -> None:
+        """Show new weights to the actors.
+
+        Args:
+            weights: From `flat_weights`.
+            version: Greater than any before, 0 or more.
+        """
+        arrays = self._shared.arrays()
+        versions = arrays["versions"]
+        older = 1 - int(versions[2])
+        versions[older] = BEING_WRITTEN
+        np.copyto(arrays["weights"][older], weights.numpy())
+        versions[older] = version
+        versions[2] = older
+
+    def read(self, into: Tensor) -> int:
+        """Copy the newest weights into a vector and return their version.
+
+        Raises:
+            TimeoutError: The learner overtook this process again and again.
+        """
+        arrays = self._shared.arrays()
+        versions, target = arrays["versions"], into.numpy()
+        for _ in range(ATTEMPTS):
+            newest = int(versions[2])
+            version = int(versions[newest])
+            np.copyto(target, arrays["weights"][newest])
+            if version != BEING_WRITTEN and version == versions[newest]:
+                return version
+        raise TimeoutError(f"The weights changed under all of {ATTEMPTS} attempts to copy them.")

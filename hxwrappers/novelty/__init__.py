@@ -1,15 +1,16 @@
-"""Core: what is new. Random and contrastive network distillation, on tensors and arrays."""
+"""Novelty models: random and contrastive network distillation."""
 
 from hxwrappers.novelty.cnd import CNDModel
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.observations import ObservationLayout
-from hxwrappers.novelty.published import (
+from hxwrappers.novelty.rnd import RNDModel
+from hxwrappers.novelty.settings import (
     PUBLISHED_CND,
     PUBLISHED_CND_PROCGEN,
     PUBLISHED_RND,
+    CNDSettings,
+    NoveltySettings,
 )
-from hxwrappers.novelty.rnd import RNDModel
-from hxwrappers.novelty.settings import CNDSettings, NoveltySettings
 
 __all__ = [
     "PUBLISHED_CND",

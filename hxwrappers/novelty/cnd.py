@@ -10,10 +10,11 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
-from hxwrappers.novelty.augmentation import augment
+from hxwrappers._utils.checks import require_range
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.contrastive import (
     SpatioTemporalInfoMax,
+    augment,
     feature_guard,
     info_nce,
     pair_distance,
@@ -21,9 +22,7 @@ from hxwrappers.novelty.contrastive import (
 )
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.rnd import RNDModel
-from hxwrappers.novelty.settings import CNDSettings, require_range
-
-__all__ = ["CNDModel"]
+from hxwrappers.novelty.settings import CNDSettings
 
 LOSSES = ("mse", "nce", "vicreg", "st_dim")
 SUCCESSIVE_LOSSES = ("vicreg", "st_dim")
@@ -48,8 +47,8 @@ class CNDModel(NoveltyModel):
             200 for "mse", scored "next".
 
     Raises:
-        InvalidSpaceError: The space has parts that cannot be scored, or is not one of images where
-            "st_dim" needs them.
+        InvalidArgumentError: The space has parts that cannot be scored, or is not one of images
+            where "st_dim" needs them.
         InvalidArgumentError: A setting is unknown or out of range.
 
     Example:
@@ -111,7 +110,7 @@ class CNDModel(NoveltyModel):
         if self._loss != "st_dim":
             return
         if not self.layout.is_image:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"The loss st_dim compares places of an image, but {self.layout.space} is seen as "
                 "a vector. Use mse, nce or vicreg."
             )

@@ -11,9 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from hxwrappers.errors import InvalidObservationError, InvalidSpaceError
-
-__all__ = ["Encoding", "batch_of_one", "find_part", "parts_of", "select"]
+from hxwrappers.errors import InvalidArgumentError
 
 SMALLEST_IMAGE = 36  # the smallest side that all three convolutions of the RND network leave intact
 MOST_VALUES = 2**16
@@ -47,12 +45,12 @@ class Encoding:
         """The encoding of a space.
 
         Raises:
-            InvalidSpaceError: A part has no fixed number of values, too many of them, or is an
+            InvalidArgumentError: A part has no fixed number of values, too many of them, or is an
                 image, which would be of no use as a vector.
         """
         bounds = [_bounds(path, part) for path, part in parts_of(space)]
         if not bounds:
-            raise InvalidSpaceError(f"The observation space {space} has no parts to score.")
+            raise InvalidArgumentError(f"The observation space {space} has no parts to score.")
         low, high = (np.concatenate(ends).astype(np.float32) for ends in zip(*bounds, strict=True))
         return cls(space, spaces.Box(low, high, dtype=np.float32))
 
@@ -68,7 +66,7 @@ class Encoding:
             Shape `(batch, *box.shape)`: a tensor on the same device for tensors, else an array.
 
         Raises:
-            InvalidObservationError: Discrete values that the space does not have.
+            InvalidArgumentError: Discrete values that the space does not have.
         """
         if _is_encoded(observations, self.box):
             return observations
@@ -94,7 +92,7 @@ def find_part(space: spaces.Space[Any], key: str | None = None) -> tuple[str | i
         Names and numbers to go down by; empty for the whole observation.
 
     Raises:
-        InvalidSpaceError: The key is unknown, or given for a space that is no Dict, or missing
+        InvalidArgumentError: The key is unknown, or given for a space that is no Dict, or missing
             where several parts are images.
 
     Example:
@@ -118,7 +116,7 @@ def find_part(space: spaces.Space[Any], key: str | None = None) -> tuple[str | i
     ]
     if len(arrays) > 1:
         names = ", ".join("/".join(map(str, path)) for path in arrays)
-        raise InvalidSpaceError(
+        raise InvalidArgumentError(
             f"Which part of the observation shall be scored? Give observation_key one of: {names}."
         )
     return arrays[0] if arrays else ()
@@ -164,17 +162,19 @@ def _path_of(space: spaces.Space[Any], key: str) -> tuple[str | int, ...]:
     rest = key
     while rest:
         if not isinstance(space, spaces.Dict):
-            raise InvalidSpaceError(f"observation_key is {key!r}, but {space} is not a Dict space.")
+            raise InvalidArgumentError(
+                f"observation_key is {key!r}, but {space} is not a Dict space."
+            )
         if rest in space.spaces:
             return (*path, rest)
         name, _, rest = rest.partition("/")
         if name not in space.spaces or not rest:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"observation_key is {key!r}; for this Dict observation it must be one of "
                 f"{', '.join(space.spaces)}."
             )
         path, space = (*path, name), space[name]
-    raise InvalidSpaceError("observation_key is empty; leave it out, or name a part.")
+    raise InvalidArgumentError("observation_key is empty; leave it out, or name a part.")
 
 
 def _bounds(path: tuple[str | int, ...], space: spaces.Space[Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -182,7 +182,7 @@ def _bounds(path: tuple[str | int, ...], space: spaces.Space[Any]) -> tuple[np.n
     name = "/".join(map(str, path)) or "the observation"
     if isinstance(space, spaces.Box):
         if sum(side >= SMALLEST_IMAGE for side in space.shape) >= 2:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"{name} is an image, and would be scored as a vector beside the other parts. Give "
                 "observation_key= to score one part alone."
             )
@@ -190,14 +190,14 @@ def _bounds(path: tuple[str | int, ...], space: spaces.Space[Any]) -> tuple[np.n
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
         size = int(np.sum(_numbers_of_values(space)))
         if size > MOST_VALUES:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"{name} has {size:,} values, more than the {MOST_VALUES:,} that a vector can tell "
                 "apart. Make a Box of it in a wrapper, for example its digits."
             )
     elif isinstance(space, spaces.MultiBinary):
         size = int(np.prod(space.shape))
     else:
-        raise InvalidSpaceError(
+        raise InvalidArgumentError(
             f"{name} is a {type(space).__name__}, which has no fixed number of values to score. "
             "Give observation_key= for another part, or make a Box of it in a wrapper."
         )
@@ -218,7 +218,7 @@ def _vectors(space: spaces.Space[Any], values: Any) -> Tensor:
     whole = flat.to(torch.int64) - torch.as_tensor(starts, dtype=torch.int64, device=flat.device)
     numbers = torch.as_tensor(_numbers_of_values(space), dtype=torch.int64, device=flat.device)
     if bool(((whole < 0) | (whole >= numbers)).any()):
-        raise InvalidObservationError(
+        raise InvalidArgumentError(
             f"A value came that the observation space {space} does not have. The environment's "
             "observation_space is not honest."
         )

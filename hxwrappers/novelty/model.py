@@ -1,4 +1,4 @@
-"""What RND and CND have in common: score, collect, train."""
+"""The base of the novelty models: score, collect, train, save."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from hxwrappers._devices import resolve_device, weights_drawn_from
+from hxwrappers._utils.devices import resolve_device, seeded_weights
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.novelty.execution import Execution, learning
-from hxwrappers.novelty.moments import RewardFilter
-from hxwrappers.novelty.networks import build_predictor, build_target, orthogonal_init
-from hxwrappers.novelty.normalizer import InputNormalizer
-from hxwrappers.novelty.observations import ObservationLayout
+from hxwrappers.novelty.moments import InputNormalizer, RewardFilter
+from hxwrappers.novelty.networks import (
+    Execution,
+    build_predictor,
+    build_target,
+    learning,
+    orthogonal_init,
+)
+from hxwrappers.novelty.observations import ObservationLayout, Rollout, as_given
 from hxwrappers.novelty.persistence import SavedModel
-from hxwrappers.novelty.rollout import Rollout
 from hxwrappers.novelty.schedule import TrainingSchedule
 from hxwrappers.novelty.settings import check_settings
-
-__all__ = ["NoveltyModel"]
 
 
 class NoveltyModel(SavedModel):
@@ -63,6 +64,8 @@ class NoveltyModel(SavedModel):
             channel_axis=self.settings["channel_axis"],
             newest_channels=self.settings["newest_channels"],
         ).halved(self.settings["halvings"])
+        if self.settings["features"] is None:
+            self.settings["features"] = 512 if self.layout.is_image else 128
         self.device = resolve_device(self.settings["device"])
         self._execution = Execution(self.device, self.settings["precision"])
         self.num_streams = 0
@@ -88,10 +91,10 @@ class NoveltyModel(SavedModel):
             tensor on their device where observations are tensors, which then never leave the GPU.
 
         Raises:
-            InvalidObservationError: See `ObservationLayout.frames`.
+            InvalidArgumentError: See `ObservationLayout.frames`.
         """
         observations = self.layout.encode(observations)
-        return _as_given(
+        return as_given(
             self._score_frames(self.layout.frames(observations, self.device)), observations
         )
 
@@ -110,7 +113,7 @@ class NoveltyModel(SavedModel):
             Mean of each loss over the minibatches.
 
         Raises:
-            InvalidObservationError: See `score`.
+            InvalidArgumentError: See `score`.
             InvalidArgumentError: `previous` is missing where `uses_previous` is true.
         """
         frames, others = self._frames_of(observations, previous)
@@ -167,7 +170,7 @@ class NoveltyModel(SavedModel):
         """
         observations = self.layout.encode(observations)
         errors = self._score_frames(self.layout.frames(observations, self.device))
-        return _as_given(self._bonus_of(errors), observations)
+        return as_given(self._bonus_of(errors), observations)
 
     def open_streams(self, number: int) -> np.ndarray:
         """Register environments, and get their stream numbers."""
@@ -197,7 +200,7 @@ class NoveltyModel(SavedModel):
             Bonuses, shape `(batch,)`, float32, as `score`. Zeros during the warm-up.
 
         Raises:
-            InvalidObservationError: See `score`; nothing is learned from the batch then.
+            InvalidArgumentError: See `score`; nothing is learned from the batch then.
         """
         observations = self.layout.encode(observations)
         if not self.training:
@@ -219,7 +222,7 @@ class NoveltyModel(SavedModel):
             if due:
                 self._finish_rollout()
             start += count
-        return _as_given(bonuses, observations)
+        return as_given(bonuses, observations)
 
     def reseed(self, seed: int) -> None:
         """Draw fresh weights from a seed, unless something was learned or a seed was given."""
@@ -235,7 +238,7 @@ class NoveltyModel(SavedModel):
                 self._execution.run(self.target, self._normalize(chunk))
                 for chunk in self._execution.chunks(frames)
             ]
-        return _as_given(torch.cat(chunks), observations)
+        return as_given(torch.cat(chunks), observations)
 
     # -- what a model defines ---------------------------------------------------------------
 
@@ -252,7 +255,7 @@ class NoveltyModel(SavedModel):
     def _build(self, seed: int) -> None:
         settings, shape = self.settings, self.layout.frame_shape
         self._generator = torch.Generator(self.device).manual_seed(seed % 2**63)
-        with weights_drawn_from(seed % 2**63):
+        with seeded_weights(seed % 2**63):
             arguments = (settings["net"], shape, settings["features"], settings["hidden"])
             self.target = build_target(*arguments)
             self.predictor = build_predictor(*arguments)
@@ -394,10 +397,3 @@ class NoveltyModel(SavedModel):
             )
         earlier = self.layout.frames(previous, self.device)
         return (earlier, frames) if self.scores_previous else (frames, earlier)
-
-
-def _as_given(values: Tensor, observations: np.ndarray | Tensor) -> Any:
-    """Values as a caller who gave such observations wants them: an array, or a tensor there."""
-    if isinstance(observations, Tensor):
-        return values.to(observations.device, copy=True)  # plain, if made in inference mode
-    return values.cpu().numpy()

@@ -1,16 +1,17 @@
-"""Networks whose features are distilled: the RND paper's, and nets A and B of CND."""
+"""Networks whose features are distilled, and their execution in chunks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
+from hxwrappers._utils.precision import TimedPrecision
 from hxwrappers.errors import InvalidArgumentError
-
-__all__ = ["FeatureNet", "build_predictor", "build_target", "orthogonal_init"]
 
 Activation = Callable[[], nn.Module]
 
@@ -43,8 +44,8 @@ _ARCHITECTURES = {
     # CND: "A" as drawn in its diagram, "B" as in the configuration that its best run used.
     "A": _Architecture(((32, 8, 4, 2), (64, 3, 2, 1), (64, 3, 1, 1)), _elu, _elu),
     "B": _Architecture(((16, 3, 2, 1), (32, 3, 2, 1), (64, 3, 2, 1), (64, 3, 1, 1)), _elu, _elu),
-    # For CPUs, together with frames that are halved.
-    "compact": _Architecture(((16, 4, 2, 0), (32, 4, 2, 0), (32, 3, 1, 0)), _elu, _elu),
+    # For CPUs, on frames of 42x42: the layers of `CompactCNN`. ELU takes half as long again.
+    "compact": _Architecture(((16, 5, 3, 0), (32, 4, 2, 0)), _leaky_relu, _relu),
 }
 
 
@@ -143,3 +144,79 @@ def _trunk(
         width = (width + 2 * padding - kernel) // stride + 1
     trunk = nn.Sequential(*layers)
     return trunk, channels * height * width, architecture.predictor_activation
+
+
+# Rows per forward pass: on a CPU more than so many images fall out of the cache.
+CPU_CHUNK = 64
+LARGE_CHUNK = 4096
+
+
+@contextmanager
+def learning() -> Iterator[None]:
+    """Within it a model may learn, whatever mode its caller has put torch into.
+
+    Agents are often run under `torch.no_grad()` or `torch.inference_mode()`, and step their
+    environments there. A tensor made in the latter could never be trained with.
+
+    Example:
+        >>> with torch.inference_mode(), learning():
+        ...     nn.Linear(2, 1)(torch.ones(1, 2)).sum().backward()
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+class Execution(TimedPrecision):
+    """Runs networks on a device.
+
+    Args:
+        device: The device.
+        precision: `"float32"`, `"bfloat16"` for the products inside the networks, or `"auto"`.
+
+    Example:
+        >>> execution = Execution(torch.device("cpu"), "bfloat16")
+        >>> execution.run(nn.Linear(3, 2), torch.ones(5, 3)).dtype
+        torch.float32
+    """
+
+    def __init__(self, device: torch.device, precision: str) -> None:
+        super().__init__(precision)
+        self._device = device
+
+    def chunks(self, rows: Tensor) -> list[Tensor]:
+        """Parts of a batch, each for one pass; one of an empty batch."""
+        images_on_cpu = self._device.type == "cpu" and rows.ndim > 2
+        size = CPU_CHUNK if images_on_cpu else LARGE_CHUNK
+        return [rows[start : start + size] for start in range(0, max(len(rows), 1), size)]
+
+    def distil(
+        self,
+        predictor: nn.Module,
+        target: nn.Module,
+        frames: Tensor,
+        weights: Tensor,
+        normalize: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """Add the gradient of the weighted squared errors to the predictor's, chunk by chunk.
+
+        Args:
+            predictor: Whose gradient it is.
+            target: Whose outputs are to be guessed; it gets no gradient.
+            frames: Frames, shape `(batch, ...)`.
+            weights: Weight of each sample's errors, `(batch, features)`.
+            normalize: Makes inputs of a chunk of frames, which the networks then find in the cache.
+
+        Returns:
+            The weighted sum of the squared errors.
+        """
+        total = torch.zeros((), device=self._device)
+        chunks = self.chunks(frames)
+        parts = torch.split(weights, [len(chunk) for chunk in chunks])
+        for chunk, weight in zip(chunks, parts, strict=True):
+            inputs = normalize(chunk)
+            with torch.no_grad():
+                wanted = self.run(target, inputs)
+            loss = ((self.run(predictor, inputs) - wanted).square() * weight).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total

@@ -1,7 +1,8 @@
-"""How observations of any space become the frames that a novelty network looks at."""
+"""Layouts of observations, which become frames for novelty networks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,11 +11,9 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from hxwrappers._image_axes import channels_are_first
-from hxwrappers.errors import InvalidArgumentError, InvalidObservationError, InvalidSpaceError
+from hxwrappers._utils.image_axes import channels_are_first
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.encoding import SMALLEST_IMAGE, Encoding
-
-__all__ = ["ObservationLayout"]
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ class ObservationLayout:
                 many frames it stacks.
 
         Raises:
-            InvalidSpaceError: The space has parts that cannot be scored, or the channels cannot be
-                told apart.
+            InvalidArgumentError: The space has parts that cannot be scored, or the channels cannot
+                be told apart.
             InvalidArgumentError: `channel_axis` or `newest_channels` does not fit the space, or
                 has no meaning for it.
 
@@ -94,14 +93,14 @@ class ObservationLayout:
             return replace(vectors, space=space, encoding=encoding)
         shape = space.shape
         if 0 in shape:
-            raise InvalidSpaceError(f"The observation space {space} is empty.")
+            raise InvalidArgumentError(f"The observation space {space} is empty.")
         if channel_axis not in {None, 0, 2}:
             raise InvalidArgumentError(f"channel_axis is {channel_axis}; it must be 0 or 2.")
         if len(shape) == 3 and sorted(shape)[1] >= SMALLEST_IMAGE:
             if channel_axis is None:
                 first = channels_are_first(space)
                 if first is None:
-                    raise InvalidSpaceError(
+                    raise InvalidArgumentError(
                         f"Which axis of the observation shape {shape} holds the channels? "
                         "Give channel_axis=0 or channel_axis=2."
                     )
@@ -181,7 +180,7 @@ class ObservationLayout:
             Shape `(batch, *frame_shape)`; never a view of the given memory.
 
         Raises:
-            InvalidObservationError: Another shape than the space's, a dtype that says of another
+            InvalidArgumentError: Another shape than the space's, a dtype that says of another
                 range, NaN or infinity.
         """
         observations = self.encode(observations)
@@ -194,7 +193,7 @@ class ObservationLayout:
         batch = self.newest(observations)
         batch = batch.reshape(len(observations), *self.frame_shape)
         if batch.is_floating_point() and not bool(torch.isfinite(batch.to(torch.float32)).all()):
-            raise InvalidObservationError(
+            raise InvalidArgumentError(
                 "An observation holds NaN, infinity or a number beyond float32; its novelty has no "
                 "meaning. Nothing was learned from it. Mend the environment or clip its "
                 "observations."
@@ -225,12 +224,12 @@ class ObservationLayout:
 
     def _check(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
         if shape[1:] != self.box.shape:
-            raise InvalidObservationError(
+            raise InvalidArgumentError(
                 f"Observations of shape {shape[1:]} came where the space says {self.box.shape}. "
                 "The environment's observation_space is not honest, or the batch axis is missing."
             )
         if not _may_stand_for(dtype, np.dtype(self.box.dtype)):
-            raise InvalidObservationError(
+            raise InvalidArgumentError(
                 f"Observations of dtype {dtype} came where the space says {self.box.dtype}: "
                 "their range is not the one that the model was made for. Convert them, or declare "
                 "the right observation_space."
@@ -264,3 +263,91 @@ def _may_stand_for(dtype: np.dtype, declared: np.dtype) -> bool:
 def _numpy_dtype(tensor: Tensor) -> np.dtype:
     name = str(tensor.dtype).removeprefix("torch.")
     return np.dtype("float32" if name == "bfloat16" else name)
+
+
+class Rollout:
+    """Frames in the order in which they came, with their streams and, if kept, predecessors.
+
+    Example:
+        >>> rollout = Rollout()
+        >>> rollout.add(torch.zeros(2, 3), np.array([0, 1]), None)
+        >>> len(rollout)
+        2
+        >>> frames, streams, previous = rollout.take()
+        >>> frames.shape, streams.tolist(), len(rollout)
+        (torch.Size([2, 3]), [0, 1], 0)
+    """
+
+    def __init__(self) -> None:
+        self._frames: list[Tensor] = []
+        self._streams: list[np.ndarray] = []
+        self._previous: list[Tensor] = []
+        self._length = 0
+        self._seen: set[int] = set()  # the streams that observations came from
+
+    def __len__(self) -> int:
+        return self._length
+
+    def add(self, frames: Tensor, streams: np.ndarray, previous: Tensor | None) -> None:
+        """Keep a batch; the tensors are not copied and must not change afterwards."""
+        self._frames.append(frames)
+        self._streams.append(np.asarray(streams, np.int64))
+        if previous is not None:
+            self._previous.append(previous)
+        self._length += len(frames)
+        self._seen.update(streams.tolist())
+
+    def until_due(
+        self, streams: np.ndarray, steps: int | None, registered: int
+    ) -> tuple[int, bool]:
+        """How much of a batch is collected until a training is due, and whether one is due there.
+
+        One is due after so many steps of each stream that was observed since the last: streams of
+        environments that are closed, or are not stepped, do not put it off.
+
+        Args:
+            streams: The streams of the batch.
+            steps: Steps of each between two trainings, 1 or more; None if none falls due.
+            registered: How many streams there are.
+        """
+        if steps is None:
+            return len(streams), False
+        seen = set(self._seen)
+        for count, stream in enumerate(streams.tolist(), 1):
+            seen.add(stream)
+            # After a single step of each, the streams that are still to come must be known.
+            expected = len(seen) if steps > 1 else max(registered, len(seen))
+            if self._length + count >= steps * expected:
+                return count, True
+        return len(streams), False
+
+    def take(self) -> tuple[Tensor, np.ndarray, Tensor | None]:
+        """All that was collected, which is then forgotten."""
+        frames, streams = torch.cat(self._frames), np.concatenate(self._streams)
+        previous = torch.cat(self._previous) if self._previous else None
+        self._frames, self._streams, self._previous, self._length = [], [], [], 0
+        self._seen = set()
+        return frames, streams, previous
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was collected, as tensors."""
+        return {
+            "frames": list(self._frames),
+            "streams": [torch.from_numpy(streams) for streams in self._streams],
+            "previous": list(self._previous),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Restore what `state_dict` gave."""
+        self._frames = [frames.to(device) for frames in state["frames"]]
+        self._streams = [streams.numpy() for streams in state["streams"]]
+        self._previous = [frames.to(device) for frames in state["previous"]]
+        self._length = sum(len(frames) for frames in self._frames)
+        self._seen = {int(stream) for streams in self._streams for stream in streams}
+
+
+def as_given(values: Tensor, observations: np.ndarray | Tensor) -> Any:
+    """Values as a caller who gave such observations wants them: an array, or a tensor there."""
+    if isinstance(observations, Tensor):
+        return values.to(observations.device, copy=True)  # plain, if made in inference mode
+    return values.cpu().numpy()

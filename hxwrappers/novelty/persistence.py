@@ -1,4 +1,4 @@
-"""What a novelty model keeps in a state or a file, and how it goes on from there."""
+"""States and files of novelty models, and training that goes on from them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from hxwrappers._devices import restore_generator
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
-from hxwrappers.errors import CheckpointError
-from hxwrappers.novelty.execution import learning
-from hxwrappers.novelty.moments import RewardFilter
-from hxwrappers.novelty.normalizer import InputNormalizer
-from hxwrappers.novelty.observations import ObservationLayout
-from hxwrappers.novelty.rollout import Rollout
+from hxwrappers._utils.checks import brief
+from hxwrappers._utils.devices import restore_generator
+from hxwrappers.errors import MALFORMED, CheckpointError
+from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.files.checkpoints import equal_states
+from hxwrappers.novelty.moments import InputNormalizer, RewardFilter
+from hxwrappers.novelty.networks import learning
+from hxwrappers.novelty.observations import ObservationLayout, Rollout
 from hxwrappers.novelty.schedule import TrainingSchedule
-
-__all__ = ["SavedModel"]
 
 
 class SavedModel(ABC):
@@ -76,7 +73,7 @@ class SavedModel(ABC):
             CheckpointError: The state is of another model, or incomplete.
         """
         signature = state.get("signature")
-        if not says_the_same(signature, self._signature()):
+        if not equal_states(signature, self._signature()):
             raise CheckpointError(
                 f"The state is of another model: it has {signature}, this one has "
                 f"{self._signature()}. Make the model with the same settings and space."

@@ -12,8 +12,6 @@ from typing_extensions import Unpack
 from hxwrappers.novelty.model import NoveltyModel
 from hxwrappers.novelty.settings import NoveltySettings
 
-__all__ = ["RNDModel"]
-
 
 class RNDModel(NoveltyModel):
     """The error of predicting a fixed random network: large where the agent has seldom been.
@@ -24,13 +22,13 @@ class RNDModel(NoveltyModel):
 
     Args:
         observation_space: Any space that `ObservationLayout` can read.
-        **settings: See `NoveltySettings`. Defaults: net "rnd", 512 features, hidden 256,
-            learning_rate 1e-4, update_every None, epochs 4 of 4 minibatches, train_fraction None,
-            warmup_steps 50, observation_clip 5, normalize_reward True with reward_discount 0.99,
-            no bonus_clip.
+        **settings: See `NoveltySettings`. Defaults: net "rnd", 512 features of images and 128
+            of vectors, hidden 128, learning_rate 1e-4, update_every None, epochs 4 of 4
+            minibatches, train_fraction None, warmup_steps 50, observation_clip 5,
+            normalize_reward True with reward_discount 0.99, no bonus_clip.
 
     Raises:
-        InvalidSpaceError: The space has parts that cannot be scored.
+        InvalidArgumentError: The space has parts that cannot be scored.
         InvalidArgumentError: A setting is unknown or out of range.
 
     Example:
@@ -46,8 +44,8 @@ class RNDModel(NoveltyModel):
 
     defaults: ClassVar[Mapping[str, Any]] = {
         "net": "rnd",
-        "features": 512,
-        "hidden": 256,
+        "features": None,
+        "hidden": 128,
         "learning_rate": 1e-4,
         "update_every": None,
         "epochs": 4,

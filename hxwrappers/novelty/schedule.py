@@ -1,11 +1,9 @@
-"""When a novelty model trains: warm-up, rollouts that a trainer delimits, and a default pace."""
+"""The schedule of a novelty model: warm-up, rollouts that a trainer delimits, a default pace."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-
-__all__ = ["DEFAULT_STEPS", "TrainingSchedule"]
 
 DEFAULT_STEPS = 128
 """Steps of each environment between two trainings where nobody says otherwise: as published."""

@@ -1,22 +1,21 @@
-"""The settings of novelty models, and the ranges in which they make sense."""
+"""Settings of novelty models: their ranges, and those of the published code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from hxwrappers._precision import check_precision
-from hxwrappers._ranges import require_range
-
-__all__ = ["CNDSettings", "NoveltySettings", "check_settings", "require_range"]
+from hxwrappers._utils.checks import require_range
+from hxwrappers._utils.precision import check_precision
 
 
 class NoveltySettings(TypedDict, total=False):
     """Settings that RND and CND share; each model's page of the API names its defaults.
 
     Attributes:
-        net: `"rnd"`, `"A"`, `"B"`, or `"compact"` for CPUs, with `halvings=1`.
-        features: Size of the distilled features.
+        net: `"rnd"`, `"A"`, `"B"`, or `"compact"` for CPUs, for frames of 42x42.
+        features: Size of the distilled features. None is 512 for images, as published, and 128 for
+            vectors, whose networks would take more time than most policies otherwise.
         hidden: Width of the hidden layers where observations are vectors.
         learning_rate: Adam's learning rate for the predictor.
         update_every: Steps of each environment between two trainings. None trains at the end of
@@ -49,7 +48,7 @@ class NoveltySettings(TypedDict, total=False):
     """
 
     net: str
-    features: int
+    features: int | None
     hidden: int
     learning_rate: float
     update_every: int | None
@@ -100,15 +99,39 @@ class CNDSettings(NoveltySettings, total=False):
     scored: str
 
 
+PUBLISHED_RND: NoveltySettings = {"warmup_steps": 128 * 50}
+"""RND on Atari (github.com/openai/random-network-distillation). Everything else is the default; the
+warm-up is made by a random agent, before the one that is trained: call `warm_up` of the wrapper."""
+
+PUBLISHED_CND: CNDSettings = {
+    "net": "B",
+    "distil_mask": "feature",
+    "warmup_steps": 256,
+    "scored": "current",
+    "deviation_floor": 255 * 0.001**0.5,  # its frames go from 0 to 1, and variances from 0.001
+}
+"""CND on Montezuma's Revenge, the configuration 21 of its best run
+(github.com/michalnand/reinforcement_learning), with the warm-up by a random agent as well."""
+
+PUBLISHED_CND_PROCGEN: CNDSettings = {
+    "net": "B",
+    "train_fraction": 1.0,
+    "normalize_observations": False,
+    "warmup_steps": 0,
+    "scored": "current",
+}
+"""CND on the hard levels of Procgen."""
+
+
 def check_settings(settings: Mapping[str, Any]) -> None:
     """Refuse settings outside their ranges.
 
     Raises:
         InvalidArgumentError: Names the setting, its value and its range.
     """
-    for name in ("features", "hidden", "epochs", "minibatches"):
+    for name in ("hidden", "epochs", "minibatches"):
         require_range(name, settings[name], minimum=1)
-    for name, smallest in (("update_every", 1), ("batch_size", 2)):
+    for name, smallest in (("features", 1), ("update_every", 1), ("batch_size", 2)):
         if settings[name] is not None:
             require_range(name, settings[name], minimum=smallest)
     for name in ("learning_rate", "observation_clip"):

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers._text import brief
+from hxwrappers._utils.checks import brief
 from hxwrappers.errors import CheckpointError
-
-__all__ = ["Inert", "array_of", "read_pickle"]
 
 _DTYPES = frozenset(np.dtype(kind).str[1:] for kind in "?bBhHiIlLqQfd")
 

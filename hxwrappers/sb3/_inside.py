@@ -1,4 +1,4 @@
-"""What layers of a vector environment did to observations, taken back for those inside."""
+"""The effects of layers of a vector environment on observations, taken back for those inside."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from stable_baselines3.common.vec_env import (
 )
 
 from hxwrappers.errors import InvalidArgumentError
-
-__all__ = ["Inwards", "layers", "ways_to"]
 
 Wrapper = TypeVar("Wrapper", bound=VecEnvWrapper)
 Step = Callable[[Any], Any]

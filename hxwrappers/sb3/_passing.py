@@ -9,9 +9,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3._inside import layers
-from hxwrappers.sb3._venv import require_vec_env
-
-__all__ = ["AddsReward", "Passing"]
+from hxwrappers.sb3.vector_env import require_vec_env
 
 
 class Passing(VecEnvWrapper):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import traceback
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import chain, pairwise
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
-from typing import Any, NamedTuple
+from typing import Any
 
 import cloudpickle
 import gymnasium as gym
@@ -25,13 +22,13 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvStepReturn,
 )
 
-from hxwrappers._ranges import require_count
-from hxwrappers._signals import interrupts_ignored
-from hxwrappers.demos.stores import LocalStore
-from hxwrappers.demos.tracker import Report, SuccessTracker
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers._utils.checks import require_count
+from hxwrappers._utils.processes import WorkerProcess, end_all, fast_context, serve
+from hxwrappers.curriculum import LocalStore, SuccessTracker
+from hxwrappers.curriculum.tracker import Report
+from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["BlockVecEnv"]
+_SECONDS_TO_CLOSE = 60.0  # environments may have something to save
 
 _Makers = Sequence[Callable[[], gym.Env[Any, Any]]]
 
@@ -59,7 +56,8 @@ class BlockVecEnv(VecEnv):
     Raises:
         InvalidArgumentError: There is no environment or no process, or the tracker's table is in
             this process alone.
-        InvalidSpaceError: Observations are no arrays.
+        InvalidArgumentError: Observations are no arrays.
+        WorkerError: A process has died; raised by the call that notices it.
 
     Example:
         >>> from stable_baselines3 import PPO
@@ -87,35 +85,39 @@ class BlockVecEnv(VecEnv):
         self._tracker = tracker
         bounds = np.linspace(0, len(env_fns), min(processes, len(env_fns)) + 1).astype(int)
         self._bounds = list(pairwise(bounds.tolist()))
-        known = multiprocessing.get_all_start_methods()
-        method = start_method or ("forkserver" if "forkserver" in known else "spawn")
-        context: Any = multiprocessing.get_context(method)
+        context = fast_context(start_method)
         resource_tracker.ensure_running()  # one for all, which forked processes inherit
-        self._workers: list[_Worker] = []
+        self._workers: list[WorkerProcess] = []
         self._stop = weakref.finalize(self, _stop, self._workers)
         forked = context.get_start_method() == "fork"
         for start, stop in self._bounds:
-            here, there = context.Pipe()
             # In one piece, so that what they share, such as a tracker, they share there too.
             packed = cloudpickle.dumps((list(env_fns[start:stop]), tracker is not None))
-            process = context.Process(target=_work, args=(there, here, packed, forked), daemon=True)
-            with interrupts_ignored():
-                process.start()
-            there.close()
-            self._workers.append(_Worker(process, here))
-        made = [self._answer(worker) for worker in self._workers]
+            self._workers.append(
+                WorkerProcess(
+                    "A process of a BlockVecEnv",
+                    serve,
+                    _make_block,
+                    packed,
+                    forked,
+                    context=context,
+                )
+            )
+        for worker in self._workers:
+            worker.call("spaces")
+        made = [worker.answer() for worker in self._workers]
         space, action_space, metadata = made[0]
         if not isinstance(space, _OF_ARRAYS):
             self.close()
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"Observations in {space} are no arrays, which processes could share. Use "
                 "stable_baselines3.common.vec_env.SubprocVecEnv."
             )
         self._observations, memory = _shared((len(env_fns), *(space.shape or ())), space.dtype)
         for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
-            worker.pipe.send(("share", (memory.name, len(env_fns), start, stop), {}))
+            worker.call("share", memory.name, len(env_fns), start, stop)
         for worker in self._workers:
-            self._answer(worker)
+            worker.answer()
         memory.unlink()  # all have it open now; should they be killed, it is gone with them
         self._memory = memory
         super().__init__(len(env_fns), space, action_space)
@@ -124,11 +126,11 @@ class BlockVecEnv(VecEnv):
     def step_async(self, actions: np.ndarray) -> None:
         """Have every block take its step."""
         for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
-            worker.pipe.send(("step", (actions[start:stop],), {}))
+            worker.call("step", actions[start:stop])
 
     def step_wait(self) -> VecEnvStepReturn:
         """Wait for all of them, and count the episodes that ended."""
-        answers = [self._answer(worker) for worker in self._workers]
+        answers = [worker.answer() for worker in self._workers]
         rewards, dones, infos, resets, held = zip(*answers, strict=True)
         for (start, _), block in zip(self._bounds, resets, strict=True):
             for index, info in block.items():
@@ -140,8 +142,8 @@ class BlockVecEnv(VecEnv):
     def reset(self) -> VecEnvObs:
         """Reset all environments, with the seeds and options that were set."""
         for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
-            worker.pipe.send(("reset", (self._seeds[start:stop], self._options[start:stop]), {}))
-        answers = [self._answer(worker) for worker in self._workers]
+            worker.call("reset", self._seeds[start:stop], self._options[start:stop])
+        answers = [worker.answer() for worker in self._workers]
         self.reset_infos = list(chain(*(infos for infos, _ in answers)))
         self._count([held for _, held in answers])
         self._reset_seeds()
@@ -187,8 +189,8 @@ class BlockVecEnv(VecEnv):
 
     def _call_all(self, method: str) -> list[Any]:
         for worker in self._workers:
-            worker.pipe.send((method, (), {}))
-        return [self._answer(worker) for worker in self._workers]
+            worker.call(method)
+        return [worker.answer() for worker in self._workers]
 
     def _call(self, method: str, indices: VecEnvIndices, *args: Any, **kwargs: Any) -> list[Any]:
         wanted = list(self._get_indices(indices))
@@ -197,23 +199,9 @@ class BlockVecEnv(VecEnv):
             own = [index for index in wanted if start <= index < stop]
             if own:
                 local = [index - start for index in own]
-                worker.pipe.send((method, args, {**kwargs, "indices": local}))
-                found |= zip(own, self._answer(worker) or [None] * len(own), strict=True)
+                worker.call(method, *args, **kwargs, indices=local)
+                found |= zip(own, worker.answer() or [None] * len(own), strict=True)
         return [found[index] for index in wanted]
-
-    @staticmethod
-    def _answer(worker: _Worker) -> Any:
-        answer, error = worker.pipe.recv()
-        if error is not None:
-            raise error
-        return answer
-
-
-class _Worker(NamedTuple):
-    """A process and this end of the pipe to it."""
-
-    process: Any
-    pipe: Any
 
 
 class _Block:
@@ -227,6 +215,10 @@ class _Block:
             self._trackers = list(known.values())
             for tracker in self._trackers:
                 tracker.hold()
+
+    def spaces(self) -> tuple[Any, ...]:
+        """What the environments observe and do, and their metadata."""
+        return self.envs.observation_space, self.envs.action_space, self.envs.metadata
 
     def share(self, name: str, num_envs: int, start: int, stop: int) -> None:
         """Put observations into this part of that memory from now on."""
@@ -262,10 +254,7 @@ def _shared(shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, SharedMemor
     return np.ndarray(shape, dtype, buffer=memory.buf), memory
 
 
-def _work(pipe: Any, other_end: Any, packed: bytes, forked: bool) -> None:
-    """Do what comes through the pipe, until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that gives orders
-    other_end.close()
+def _make_block(packed: bytes, forked: bool) -> _Block:
     torch.set_num_threads(1)  # there is a process for each core
     # A forked process has OpenCV's threads in its books but not in fact; to end them it would wait
     # for them for ever.
@@ -274,40 +263,10 @@ def _work(pipe: Any, other_end: Any, packed: bytes, forked: bool) -> None:
 
         if not forked:
             cv2.setNumThreads(1)
-    block: _Block | None = None
-    with suppress(EOFError, BrokenPipeError):
-        try:
-            env_fns, holds = cloudpickle.loads(packed)
-            block = _Block(env_fns, holds=holds)
-            venv = block.envs
-            pipe.send(((venv.observation_space, venv.action_space, venv.metadata), None))
-        except Exception as error:
-            pipe.send((None, _sendable(error)))
-            return
-        while True:
-            method, args, kwargs = pipe.recv()
-            try:
-                pipe.send((getattr(block, method)(*args, **kwargs), None))
-            except Exception as error:
-                pipe.send((None, _sendable(error)))
-    if block is not None:
-        block.envs.close()
+    env_fns, holds = cloudpickle.loads(packed)
+    return _Block(env_fns, holds=holds)
 
 
-def _sendable(error: Exception) -> Exception:
-    """The error with the place where it happened, or its text where it cannot be sent."""
-    where = "".join(traceback.format_exception(error))
-    try:
-        cloudpickle.loads(cloudpickle.dumps(error))
-    except Exception:
-        return RuntimeError(where)
-    error.add_note(f"In a process of a BlockVecEnv:\n{where}")
-    return error
-
-
-def _stop(workers: list[_Worker]) -> None:
-    for worker in workers:
-        worker.pipe.close()
-    for worker in workers:
-        worker.process.join()
+def _stop(workers: list[WorkerProcess]) -> None:
+    end_all(workers, _SECONDS_TO_CLOSE)
     workers.clear()

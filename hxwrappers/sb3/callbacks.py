@@ -13,21 +13,12 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 
-from hxwrappers.demos.tracker import SuccessTracker
+from hxwrappers.curriculum import SuccessTracker
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.moments import RunningMoments
-from hxwrappers.plots import plot_history
-from hxwrappers.sb3._stateful import novelty_models
+from hxwrappers.runs import plot_history
 from hxwrappers.sb3.replay_buffers import ScoresWhenSampled
-
-__all__ = [
-    "CurriculumLog",
-    "ExplorationLog",
-    "ImitationLog",
-    "RolloutTraining",
-    "curriculum_figures",
-    "with_callback",
-]
+from hxwrappers.sb3.stateful import novelty_models
 
 
 def _infos_of_step(callback: BaseCallback) -> list[dict[str, Any]]:
@@ -68,9 +59,9 @@ class ExplorationLog(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._watch = _LineWatch()
-        self._bonuses = _Figures()
-        self._added = _Figures()
+        self._watch = _FileWatch()
+        self._bonuses = _RolloutStatistics()
+        self._added = _RolloutStatistics()
 
     def _on_training_start(self) -> None:
         buffer = getattr(self.model, "replay_buffer", None)
@@ -157,10 +148,10 @@ class ImitationLog(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._watch = _LineWatch()
-        self._rewards = _Figures()
-        self._shares = _Figures()
-        self._checkpoints = _Figures()
+        self._watch = _FileWatch()
+        self._rewards = _RolloutStatistics()
+        self._shares = _RolloutStatistics()
+        self._checkpoints = _RolloutStatistics()
 
     def _on_step(self) -> bool:
         for info, done in zip(_infos_of_step(self), self.locals["dones"], strict=True):
@@ -202,7 +193,8 @@ class CurriculumLog(BaseCallback):
         >>> from stable_baselines3 import PPO
         >>> from stable_baselines3.common.env_util import make_vec_env
         >>> from hxwrappers import DemoResetCurriculum
-        >>> from hxwrappers.demos import DemoRecording, SuccessTracker
+        >>> from hxwrappers.demos import DemoRecording
+        >>> from hxwrappers.curriculum import SuccessTracker
         >>> import gymnasium as gym
         >>> recording = DemoRecording(gym.make("FrozenLake-v1", is_slippery=False))
         >>> _ = recording.reset(seed=0)
@@ -263,7 +255,7 @@ def curriculum_figures(tracker: SuccessTracker) -> dict[str, float]:
     return {**figures, "success_rate": float(known.mean())} if len(known) else figures
 
 
-class _Figures:
+class _RolloutStatistics:
     """Figures of the numbers of all rollouts since the log was written."""
 
     def __init__(self) -> None:
@@ -304,7 +296,7 @@ class _Figures:
         return float(self._moments.variance.sqrt())
 
 
-class _Lines(KVWriter):
+class _CsvLines(KVWriter):
     """An output of a logger that writes nothing, and has another `line` after each that it got."""
 
     def __init__(self) -> None:
@@ -318,7 +310,7 @@ class _Lines(KVWriter):
         """There is nothing to close."""
 
 
-class _LineWatch:
+class _FileWatch:
     """Tells one callback whether a line of the log was written since it last asked.
 
     What the logger holds does not tell: another callback may have recorded the same keys since.
@@ -329,9 +321,9 @@ class _LineWatch:
 
     def written(self, logger: Logger) -> bool:
         """Whether a line was written since the last call; true at the first of a logger."""
-        lines = next((each for each in logger.output_formats if isinstance(each, _Lines)), None)
+        lines = next((each for each in logger.output_formats if isinstance(each, _CsvLines)), None)
         if lines is None:
-            lines = _Lines()
+            lines = _CsvLines()
             logger.output_formats = [*logger.output_formats, lines]
         before, self._line = self._line, lines.line
         return before is not self._line

@@ -8,10 +8,9 @@ from typing import Any
 from stable_baselines3.common.callbacks import CheckpointCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from hxwrappers.checkpoints import load_checkpoint, refusing_malformed, save_checkpoint
-from hxwrappers.sb3._stateful import load_wrapper_states, wrapper_states
-
-__all__ = ["BonusCheckpointCallback", "load_bonus"]
+from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.files.checkpoints import checkpoint_errors
+from hxwrappers.sb3.stateful import load_wrapper_states, wrapper_states
 
 _KIND = "Wrappers"
 
@@ -79,5 +78,5 @@ def load_bonus(path: str | os.PathLike[str], env: VecEnv) -> None:
             another way.
     """
     state = load_checkpoint(path, _KIND)
-    with refusing_malformed(f"{path} is incomplete"):
+    with checkpoint_errors(f"{path} is incomplete"):
         load_wrapper_states(env, state["wrappers"])

@@ -14,8 +14,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import obs_as_tensor
 
-from hxwrappers._ranges import require_count
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers._utils.checks import require_count
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3.callbacks import with_callback
 from hxwrappers.sb3.demo_sequences import (
     DemoDictRolloutBuffer,
@@ -24,14 +24,12 @@ from hxwrappers.sb3.demo_sequences import (
     Tail,
 )
 from hxwrappers.sb3.persistence import SafePersistence
-from hxwrappers.sb3.tempered import (
+from hxwrappers.sb3.policies import (
     TemperedCnnLstmPolicy,
     TemperedLstmPolicy,
     TemperedMultiInputLstmPolicy,
     has_logits,
 )
-
-__all__ = ["DemoRecurrentPPO"]
 
 
 class _Flags(NamedTuple):
@@ -60,7 +58,7 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
 
     Args:
         policy: "MlpLstmPolicy", "CnnLstmPolicy" or "MultiInputLstmPolicy", or a subclass of the
-            policies of `hxwrappers.sb3.tempered`.
+            policies of `hxwrappers.sb3.policies`.
         env: The environments; other ones than a `DemoResetCurriculum` work as well.
         learning_rate: Published: 1e-4, to be lowered when progress stops.
         n_steps: Steps of each environment in a rollout. Published: 128, of which 64 are burn-in.
@@ -80,7 +78,7 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
     Raises:
         InvalidArgumentError: `burn_in` or the temperature is out of range, or the policy class
             knows no temperature.
-        InvalidSpaceError: A temperature is asked for, but the actions have no logits.
+        InvalidArgumentError: A temperature is asked for, but the actions have no logits.
 
     Example:
         >>> from stable_baselines3.common.env_util import make_vec_env
@@ -147,10 +145,10 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
         if not isinstance(self.policy, TemperedLstmPolicy):
             raise InvalidArgumentError(
                 f"{type(self.policy).__name__} knows no temperature. Derive it from a policy of "
-                "hxwrappers.sb3.tempered."
+                "hxwrappers.sb3.policies."
             )
         if self.near_start_temperature != 1.0 and not has_logits(self.action_space):
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"Logits of actions in {self.action_space} have no temperature: give "
                 "near_start_temperature=1."
             )
@@ -223,7 +221,7 @@ class _FlagSteps(BaseCallback):
             # Annotated as None in sb3-contrib.
             with torch.no_grad():
                 cast(Any, model)._last_lstm_states = model._refresh(buffer.tail)
-        self._tell_policy()
+        self._set_flags()
 
     def _on_step(self) -> bool:
         buffer, flags = self.model.rollout_buffer, self.model._flags
@@ -233,7 +231,7 @@ class _FlagSteps(BaseCallback):
         resets = self.training_env.unwrapped.reset_infos
         infos, dones = self.locals["infos"], self.locals["dones"]
         self._note([resets[i] if done else infos[i] for i, done in enumerate(dones)])
-        self._tell_policy()
+        self._set_flags()
         return True
 
     def _on_training_end(self) -> None:
@@ -250,7 +248,7 @@ class _FlagSteps(BaseCallback):
         near = self.model._flags.near_start
         return np.where(near, self.model.near_start_temperature, 1.0).astype(np.float32)
 
-    def _tell_policy(self) -> None:
+    def _set_flags(self) -> None:
         temperatures = torch.as_tensor(self._temperatures(), device=self.model.device)
         self.model.policy.acting_temperature = temperatures
 

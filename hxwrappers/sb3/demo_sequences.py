@@ -1,4 +1,4 @@
-"""Rollout buffers that know which steps only replay a demonstration."""
+"""Rollout buffers that mark the steps which only replay a demonstration."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from hxwrappers.sb3.tempered import TemperedStates
-
-__all__ = ["DemoDictRolloutBuffer", "DemoRolloutBuffer", "DemoSequences", "Sequences", "Tail"]
+from hxwrappers.sb3.policies import TemperedStates
 
 _STATES = ("hidden_states_pi", "cell_states_pi", "hidden_states_vf", "cell_states_vf")
 _Observations = Any

@@ -13,8 +13,6 @@ from torch import Tensor
 
 from hxwrappers.sb3.stacked_frames import StackedFrames
 
-__all__ = ["DualValueDictRolloutBuffer", "DualValueRolloutBuffer"]
-
 
 class _DualValue(RolloutBuffer):
     """Keeps intrinsic values and returns beside the extrinsic ones.
@@ -24,11 +22,14 @@ class _DualValue(RolloutBuffer):
     its values, so that the loss is the mean of both.
     """
 
-    left_out: np.ndarray | None = None
-    """Which environments nothing is learned from, bool, `(n_envs,)`; None for none."""
+    masks: np.ndarray | None = None
+    """Which actions were legal, bool, `(steps, n_envs, entries)`; None where all were."""
+    batch_masks: Tensor
+    """Those of the minibatch that was read last."""
 
     def reset(self) -> None:
         """Empty the buffer."""
+        self.masks = None
         frames = self._stacked_frames()
         if frames is None:
             super().reset()
@@ -114,18 +115,14 @@ class _DualValue(RolloutBuffer):
         if not self.generator_ready:
             self._flat_values = self.swap_and_flatten(self.intrinsic.values).ravel()
             self._flat_returns = self.swap_and_flatten(self.intrinsic.returns).ravel()
-        if self.left_out is None or not self.left_out.any():
-            yield from super().get(batch_size)
-            return
-        next(super().get(1))  # prepares the arrays
-        rows = np.flatnonzero(~np.repeat(self.left_out, self.buffer_size))
-        rows = np.random.permutation(rows)  # noqa: NPY002 - the generator that Stable-Baselines3 seeds
-        size = len(rows) if batch_size is None else batch_size
-        for start in range(0, len(rows), size):
-            yield self._get_samples(rows[start : start + size])
+            if self.masks is not None:
+                self._flat_masks = self.swap_and_flatten(self.masks)
+        yield from super().get(batch_size)
 
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
         samples = super()._get_samples(batch_inds, env)
+        if self.masks is not None:
+            self.batch_masks = torch.from_numpy(self._flat_masks[batch_inds]).to(self.device)
         values = self.to_torch(self._flat_values[batch_inds])
         returns = self.to_torch(self._flat_returns[batch_inds])
         return samples._replace(

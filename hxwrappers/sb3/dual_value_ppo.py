@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from gymnasium import spaces
+from sb3_contrib.common.maskable.utils import is_masking_supported
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.buffers import RolloutBuffer
@@ -17,13 +20,14 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from hxwrappers.novelty.settings import require_range
-from hxwrappers.sb3._split_rewards import ClipRewards, ExtrinsicRewards, SplitRewards
-from hxwrappers.sb3._stateful import wrappers
+from hxwrappers._utils.checks import require_range
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.sb3._passing import Passing
 from hxwrappers.sb3.callbacks import ExplorationLog, RolloutTraining, with_callback
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
-from hxwrappers.sb3.novelty_resets import VecNoveltyResets
+from hxwrappers.sb3.masked_policy import MaskWitness
 from hxwrappers.sb3.persistence import SafePersistence
 from hxwrappers.sb3.policies import (
     CNDPolicy,
@@ -33,7 +37,58 @@ from hxwrappers.sb3.policies import (
     RNDPolicy,
 )
 
-__all__ = ["DualValuePPO"]
+
+class ExtrinsicRewards(Passing):
+    """Returns the extrinsic rewards, without what the bonuses added."""
+
+    hands_on_extrinsic_rewards = True
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step; the rewards are those of the environments alone."""
+        observations, _, dones, infos = self.venv.step_wait()
+        return (
+            observations,
+            np.array(_map_values(infos, "extrinsic_reward"), np.float32),
+            dones,
+            infos,
+        )
+
+
+class SplitRewards(ExtrinsicRewards):
+    """Also keeps what the bonuses added, in `added`: for each step one number an environment."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self.added: list[list[float]] = []
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step; the rewards are those of the environments alone."""
+        result = super().step_wait()
+        self.added.append(_map_values(result[3], "reward_bonus"))
+        return result
+
+
+def _map_values(infos: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    try:
+        return [info[key] for info in infos]
+    except KeyError as error:
+        raise InvalidArgumentError(
+            f"DualValuePPO finds no info[{key!r}]: its environment has no novelty bonus. Wrap it, "
+            "for example in hxwrappers.sb3.VecRNDBonus, or use plain PPO."
+        ) from error
+
+
+class ClipRewards(Passing):
+    """Clips rewards to an interval around zero."""
+
+    def __init__(self, venv: VecEnv, bound: float) -> None:
+        super().__init__(venv)
+        self.bound = bound
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step, and clip the rewards."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        return observations, rewards.clip(-self.bound, self.bound), dones, infos
 
 
 class DualValuePPO(SafePersistence, PPO):
@@ -46,6 +101,10 @@ class DualValuePPO(SafePersistence, PPO):
     from `info["extrinsic_reward"]`, the intrinsic one from `info["reward_bonus"]`, so any of the
     bonuses on any shelf will do. Their models are trained at the end of each rollout, as
     `RolloutTraining` does. Logs `exploration/...` and `train/...`.
+
+    Where the environments have a method `action_masks()`, as for sb3-contrib's `MaskablePPO`, only
+    legal actions are taken (Huang & Ontanon 2020, arXiv 2006.14171). `predict(action_masks=)` and
+    sb3-contrib's `evaluate_policy` keep to masks as well; Stable-Baselines3's does not ask for any.
 
     Unlike Stable-Baselines3's, its checkpoints hold everything that training has learned or
     counted, the novelty models included, and are loaded without executing code.
@@ -78,7 +137,7 @@ class DualValuePPO(SafePersistence, PPO):
 
     Raises:
         InvalidArgumentError: A coefficient is negative, or the environment has no bonus (seen at
-            its first step).
+            its first step), or masks that do not fit its actions or that its sticky actions ignore.
 
     Example:
         >>> from stable_baselines3.common.env_util import make_vec_env
@@ -170,14 +229,21 @@ class DualValuePPO(SafePersistence, PPO):
     ) -> bool:
         """Collect a rollout, and add what the intrinsic side needs to it."""
         # Only here, so that `get_env` is what the user made: callbacks compare it with theirs.
-        split = SplitRewards(env)
+        masked = MaskWitness(env) if is_masking_supported(env) else None
+        split = SplitRewards(env if masked is None else masked)
         clip = self.extrinsic_clip
         learned_from = split if clip is None else ClipRewards(split, clip)
-        if not super().collect_rollouts(learned_from, callback, rollout_buffer, n_rollout_steps):
+        self.policy.acting_masks = None if masked is None else masked.ask
+        try:
+            whole = super().collect_rollouts(
+                learned_from, callback, rollout_buffer, n_rollout_steps
+            )
+        finally:
+            self.policy.acting_masks = None
+        if not whole:
             return False
         buffer = cast(DualValueRolloutBuffer, rollout_buffer)
-        resets = [layer for layer in wrappers(env) if isinstance(layer, VecNoveltyResets)]
-        buffer.left_out = resets[0].scouts if resets else None
+        buffer.masks = None if masked is None else np.array(masked.kept)
         last = cast(Any, self._last_obs)
         with torch.no_grad():
             last_values = self.policy.predict_intrinsic_values(obs_as_tensor(last, self.device))
@@ -194,6 +260,39 @@ class DualValuePPO(SafePersistence, PPO):
         )
         self.logger.record("exploration/value_explained_variance", float(explained))
         return True
+
+    def train(self) -> None:
+        """Learn from the rollout, under the masks under which its actions were chosen."""
+        buffer = self.rollout_buffer
+        if buffer.masks is not None:
+            self.policy.learning_masks = lambda: buffer.batch_masks
+        try:
+            super().train()
+        finally:
+            self.policy.learning_masks = None
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+        action_masks: npt.ArrayLike | None = None,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """Choose actions, as in Stable-Baselines3, of those that are legal.
+
+        Args:
+            observation: One observation or a batch.
+            state: Handed back as it is.
+            episode_start: Without effect.
+            deterministic: Take the likeliest actions, rather than sample them.
+            action_masks: Which actions are legal, as the environment's `action_masks()` says;
+                sb3-contrib's `evaluate_policy` and `MaskableEvalCallback` give them.
+
+        Returns:
+            The actions, and `state`.
+        """
+        return self.policy.predict(observation, state, episode_start, deterministic, action_masks)
 
     def _wrap_env(  # type: ignore[override]
         self, env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True

@@ -22,12 +22,12 @@ from stable_baselines3.common.vec_env import (
     VecVideoRecorder,
 )
 
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3._inside import layers
 from hxwrappers.sb3._passing import AddsReward, Passing
-from hxwrappers.sb3._stateful import novelty_models
-from hxwrappers.sb3._venv import require_vec_env
+from hxwrappers.sb3.stateful import novelty_models
 from hxwrappers.sb3.sticky_actions import VecStickyActions
+from hxwrappers.sb3.vector_env import require_vec_env
 from hxwrappers.sb3.youtube_imitation_reward import VecYouTubeImitationReward
 from hxwrappers.wrappers import (
     CNDBonus,
@@ -35,8 +35,6 @@ from hxwrappers.wrappers import (
     RNDBonus,
     YouTubeImitationReward,
 )
-
-__all__ = ["evaluation_env"]
 
 
 def evaluation_env(training_env: VecEnv, env: VecEnv | gym.Env[Any, Any] | str) -> VecEnv:
@@ -56,7 +54,7 @@ def evaluation_env(training_env: VecEnv, env: VecEnv | gym.Env[Any, Any] | str) 
     Raises:
         InvalidArgumentError: There is a bonus or a `VecNormalize` in `env`, or a layer around the
             training environment of which a second one cannot be made here.
-        InvalidSpaceError: The policy would see other observations than in training.
+        InvalidArgumentError: The policy would see other observations than in training.
 
     Example:
         >>> from stable_baselines3 import PPO
@@ -76,7 +74,7 @@ def evaluation_env(training_env: VecEnv, env: VecEnv | gym.Env[Any, Any] | str) 
     for layer in wanted[_shared(venv, wanted) :]:
         venv = _counterpart(layer, venv)
     if venv.observation_space != training_env.observation_space:
-        raise InvalidSpaceError(
+        raise InvalidArgumentError(
             f"In training the policy observes {training_env.observation_space}, in this "
             f"environment it would observe {venv.observation_space}. Hand over one that is made "
             "with the same arguments and wrapped in the same way, but for bonuses and VecNormalize."

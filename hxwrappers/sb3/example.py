@@ -1,4 +1,4 @@
-"""What the exploration examples share: options, the run, the table and pictures at its end."""
+"""Options, run, table and pictures of the exploration examples."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from hxwrappers._utils.devices import keep_freed_memory
 from hxwrappers.demos import make_environment, shipped
 from hxwrappers.envs import views_along
+from hxwrappers.envs.atari import knows_rooms
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.memory import keep_freed_memory
-from hxwrappers.plots import plot_features, plot_history
-from hxwrappers.sb3._stateful import novelty_models
+from hxwrappers.runs import plot_features, plot_history
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
-from hxwrappers.sb3.histories import ExplorationHistory
-from hxwrappers.sb3.quick import evaluate_quick
-from hxwrappers.sb3.runs import CHECKPOINT, TrainingRun
-
-__all__ = ["ExampleOptions", "run_example"]
+from hxwrappers.sb3.history import ExplorationHistory
+from hxwrappers.sb3.quick import QuickAtari
+from hxwrappers.sb3.stateful import novelty_models
+from hxwrappers.sb3.training_run import CHECKPOINT, TrainingRun
 
 
 @dataclass(frozen=True)
@@ -75,14 +74,15 @@ class ExampleOptions:
         given = {name: getattr(self, name) for name in names}
         for name, value in given.items():
             if value is not None and value < 1:
-                raise InvalidArgumentError(f"{name} is {value}; it must be at least 1.")
+                option = f"--{name.replace('_', '-')}"
+                raise InvalidArgumentError(f"{option} is {value}; it must be at least 1.")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
-            raise InvalidArgumentError(f"minutes is {self.minutes}; it must be more than 0.")
+            raise InvalidArgumentError(f"--minutes is {self.minutes}; it must be more than 0.")
         cores = os.cpu_count() or 1
         if self.threads is not None and not 1 <= self.threads <= cores:
             raise InvalidArgumentError(
-                f"threads is {self.threads}, and this machine has {cores} cores; more threads than "
-                "cores wait for each other."
+                f"--threads is {self.threads}, and this machine has {cores} cores; more threads "
+                "than cores wait for each other."
             )
         chosen = {name: value for name, value in given.items() if value is not None}
         preset = {"minutes": None, "total_timesteps": None, **presets[self.preset], **chosen}
@@ -93,11 +93,49 @@ class ExampleOptions:
         return preset
 
 
+@dataclass(frozen=True)
+class AtariOptions(ExampleOptions):
+    """Options of an exploration example on an Atari game.
+
+    Attributes:
+        game: The Atari game.
+        starts: Where episodes start ("laptop" and "overnight"): "search", on ways to rewards that a
+            search finds, at what is new and at the game's own start; "new", without the search;
+            "game", at the game's own start alone, so that the bonus alone leads.
+    """
+
+    game: str = "montezuma_revenge"
+    starts: str = "search"
+
+    @property
+    def has_rooms(self) -> bool:
+        """Whether the room can be read from the game's memory."""
+        return knows_rooms(self.game)
+
+    @property
+    def demo(self) -> str | None:
+        """A shipped demonstration of the game, for `run_example`."""
+        return "montezuma-long" if self.game == "montezuma_revenge" else None
+
+    def quick(self, presets: Mapping[str, dict[str, Any]], bonus: str) -> QuickAtari | None:
+        """The fast trainer, or None where the preset is the published one.
+
+        Args:
+            presets: The example's.
+            bonus: "cnd" or "rnd".
+        """
+        preset = self.of(presets)
+        if not preset.get("quick"):
+            return None
+        return QuickAtari(self.game, preset["num_envs"], bonus=bonus, starts=self.starts)
+
+
 def run_example(
     model: DualValuePPO,
     options: ExampleOptions,
     preset: Mapping[str, Any],
     *,
+    quick: QuickAtari | None = None,
     evaluate: Callable[[], gym.Env[Any, Any]] | None = None,
     demo: str | None = None,
     references: Mapping[str, str] | None = None,
@@ -108,7 +146,9 @@ def run_example(
         model: The model to train.
         options: The user's options.
         preset: What `options.of` gave: when to stop, and how often to save.
-        evaluate: Makes one environment with `info["room"]`, for the picture of the features.
+        quick: What made the model, if it did: it also knows what takes part in the training.
+        evaluate: Makes one environment with `info["room"]`, for the picture of the features;
+            `quick` knows its own.
         demo: Name of a shipped demonstration whose frames that picture shows; without one it
             shows what the agent sees.
         references: Published ranges by name of the row that they stand beside in the table.
@@ -125,9 +165,19 @@ def run_example(
     history = ExplorationHistory()
     clock = _Clock(minutes)
     run = TrainingRun(
-        model, options.folder, options.seed, every, history=history, stop_when=clock.is_over
+        model,
+        options.folder,
+        options.seed,
+        every,
+        history=history,
+        stop_when=clock.is_over,
     )
     begun = run.begin(resume=options.resume)
+    if quick is not None:
+        search_file = options.folder / "search.safetensors"
+        if not options.resume:  # one that was stopped before its first checkpoint may lie there
+            search_file.unlink(missing_ok=True)
+        run.callbacks = quick.callbacks(options.seed, search_file)
     if options.resume:
         print(f"resuming at step {begun:,}")
     goal = f"for {minutes:g} minutes" if minutes else f"to step {total_timesteps:,}"
@@ -141,15 +191,16 @@ def run_example(
     print(f"log         tensorboard --logdir {options.folder}")
     if run.interrupted:
         print("\nstopped by a signal; go on with --resume")
-    elif preset.get("quick"):
-        print_evaluation(evaluate_quick(model, preset["game"]))
-    elif evaluate is not None:
-        if not history.rooms:  # AtariVectorEnv does not let the room be seen
-            rooms = visited_rooms(model, evaluate())
-            print(f"rooms       {len(rooms)} in one episode afterwards: {sorted(rooms)}")
-        if options.features:
-            seen = play(model, evaluate(), 1500) if demo is None else demo_frames(model, demo)
-            print(f"features    {draw_features(model, *seen, options.folder)}")
+        return history
+    if quick is not None:
+        evaluate = quick.make_single
+        print_evaluation(quick.evaluate(model))
+    elif evaluate is not None and not history.rooms:  # AtariVectorEnv does not let it be seen
+        rooms = visited_rooms(model, evaluate())
+        print(f"rooms       {len(rooms)} in one episode afterwards: {sorted(rooms)}")
+    if options.features and evaluate is not None:
+        seen = play(model, evaluate(), 1500) if demo is None else demo_frames(model, demo)
+        print(f"features    {draw_features(model, *seen, options.folder)}")
     return history
 
 
@@ -182,6 +233,8 @@ def print_table(history: ExplorationHistory, references: Mapping[str, str]) -> N
         lines["rooms visited"] = f"{len(history.rooms)}: {sorted(history.rooms)}"
     if "first_reward" in last:
         lines["first reward at step"] = f"{last['first_reward']:,.0f}"
+    if "first_from_start" in last:
+        lines["from the game's own start"] = f"{last['first_from_start']:,.0f}"
     if "way_score" in last:
         lines["best way found"] = f"{last['way_score']:.0f} points"
     if "return_mean" in last:

@@ -14,10 +14,8 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecNormalize
 
-from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3._inert_pickle import Inert, array_of, read_pickle
-
-__all__ = ["Normalization", "may_be_normalized", "read_vecnormalize", "shows_normalization"]
 
 _LARGEST = 1 << 30  # bytes
 
@@ -146,7 +144,7 @@ class Normalization:
             space: The space of the environment's observations.
 
         Raises:
-            InvalidSpaceError: They are of another shape.
+            InvalidArgumentError: They are of another shape.
         """
         whole = None in self.moments
         parts: dict[str | None, Any] = {None: space}
@@ -156,7 +154,7 @@ class Normalization:
         for key, shape in shapes.items():
             part = parts.get(key)
             if not isinstance(part, spaces.Box) or part.shape != shape:
-                raise InvalidSpaceError(
+                raise InvalidArgumentError(
                     f"The statistics of the VecNormalize are of observations of shape "
                     f"{shapes[None] if whole else shapes}, but the environment's are in {space}. "
                     "Where wrappers of the vector lay inside the VecNormalize (VecFrameStack), "

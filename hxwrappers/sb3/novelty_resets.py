@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
+from gymnasium.wrappers.vector import ClipReward
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from hxwrappers._ranges import require_range
-from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.errors import InvalidArgumentError
+from hxwrappers._utils.checks import require_range
+from hxwrappers.demos import Demo
+from hxwrappers.errors import DemoError, InvalidArgumentError
+from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.novelty.starts import Point, StartArchive, Way
-from hxwrappers.sb3._stateful import novelty_models, wrappers
-
-__all__ = ["VecNoveltyResets"]
+from hxwrappers.sb3.novelty_bonus import VecNoveltyBonus
+from hxwrappers.sb3.stateful import wrappers
 
 
 class VecNoveltyResets(VecEnvWrapper):
@@ -29,24 +29,26 @@ class VecNoveltyResets(VecEnvWrapper):
     al. 2021) is the idea, with the novelty model in the place of cells, and with the policy
     learning from all of it.
 
-    Some of the environments are scouts: they start at points alone, play random actions that they
-    hold for a while, and are there to find points and ways, not to learn from. `DualValuePPO`
-    leaves them out of its losses; what they see trains the novelty model as all others do.
+    Ways are found by the agent, or come from demonstrations (`add_demo`), which a search may have
+    made (`WaySearch`); `WayImitation` lets the policy imitate the latter.
 
     `info["start"]` at an episode's end tells where it began: "game" is the game's own start, "new"
-    a point where something was new, "way" one on a way that earned a reward, "scout" a scout's.
+    a point where something was new, "way" one on a way that earned a reward. The last of these
+    begin at the game's own start, too, once the agent earns the reward from the ways' beginnings,
+    and still have no more time than the way took.
 
     Args:
         venv: An environment with a novelty bonus, over one whose games can be frozen
             (`make_atari(..., backend="restorable")`).
-        game_share: Share of the episodes that begin at the game's own start, in [0, 1].
-        way_share: Share of those that begin on a way that earned a reward, in [0, 1].
-        scout_share: Share of the environments that are scouts, in [0, 1).
+        game_share: Share of the environments whose episodes begin at the game's own start, in
+            [0, 1].
+        way_share: Share of those whose episodes begin on a way that earned a reward, in [0, 1]. The
+            others begin where something is new, as these do while no way is known.
         every: Steps between two points on a way, 1 or more.
-        limit: Episodes that begin where something is new are cut after so many steps, and those on
-            a way after twice as many, so that many begin; None lets them go on.
-        scout_limit: The same for scouts.
-        hold: Chance of a scout to take its last action again.
+        limit: Episodes that begin where something is new are cut after so many steps, so that many
+            begin; None lets them go on.
+        slack: Episodes that begin on a way are cut where its score has not been reached so many
+            steps later than on the way, and so many steps after it has been.
         capacity: Points kept at most.
         seed: Seed of the choices.
 
@@ -59,48 +61,60 @@ class VecNoveltyResets(VecEnvWrapper):
         venv: VecEnv,
         game_share: float = 0.25,
         way_share: float = 0.25,
-        scout_share: float = 0.25,
         every: int = 8,
         limit: int | None = 128,
-        scout_limit: int = 24,
-        hold: float = 0.9,
+        slack: int = 16,
         capacity: int = 1024,
         seed: int | None = None,
     ) -> None:
         require_range("game_share", game_share, minimum=0.0, maximum=1.0)
         require_range("way_share", way_share, minimum=0.0, maximum=1.0 - game_share)
-        require_range("scout_share", scout_share, minimum=0.0, maximum=1.0)
-        require_range("hold", hold, minimum=0.0, maximum=1.0)
-        for name, value in (("every", every), ("scout_limit", scout_limit)):
-            require_range(name, value, minimum=1)
+        require_range("every", every, minimum=1)
+        require_range("slack", slack, minimum=1)
         if limit is not None:
             require_range("limit", limit, minimum=1)
         super().__init__(venv)
-        models = novelty_models(venv)
-        if len(models) != 1:
+        bonuses = [layer for layer in wrappers(venv) if isinstance(layer, VecNoveltyBonus)]
+        if len(bonuses) != 1:
             raise InvalidArgumentError(
-                f"VecNoveltyResets needs one novelty bonus inside it, and there are {len(models)}. "
-                "Put it around hxwrappers.sb3.VecRNDBonus or VecCNDBonus."
+                "VecNoveltyResets needs one novelty bonus inside it, and there are "
+                f"{len(bonuses)}. Put it around hxwrappers.sb3.VecRNDBonus or VecCNDBonus."
             )
-        self._model = models[0]
+        self._bonus = bonuses[0]
         self._freezer = _freezer(venv)
         self.game_share, self.way_share = game_share, way_share
         self.every, self.limit = every, limit
         self.archive = StartArchive(capacity, seed=seed)
         self.training = True
         self._updates = -1
-        self.scout_limit, self.hold = scout_limit, hold
+        self.slack = slack
         number = venv.num_envs
-        self.scouts = np.arange(number) >= number - int(scout_share * number)
-        """Which environments are scouts, bool, shape `(num_envs,)`."""
-        self._held: np.ndarray | None = None
         self._ends: list[Point | None] = [None] * number  # the last point on each one's way
         self._pending: list[Point | None] = [None] * number
         self._scores = np.zeros(number)
         self._kinds = np.full(number, "game", dtype=object)
         self._lengths = np.zeros(number, np.int64)
+        self._limits = np.full(number, np.inf)
+        self._has_arrived = np.zeros(number, np.bool_)  # at the end of a way
+        self._origins = np.zeros(number, np.int64)  # steps on the way to each one's start
+        self._back = np.zeros(number, np.int64)  # how far back in the reach each one began
         self._steps = np.arange(number) % every  # staggered, so that no step costs more
         self._begins: list[Any] = []  # snapshots of the game's own start
+
+    @property
+    def training(self) -> bool:
+        """Whether episodes begin at points; False leaves all to the game's own start."""
+        return self._training
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        self._training = value
+        self._freezer.begins_anew = not value  # all begin in frozen states
+
+    @property
+    def frame_skip(self) -> int:
+        """Frames of the emulator in each of the agent's steps."""
+        return int(self._freezer.frame_skip)
 
     def reset(self) -> VecEnvObs:
         """Reset the environments; their first episodes begin at the game's own start."""
@@ -110,21 +124,43 @@ class VecNoveltyResets(VecEnvWrapper):
         for index in range(self.num_envs):
             self._begin(index, None)
         self._freeze(indices, np.zeros(self.num_envs))
-        self._held = None
         return observations
 
-    def step_async(self, actions: np.ndarray) -> None:
-        """Hand on the actions, and those of the scouts in the place of theirs."""
-        if self.training and self.scouts.any():
-            number = int(self.scouts.sum())
-            drawn = np.stack([self._draw_action() for _ in range(number)])
-            if self._held is not None:
-                again = self.archive.generator.random(number) < self.hold
-                drawn[again] = self._held[again]
-            self._held = drawn
-            actions = actions.copy()
-            actions[self.scouts] = drawn
-        self.venv.step_async(actions)
+    def add_demo(self, demo: Demo) -> None:
+        """Let episodes start on the way that a demonstration shows to its highest score.
+
+        The way has a point at each of the agent's steps. It is of no use where ways of a higher
+        score are known.
+
+        Args:
+            demo: A demonstration of this game, recorded frame by frame.
+
+        Raises:
+            InvalidArgumentError: Rewards are clipped inside, so that they say no score.
+            DemoError: It is of another game, does not replay, or earns nothing.
+        """
+        if any(isinstance(layer, ClipReward) for layer in wrappers(self.venv)):
+            raise InvalidArgumentError(
+                "The environment clips its rewards, so that no score can be compared with the "
+                "demonstration's. Make it with clip_rewards=False; "
+                "DualValuePPO(extrinsic_clip=1.0) clips what is learned from."
+            )
+        returns = demo.returns()
+        end, best = int(np.argmax(returns)), float(returns.max())
+        if best <= 0:
+            raise DemoError(
+                f"The demonstration earns {best:g} points at best: there is no way to a reward in "
+                "it that episodes could start on."
+            )
+        states, skip = self._freezer.states_along(demo), self.frame_skip
+        same_actions = states.action_space == self.action_space
+        point: Point | None = None
+        for steps, frame in enumerate(range(0, end, skip)):
+            held = demo.actions[frame : frame + skip]
+            action = int(held[0]) if same_actions and (held == held[0]).all() else None
+            point = Point(states[frame], float(returns[frame]), point, steps=steps, action=action)
+        if point is not None:
+            self.archive.add_way(Way(best, point, point.steps + 1))
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step; keep points, and begin episodes that are over at a point."""
@@ -136,17 +172,23 @@ class VecNoveltyResets(VecEnvWrapper):
         earned = np.array([info["extrinsic_reward"] for info in infos])
         bonuses = np.array([info["intrinsic_reward"] for info in infos])
         self._scores += earned
-        for index in np.flatnonzero(earned > 0):
-            if (end := self._pending[index] or self._ends[index]) is not None:
-                self.archive.add_way(Way(float(self._scores[index]), end))
         self._steps += 1
         self._lengths += 1
-        limits = np.where(self._kinds == "way", 2.0, 1.0) * (self.limit or np.inf)
-        cut = self._lengths >= np.where(self.scouts, self.scout_limit, limits)
-        cut &= (self._kinds != "game") & ~dones
+        for index in np.flatnonzero(earned > 0):
+            if (end := self._pending[index] or self._ends[index]) is not None:
+                steps = int(self._origins[index] + self._lengths[index])
+                self.archive.add_way(Way(float(self._scores[index]), end, steps))
+        best = self.archive.score if self.archive.ways else np.inf
+        arrived = (earned > 0) & (self._kinds == "way") & (self._scores >= best)
+        self._limits[arrived] = self._lengths[arrived] + self.slack
+        self._has_arrived |= arrived
+        cut = (self._lengths >= self._limits) & ~dones
         for place in np.flatnonzero(cut).tolist():
+            # An attempt on a way that takes too long has failed, as in `AttemptSettings`: nothing
+            # may be hoped for from its end. All others would only have gone on.
+            late = self._kinds[place] == "way" and not self._has_arrived[place]
             infos[place] |= {
-                "TimeLimit.truncated": True,
+                "TimeLimit.truncated": not late,
                 "terminal_observation": observations[place].copy(),
             }
         dones = dones | cut
@@ -168,8 +210,11 @@ class VecNoveltyResets(VecEnvWrapper):
         Raises:
             CheckpointError: The state is damaged, or of another game.
         """
-        with refusing_malformed("This is no state of a VecNoveltyResets"):
+        with checkpoint_errors("This is no state of a VecNoveltyResets"):
             archive, packed = state["archive"], state["snapshots"]
+            most = getattr(self.action_space, "n", 0)
+            if any(action >= most for action in archive["actions"]):
+                raise ValueError(f"actions up to {max(archive['actions'])} where there are {most}")
         self.archive.load_state_dict(archive, self._freezer.unpack(packed))
         self._updates = -1
 
@@ -184,7 +229,11 @@ class VecNoveltyResets(VecEnvWrapper):
                 self._ends[index] = survived
                 self.archive.add(survived)
             self._pending[index] = Point(
-                snapshot, float(self._scores[index]), self._ends[index], float(bonuses[index])
+                snapshot,
+                float(self._scores[index]),
+                self._ends[index],
+                float(bonuses[index]),
+                steps=int(self._origins[index] + self._lengths[index]),
             )
 
     def _restart(self, over: np.ndarray, observations: Any, infos: Sequence[Any]) -> Any:
@@ -192,49 +241,76 @@ class VecNoveltyResets(VecEnvWrapper):
         for index in over:
             infos[index]["start"] = self._kinds[index]
             if self._kinds[index] == "way":
-                self.archive.report(float(self._scores[index]))
-            draw = 1.0 if self.scouts[index] else self.archive.generator.random()
-            point, kind = None, "game"
-            if draw >= self.game_share and self.archive.points:
-                if draw < self.game_share + self.way_share and self.archive.ways:
-                    point, kind = self.archive.choose_on_way(), "way"
-                else:
-                    point = self.archive.choose_new()
-                    kind = "scout" if self.scouts[index] else "new"
-                point.tries += 1
-                snapshots.append(point.snapshot)
-            else:
+                self.archive.report(float(self._scores[index]), int(self._back[index]))
+            point, kind, limit = None, self._choose_kind(int(index)), np.inf
+            if kind == "way":
+                point, left, self._back[index] = self.archive.choose_on_way()
+                limit = left + self.slack
+            elif kind != "game":
+                point = self.archive.choose_new()
+                limit = self.limit or np.inf
+            if point is None:
                 begin = int(self.archive.generator.integers(len(self._begins)))
                 snapshots.append(self._begins[begin])
-            self._begin(int(index), point, kind)
+            else:
+                point.tries += 1
+                snapshots.append(point.snapshot)
+            self._begin(int(index), point, kind, limit)
         observations = observations.copy()
         observations[over] = self._freezer.restore(over, snapshots)
-        at_game = np.array([index for index in over if self._kinds[index] == "game"], np.int64)
+        self._bonus.remember(observations)
+        at_game = np.array([index for index in over if self._ends[index] is None], np.int64)
         self._freeze(at_game, np.zeros(self.num_envs))
         return observations
 
-    def _draw_action(self) -> Any:
-        space = self.action_space
-        if isinstance(space, spaces.Discrete):
-            return int(space.start) + int(self.archive.generator.integers(space.n))
-        return space.sample()
+    def _choose_kind(self, index: int) -> str:
+        """Where the next episode of an environment begins: the kind that lacks environments."""
+        way_share = self.way_share if self.archive.ways else 0.0
+        shares = {
+            "way": way_share,
+            "new": 1.0 - (self.game_share + way_share) if self.archive.points else 0.0,
+            "game": self.game_share,
+        }
+        kinds = np.delete(self._kinds, index).tolist()
+        lacking = {kind: kinds.count(kind) / share for kind, share in shares.items() if share > 0}
+        return min(lacking, key=lacking.__getitem__) if lacking else "game"
 
-    def _begin(self, index: int, point: Point | None, kind: str = "game") -> None:
+    def _begin(
+        self, index: int, point: Point | None, kind: str = "game", limit: float = np.inf
+    ) -> None:
         self._ends[index] = point
         self._pending[index] = None
         self._scores[index] = 0.0 if point is None else point.score
         self._kinds[index] = kind
+        self._limits[index] = limit
+        self._has_arrived[index] = False
         self._lengths[index] = 0
+        self._origins[index] = 0 if point is None else point.steps
 
     def _rescore(self) -> None:
         """Score the points anew when the model has learned."""
         points = self.archive.points
-        if self._model.updates == self._updates or not points:
+        if self._bonus.model.updates == self._updates or not points:
             return
-        self._updates = self._model.updates
+        self._updates = self._bonus.model.updates
         seen = np.stack([point.snapshot.observation for point in points])
-        for point, value in zip(points, self._model.bonus(seen).tolist(), strict=True):
+        for point, value in zip(points, self._bonus.model.bonus(seen).tolist(), strict=True):
             point.novelty = value
+
+
+def require_resets(venv: VecEnv | None, wanted_by: str) -> VecNoveltyResets:
+    """The `VecNoveltyResets` around or inside an environment.
+
+    Raises:
+        InvalidArgumentError: There is none.
+    """
+    for layer in wrappers(venv):
+        if isinstance(layer, VecNoveltyResets):
+            return layer
+    raise InvalidArgumentError(
+        f"{wanted_by} finds no VecNoveltyResets, on whose ways episodes could start. Wrap the "
+        "environment in hxwrappers.sb3.VecNoveltyResets."
+    )
 
 
 def _freezer(venv: VecEnv) -> Any:

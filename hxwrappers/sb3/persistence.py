@@ -1,34 +1,54 @@
-"""Saving and loading models of Stable-Baselines3 without pickles."""
+"""Models and wrapper states of Stable-Baselines3, saved and loaded without pickles."""
 
 from __future__ import annotations
 
 import copy
 import os
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+import numpy as np
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import get_system_info
 from stable_baselines3.common.vec_env import VecEnv
 
-from hxwrappers._net_sizes import no_larger_than
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import (
-    MALFORMED,
-    is_plain,
-    load_checkpoint,
-    refusing_malformed,
-    save_checkpoint,
-)
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
-from hxwrappers.sb3._generators import generator_states, restore_generators
-from hxwrappers.sb3._stateful import load_wrapper_states, needed_to_play, wrapper_states
+from hxwrappers._utils.checks import brief
+from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError
+from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.files.checkpoints import checkpoint_errors, is_plain
+from hxwrappers.files.net_sizes import limit_parameters
 from hxwrappers.sb3.space_data import read_space, space_data
+from hxwrappers.sb3.stateful import load_wrapper_states, needed_to_play, wrapper_states
 
-__all__ = ["SafePersistence", "load_model_state", "model_state"]
+
+def generator_states() -> dict[str, Any]:
+    """State of the global generators of torch (CPU and CUDA), NumPy and Python."""
+    _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002
+    version, words, normal = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [torch.tensor(np.asarray(keys, np.int64)), position, has_gauss, gauss],
+        "python": [version, list(words), normal],
+    }
+
+
+def restore_generators(states: Mapping[str, Any]) -> None:
+    """Set the global generators to what `generator_states` gave."""
+    torch.set_rng_state(states["torch"])
+    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])
+    keys, position, has_gauss, gauss = states["numpy"]
+    np.random.set_state(  # noqa: NPY002
+        ("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss)
+    )
+    version, words, normal = states["python"]
+    random.setstate((version, tuple(words), normal))
+
 
 Model = TypeVar("Model", bound="SafePersistence")
 _NOT_LEARNED_WITH = {"device", "tensorboard_log"}
@@ -171,7 +191,7 @@ class SafePersistence(OnPolicyAlgorithm):
         if print_system_info:
             get_system_info()
         state = load_checkpoint(_existing(path), cls.__name__)
-        with refusing_malformed(
+        with checkpoint_errors(
             f"No {cls.__name__} can be made as {path} says",
             "Give the arguments that are wrong again.",
         ):
@@ -190,7 +210,7 @@ class SafePersistence(OnPolicyAlgorithm):
                     f"{', '.join(missing)}, which are not in the file: give them again as "
                     f"{missing[0]}=... and so on."
                 )
-            with no_larger_than(state["policy"]):
+            with limit_parameters(state["policy"]):
                 model = cls(env=_Nowhere.of(state) if env is None else env, **given)
             if env is None:
                 model.env = None
@@ -221,7 +241,7 @@ class SafePersistence(OnPolicyAlgorithm):
         """Take weights and the optimiser's state from a dict, or from a file that `save` wrote."""
         if not isinstance(load_path_or_dict, dict):
             state = load_checkpoint(_existing(load_path_or_dict), type(self).__name__)
-            with refusing_malformed(f"{load_path_or_dict} is incomplete"):
+            with checkpoint_errors(f"{load_path_or_dict} is incomplete"):
                 load_path_or_dict = {
                     "policy": state["policy"],
                     "policy.optimizer": state["optimizer"],
@@ -272,7 +292,7 @@ def _spaces_of(model: OnPolicyAlgorithm) -> dict[str, Any] | None:
             "observation": space_data(model.observation_space),
             "action": space_data(model.action_space),
         }
-    except InvalidSpaceError:
+    except InvalidArgumentError:
         return None
 
 

@@ -1,38 +1,35 @@
-"""Policies with an extrinsic and an intrinsic value head."""
+"""Policies with two value heads or a temperature, and feature extractors."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, cast
 
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.policies import (
-    ActorCriticCnnPolicy,
-    ActorCriticPolicy,
-    MultiInputActorCriticPolicy,
+from sb3_contrib.common.recurrent.policies import (
+    RecurrentActorCriticCnnPolicy,
+    RecurrentActorCriticPolicy,
+    RecurrentMultiInputActorCriticPolicy,
 )
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
+from stable_baselines3.common.distributions import Distribution
+from stable_baselines3.common.policies import ActorCriticCnnPolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from hxwrappers.errors import InvalidSpaceError
+from hxwrappers._utils.precision import TimedPrecision
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.networks import orthogonal_init
-
-__all__ = [
-    "CNDFeatures",
-    "CNDPolicy",
-    "DualValueCnnPolicy",
-    "DualValueMultiInputPolicy",
-    "DualValuePolicy",
-    "RNDFeatures",
-    "RNDPolicy",
-]
+from hxwrappers.sb3.masked_policy import MaskedPolicy
 
 PUBLISHED_ADAM = {"eps": 1e-8}  # Stable-Baselines3's own is 1e-5
 
 
-class DualValuePolicy(ActorCriticPolicy):
+class DualValuePolicy(MaskedPolicy):
     """An actor-critic policy whose values have two columns: extrinsic and intrinsic.
 
     `forward` and `evaluate_actions` return both; `predict_values` returns the extrinsic value
@@ -78,7 +75,7 @@ class CNDFeatures(BaseFeaturesExtractor):
         features_dim: Width of the linear layer.
 
     Raises:
-        InvalidSpaceError: The observations are not images.
+        InvalidArgumentError: The observations are not images.
 
     Example:
         >>> import numpy as np
@@ -91,7 +88,7 @@ class CNDFeatures(BaseFeaturesExtractor):
         super().__init__(observation_space, features_dim)
         shape = observation_space.shape
         if shape is None or len(shape) != 3:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"CNDPolicy needs images with channels first, not {observation_space}. Use "
                 "MlpPolicy or MultiInputPolicy for other observations."
             )
@@ -155,7 +152,8 @@ class RNDFeatures(BaseFeaturesExtractor):
         observation_space: Images with channels first, for example 4x84x84.
 
     Raises:
-        InvalidSpaceError: The observations are not images, or have a side of less than 44 pixels.
+        InvalidArgumentError: The observations are not images, or have a side of less than 44
+            pixels.
 
     Example:
         >>> import numpy as np
@@ -168,7 +166,7 @@ class RNDFeatures(BaseFeaturesExtractor):
         super().__init__(observation_space, 448)
         shape = observation_space.shape
         if shape is None or len(shape) != 3 or min(shape[1:]) < 44:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"RNDPolicy needs images of 44 pixels a side or more with channels first, not "
                 f"{observation_space}. Use CnnPolicy for smaller ones, and MlpPolicy or "
                 "MultiInputPolicy for other observations."
@@ -244,3 +242,151 @@ class RNDPolicy(DualValuePolicy):
             orthogonal_init(self.action_net, 0.01)
             orthogonal_init(self.value_net, 0.01)
         self.features_extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class TemperedStates(NamedTuple):
+    """Recurrent states before a batch of sequences, and the temperature of each of their steps.
+
+    Attributes:
+        pi: Hidden and cell state of the actor, `(layers, sequences, hidden)` each.
+        vf: Those of the critic.
+        temperature: By what the logits of each step are divided, `(sequences * steps,)`.
+    """
+
+    pi: tuple[Tensor, Tensor]
+    vf: tuple[Tensor, Tensor]
+    temperature: Tensor
+
+
+class TemperedLstmPolicy(RecurrentActorCriticPolicy):
+    """A recurrent policy that explores more, or less, where it is told to.
+
+    Logits are divided by a temperature: 2 raises the entropy, 0.5 lowers it. Actions without
+    logits, those in a `Box`, have none.
+
+    Attributes:
+        temperature: That of `predict`, for evaluation; training does not look at it.
+        acting_temperature: That of `forward`, which acts in rollouts: a number, or one for each
+            environment. `evaluate_actions` takes the temperatures in `TemperedStates`, and 1
+            where it is given other states.
+    """
+
+    temperature: float = 1.0
+    acting_temperature: Tensor | float = 1.0
+    _divisor: Tensor | float | None = None
+
+    def forward(  # type: ignore[override]  # two arguments more, as in its base class
+        self,
+        obs: Tensor,
+        lstm_states: RNNStates,
+        episode_starts: Tensor,
+        deterministic: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor, RNNStates]:
+        """Act; see the base class."""
+        with self._dividing_by(self.acting_temperature):
+            return super().forward(obs, lstm_states, episode_starts, deterministic)
+
+    def evaluate_actions(  # type: ignore[override]
+        self,
+        obs: Tensor,
+        actions: Tensor,
+        lstm_states: RNNStates | TemperedStates,
+        episode_starts: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Values, log probabilities and entropies; see the base class."""
+        divisor = lstm_states.temperature if isinstance(lstm_states, TemperedStates) else 1.0
+        with self._dividing_by(divisor):
+            states = cast(RNNStates, lstm_states)
+            return super().evaluate_actions(obs, actions, states, episode_starts)
+
+    @contextmanager
+    def _dividing_by(self, divisor: Tensor | float) -> Iterator[None]:
+        self._divisor = divisor
+        try:
+            yield
+        finally:
+            self._divisor = None
+
+    def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
+        if not has_logits(self.action_space):
+            return super()._get_action_dist_from_latent(latent_pi)
+        logits = self.action_net(latent_pi)
+        divisor = self.temperature if self._divisor is None else self._divisor
+        divisor = torch.as_tensor(divisor, dtype=logits.dtype, device=logits.device)
+        return self.action_dist.proba_distribution(logits / divisor.reshape(-1, 1))
+
+
+class TemperedCnnLstmPolicy(TemperedLstmPolicy, RecurrentActorCriticCnnPolicy):
+    """`TemperedLstmPolicy` on the convolutions of Mnih et al. 2015, for images."""
+
+
+class TemperedMultiInputLstmPolicy(TemperedLstmPolicy, RecurrentMultiInputActorCriticPolicy):
+    """`TemperedLstmPolicy` for Dict observations."""
+
+
+def has_logits(space: spaces.Space[object]) -> bool:
+    """Whether policies over this action space have logits, which a temperature can divide."""
+    return isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
+
+
+_SMALLEST = 14  # pixels: convolutions of 5 by stride 3 and 4 by stride 2 leave one
+_LARGE = 64  # pixels, from which on the filters are the published ones
+
+
+class CompactCNN(BaseFeaturesExtractor):
+    """A small convolutional network, for learning on CPUs.
+
+    The network of Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", arXiv
+    1312.5602, section 4.1: 16 filters of 8x8 with stride 4, 32 of 4x4 with stride 2, and a linear
+    layer of 256, with ReLU after each. It takes a third of the products of
+    Stable-Baselines3's `NatureCNN`. Images with a side of less than 64 pixels, such as frames of
+    42x42, get filters of 5x5 with stride 3 in the place of the first ones, and frames of 42x42 take
+    a quarter of the products of those of 84x84.
+
+    Args:
+        observation_space: Images with channels first, for example 4x84x84, at least 14x14.
+            Stable-Baselines3 scales them to [0, 1] before they come here.
+        features_dim: Width of the linear layer.
+        precision: "float32"; "bfloat16" for the products inside the network; or "auto", which
+            times both on a CPU, for acting and for training apart, and takes the faster one that
+            agrees. Weights, gradients and the features are float32 in any case.
+
+    Raises:
+        InvalidArgumentError: There is no such precision.
+        InvalidArgumentError: The observations are not images, or are too small.
+
+    Example:
+        >>> import numpy as np
+        >>> features = CompactCNN(spaces.Box(0, 255, (4, 84, 84), np.uint8))
+        >>> features(torch.zeros(2, 4, 84, 84)).shape
+        torch.Size([2, 256])
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        features_dim: int = 256,
+        precision: str = "auto",
+    ) -> None:
+        super().__init__(observation_space, features_dim)
+        timed = TimedPrecision(precision)
+        shape = observation_space.shape
+        if shape is None or len(shape) != 3 or min(shape[1:]) < _SMALLEST:
+            raise InvalidArgumentError(
+                f"CompactCNN needs images of at least {_SMALLEST}x{_SMALLEST} pixels with channels "
+                f"first, not {observation_space}. Use an MlpPolicy, or a features extractor of "
+                "your own."
+            )
+        self.timed = timed
+        kernel, stride = (8, 4) if min(shape[1:]) >= _LARGE else (5, 3)
+        trunk = nn.Sequential(
+            nn.Conv2d(shape[0], 16, kernel, stride), nn.ReLU(), nn.Conv2d(16, 32, 4, 2), nn.ReLU()
+        )
+        with torch.no_grad():
+            size = trunk(torch.zeros(1, *shape)).numel()
+        self.layers = nn.Sequential(trunk, nn.Flatten(), nn.Linear(size, features_dim), nn.ReLU())
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Features, `(batch, features_dim)`, float32."""
+        inputs = observations.contiguous(memory_format=torch.channels_last)
+        return self.timed.run(self.layers, inputs)

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 import torch
 from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
@@ -21,20 +22,20 @@ from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
-from hxwrappers._net_sizes import no_larger_than
-from hxwrappers._ranges import require_range
-from hxwrappers.checkpoints import is_plain, load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, InvalidSpaceError
-from hxwrappers.evaluation import State
+from hxwrappers._utils.checks import require_range
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.files.checkpoints import is_plain
+from hxwrappers.files.net_sizes import limit_parameters
+from hxwrappers.runs.evaluation import State
 from hxwrappers.sb3 import policies as dual
-from hxwrappers.sb3 import tempered
+from hxwrappers.sb3 import policies as tempered
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
-from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.sb3.masked_policy import MaskedPolicy
 from hxwrappers.sb3.normalization import Normalization, may_be_normalized, read_vecnormalize
+from hxwrappers.sb3.policies import CompactCNN
 from hxwrappers.sb3.space_data import read_space, space_data
-
-__all__ = ["ALGORITHMS", "Playable", "build_policy", "load_policy", "save_policy"]
 
 KIND = "Policy"
 ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {
@@ -111,6 +112,11 @@ class Playable:
         policy.action_net.register_forward_hook(self._temper)
 
     @property
+    def keeps_to_masks(self) -> bool:
+        """Whether `predict` takes action masks, as policies of `DualValuePPO` do."""
+        return isinstance(self.policy, MaskedPolicy)
+
+    @property
     def temperature(self) -> float:
         """The number that divides the logits."""
         return self._temperature
@@ -120,7 +126,7 @@ class Playable:
         require_range("temperature", value, above=0)
         discrete = isinstance(self.policy.action_space, spaces.Discrete | spaces.MultiDiscrete)
         if value != 1.0 and not discrete:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"Actions in {self.policy.action_space} have no logits that a temperature could "
                 "divide. Leave it at 1."
             )
@@ -132,6 +138,7 @@ class Playable:
         state: State = None,
         episode_starts: np.ndarray | None = None,
         deterministic: bool = False,
+        action_masks: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[np.ndarray, State]:
         """Choose actions for a batch.
 
@@ -142,19 +149,22 @@ class Playable:
             episode_starts: Which observations begin an episode, `(batch,)`, bool: their recurrent
                 state is wiped.
             deterministic: Take the likeliest action, rather than one by its probability.
+            action_masks: Which actions are legal, `(batch, entries)`, for a policy that
+                `keeps_to_masks`.
 
         Returns:
             Actions, `(batch, ...)`, and the recurrent state to go on from, or None.
         """
         if self.normalization is not None:
             observations = self.normalization(observations)
-        return self.policy.predict(observations, state, episode_starts, deterministic)
+        masks = {} if action_masks is None else {"action_masks": action_masks}
+        return self.policy.predict(observations, state, episode_starts, deterministic, **masks)
 
     def require_fit(self, env: gym.Env[Any, Any]) -> None:
         """Refuse an environment that is not one for this policy.
 
         Raises:
-            InvalidSpaceError: Its spaces differ from the policy's.
+            InvalidArgumentError: Its spaces differ from the policy's.
         """
         if self.normalization is not None:
             self.normalization.check(env.observation_space)
@@ -164,7 +174,7 @@ class Playable:
             for acting in (self.policy, env)
         )
         if mine != theirs:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"The policy acts on {self.policy.observation_space} by "
                 f"{self.policy.action_space}, but its environment has {env.observation_space} and "
                 f"{env.action_space}."
@@ -198,7 +208,7 @@ def save_policy(
         CheckpointError: The model has parts that such a file cannot hold, classes of your own for
             example; or it has no environment, and nothing says whether its observations were
             normalised.
-        InvalidSpaceError: A space that such a file cannot hold, or statistics of another.
+        InvalidArgumentError: A space that such a file cannot hold, or statistics of another.
 
     Example:
         >>> import tempfile
@@ -290,7 +300,7 @@ def build_policy(
     """
     try:
         named = {name: _class_of_name(name, value) for name, value in arguments.items()}
-        with no_larger_than(weights):
+        with limit_parameters(weights):
             policy = kind(*space_pair, lambda _: 0.0, **named)
         policy.load_state_dict(weights)
     except CheckpointError:

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
 
 from hxwrappers.envs import make_atari
+from hxwrappers.envs.atari import atari_id, knows_rooms
+from hxwrappers.envs.vectors import choose
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3.cnd_bonus import VecCNDBonus
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
-from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.sb3.novelty_bonus import VecCNDBonus, VecRNDBonus
 from hxwrappers.sb3.novelty_resets import VecNoveltyResets
-from hxwrappers.sb3.rnd_bonus import VecRNDBonus
+from hxwrappers.sb3.policies import CompactCNN
 from hxwrappers.sb3.vector_env import from_vector_env
-
-__all__ = ["QuickAtari", "evaluate_quick"]
+from hxwrappers.sb3.way_imitation import WayImitation
+from hxwrappers.sb3.way_search import WaySearch
+from hxwrappers.search import NoveltySearch, NoveltySearchSettings
 
 _GAME: dict[str, Any] = {
     "preset": "rnd",
     "backend": "restorable",
     "clip_rewards": False,
     "noop_max": 30,
+    "screen_size": 42,
 }
-"""As RND plays: 84x84, four frames, sticky actions, 4,500 steps an episode; with idle frames."""
+"""As RND plays: four frames, sticky actions, 4,500 steps an episode. With idle frames, and with
+half the pixels a side, which takes half the time; docs/results.md says what is learned so."""
 
 _BONUS: dict[str, Any] = {
     "net": "compact",
-    "halvings": 1,
     "features": 256,
     "epochs": 1,
     "batch_size": 1024,
@@ -37,15 +43,22 @@ _BONUS: dict[str, Any] = {
     "precision": "auto",
 }
 
-_RESETS: dict[str, Any] = {"game_share": 0.25, "way_share": 0.5, "scout_share": 0.5}
+_RESETS: dict[str, Any] = {"game_share": 0.15, "way_share": 0.7}
+
+_SEARCH: dict[str, Any] = {"growth": 16}
+"""A first reward is found sooner, and on shorter ways, while the population grows fast."""
+
+STARTS = ("search", "new", "game")
+"""Where episodes may start."""
 
 
 @dataclass(frozen=True)
 class QuickAtari:
     """What makes a trainer that learns fast on a CPU.
 
-    Many games side by side, small nets in the faster precision, frames kept once, few passes; and
-    episodes that start where something is new (`VecNoveltyResets`).
+    Many games side by side, small nets in the faster precision, frames kept once, few passes;
+    episodes that start where something is new or on a way to a reward (`VecNoveltyResets`), ways
+    that a search finds (`WaySearch`), and their imitation (`WayImitation`).
 
     Attributes:
         game: As for `make_atari`.
@@ -53,8 +66,10 @@ class QuickAtari:
         n_steps: Steps of each in a rollout.
         bonus: Which novelty bonus, "cnd" or "rnd".
         bonus_settings: Of the novelty model, in the place of those here.
-        resets: Settings of `VecNoveltyResets`, in the place of those here; None leaves all
-            episodes to the game's own start.
+        starts: Where episodes start: "search", also on ways that a search finds; "new", where
+            something is new and on ways that the agent finds; "game", at the game's own start
+            alone.
+        resets: Settings of `VecNoveltyResets`, in the place of those here.
         ppo: Settings of `DualValuePPO`, in the place of those here.
 
     Example:
@@ -63,11 +78,12 @@ class QuickAtari:
     """
 
     game: str
-    num_envs: int = 256
+    num_envs: int = 64
     n_steps: int = 64
     bonus: str = "cnd"
     bonus_settings: dict[str, Any] = field(default_factory=dict)
-    resets: dict[str, Any] | None = field(default_factory=dict)
+    starts: str = "search"
+    resets: dict[str, Any] = field(default_factory=dict)
     ppo: dict[str, Any] = field(default_factory=dict)
 
     def make(self, seed: int, device: str = "auto") -> DualValuePPO:
@@ -78,16 +94,17 @@ class QuickAtari:
             device: "auto", "cpu", "cuda", ...
 
         Raises:
-            InvalidArgumentError: There is no such bonus, or the rollouts do not fit into memory.
+            InvalidArgumentError: There are no such starts, no such bonus, or the rollouts do not
+                fit into memory.
         """
         bonuses = {"cnd": VecCNDBonus, "rnd": VecRNDBonus}
-        if self.bonus not in bonuses:
-            raise InvalidArgumentError(f"bonus is {self.bonus!r}; it must be cnd or rnd.")
+        choose("bonus", self.bonus, bonuses)
+        choose("kind of start", self.starts, STARTS)
         require_memory(self.num_envs, self.n_steps)
         envs = make_atari(
             self.game,
             num_envs=self.num_envs,
-            track_rooms=self.game == "montezuma_revenge",
+            track_rooms=knows_rooms(self.game),
             terminal_on_life_loss=True,
             **_GAME,
         )
@@ -95,56 +112,70 @@ class QuickAtari:
             from_vector_env(envs),
             seed=seed,
             device=device,
-            warmup_steps=self.n_steps,
+            warmup_steps=64,
             **{**_BONUS, **self.bonus_settings},
         )
-        if self.resets is not None:
+        if self.starts != "game":
             venv = VecNoveltyResets(venv, seed=seed, **{**_RESETS, **self.resets})
         settings: dict[str, Any] = {
-            "learning_rate": 3e-4,
+            "learning_rate": 4e-4,
             "n_steps": self.n_steps,
-            "batch_size": min(1024, self.num_envs * self.n_steps),
-            "n_epochs": 4,
+            "batch_size": min(128, self.num_envs * self.n_steps),
+            "n_epochs": 3,
             "gamma": 0.99,
+            "clip_range": 0.2,
             "extrinsic_coef": 5.0,
             "ent_coef": 0.003,
             "vf_coef": 0.5,
             "extrinsic_clip": 1.0,
-            # Lives end episodes, and what comes after is another start: nothing flows across.
-            "episodic_intrinsic": True,
             "policy_kwargs": {"features_extractor_class": CompactCNN},
             **self.ppo,
         }
         return DualValuePPO("CnnPolicy", venv, seed=seed, device=device, **settings)
 
+    def make_single(self) -> gym.Env[Any, Any]:
+        """One such game."""
+        single = {name: value for name, value in _GAME.items() if name != "backend"}
+        env: gym.Env[Any, Any] = make_atari(self.game, track_rooms=knows_rooms(self.game), **single)
+        return env
 
-def evaluate_quick(
-    model: DualValuePPO, game: str, episodes: int = 16, seed: int = 0
-) -> dict[str, Any]:
-    """Let the agent play whole games from their own start, as it was trained with all its lives.
+    def callbacks(self, seed: int, search_file: Path | None = None) -> list[BaseCallback]:
+        """What takes part in the trainer's learning: the search for ways, and their imitation.
 
-    Args:
-        model: The agent.
-        game: The game.
-        episodes: Games, played side by side; the first episode of each counts.
-        seed: Seed of the games.
+        Args:
+            seed: Seed of the search and of what is imitated.
+            search_file: Where the search is kept, and gone on with if it is there.
+        """
+        if self.starts != "search":
+            return []
+        settings = NoveltySearchSettings(atari_id(self.game), seed=seed, **_SEARCH)
+        search = NoveltySearch(settings, checkpoint=search_file)
+        return [WaySearch(search), WayImitation(batch_size=32, seed=seed)]
 
-    Returns:
-        `returns`, an array of the scores, and `rooms`, the sorted list of rooms that were visited.
-    """
-    envs = make_atari(game, num_envs=episodes, track_rooms=game == "montezuma_revenge", **_GAME)
-    scores, playing = np.zeros(episodes), np.ones(episodes, np.bool_)
-    rooms: set[int] = set()
-    observations, _ = envs.reset(seed=seed)
-    while playing.any():
-        actions, _ = model.predict(observations)
-        observations, rewards, terminated, truncated, infos = envs.step(actions)
-        scores += rewards * playing
-        if "room" in infos:
-            rooms.update(infos["room"][playing].tolist())
-        playing &= ~(terminated | truncated)
-    envs.close()
-    return {"returns": scores, "rooms": sorted(rooms)}
+    def evaluate(self, model: DualValuePPO, episodes: int = 16, seed: int = 0) -> dict[str, Any]:
+        """Let the agent play whole games from their own start, with all their lives.
+
+        Args:
+            model: The agent.
+            episodes: Games, played side by side; the first episode of each counts.
+            seed: Seed of the games.
+
+        Returns:
+            `returns`, an array of the scores, and `rooms`, the sorted list of rooms visited.
+        """
+        envs = make_atari(self.game, num_envs=episodes, track_rooms=knows_rooms(self.game), **_GAME)
+        scores, playing = np.zeros(episodes), np.ones(episodes, np.bool_)
+        rooms: set[int] = set()
+        observations, _ = envs.reset(seed=seed)
+        while playing.any():
+            actions, _ = model.predict(observations)
+            observations, rewards, terminated, truncated, infos = envs.step(actions)
+            scores += rewards * playing
+            if "room" in infos:
+                rooms.update(infos["room"][playing].tolist())
+            playing &= ~(terminated | truncated)
+        envs.close()
+        return {"returns": scores, "rooms": sorted(rooms)}
 
 
 def require_memory(num_envs: int, n_steps: int) -> None:
@@ -153,8 +184,8 @@ def require_memory(num_envs: int, n_steps: int) -> None:
     Raises:
         InvalidArgumentError: They do not.
     """
-    # A frame is kept once for the policy and, halved, for the bonus; an emulator takes the rest.
-    needed = num_envs * (n_steps * 84 * 84 * 1.3 + 3e6)
+    # A frame is kept once for the policy and once for the bonus; an emulator takes the rest.
+    needed = num_envs * (n_steps * 42 * 42 * 2 + 3e6)
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError):  # not everywhere can it be asked

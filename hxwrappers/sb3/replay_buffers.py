@@ -11,15 +11,8 @@ from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3._bonus import VecNoveltyBonus
 from hxwrappers.sb3._inside import Inwards, ways_to
-
-__all__ = [
-    "BonusDictReplayBuffer",
-    "BonusHerReplayBuffer",
-    "BonusReplayBuffer",
-    "ScoresWhenSampled",
-]
+from hxwrappers.sb3.novelty_bonus import VecNoveltyBonus
 
 
 class ScoresWhenSampled(ReplayBuffer):

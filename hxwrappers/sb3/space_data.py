@@ -9,9 +9,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from hxwrappers.errors import CheckpointError, InvalidSpaceError
-
-__all__ = ["read_space", "space_data"]
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 
 _LARGEST = 1 << 24  # numbers of an observation or choices of an action
 _DEEPEST = 8  # Dict spaces inside each other
@@ -24,7 +22,7 @@ def space_data(space: spaces.Space[Any]) -> dict[str, Any]:
         space: A Box, Discrete, MultiDiscrete or MultiBinary, or a Dict of these.
 
     Raises:
-        InvalidSpaceError: It is another kind of space.
+        InvalidArgumentError: It is another kind of space.
 
     Example:
         >>> space_data(spaces.Discrete(3))
@@ -46,7 +44,7 @@ def space_data(space: spaces.Space[Any]) -> dict[str, Any]:
         case spaces.Dict():
             return {"space": "Dict", "spaces": {key: space_data(space[key]) for key in space}}
         case _:
-            raise InvalidSpaceError(
+            raise InvalidArgumentError(
                 f"{space} cannot be written to a policy file; Box, Discrete, MultiDiscrete, "
                 "MultiBinary and Dict can."
             )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["StackedFrames"]
-
 
 class StackedFrames:
     """Observations of a rollout whose channels are frames, each frame kept once.

@@ -11,21 +11,21 @@ from gymnasium.vector.utils import batch_space
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from hxwrappers.checkpoints import refusing_malformed
-from hxwrappers.sb3._venv import hide_training, require_vec_env
-from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
+from hxwrappers.bridge.action_masks import METHOD, mask_row
+from hxwrappers.bridge.sticky_coins import StickyCoins, warn_if_already_sticky
+from hxwrappers.files.checkpoints import checkpoint_errors
+from hxwrappers.sb3.vector_env import hide_training, require_vec_env
 
-__all__ = ["VecStickyActions"]
 
-
-class VecStickyActions(Sticky, VecEnvWrapper):
+class VecStickyActions(StickyCoins, VecEnvWrapper):
     """Repeats, in each environment by itself, the action executed last in a share of the steps.
 
     The Stable-Baselines3 form of `hxwrappers.StickyActions` (Machado et al. 2018,
     arXiv 1709.06009, section 5): with `seed(s)` it does exactly what single wrappers seeded s,
     s + 1, ... do. The first step of an episode is never sticky, nor are those that a
-    `DemoResetCurriculum` inside replays. `infos[i]["sticky_action"]` says whether environment i
-    repeated.
+    `DemoResetCurriculum` inside replays, and actions that are not legal any more are not repeated.
+    `infos[i]["sticky_action"]` says whether environment i repeated, `infos[i]["executed_action"]`
+    what it executed.
 
     Args:
         venv: The environments; a `StackedStickinessWarning` says if they are sticky already.
@@ -33,6 +33,7 @@ class VecStickyActions(Sticky, VecEnvWrapper):
 
     Raises:
         InvalidArgumentError: The probability lies outside that range, or `venv` is no `VecEnv`.
+        InvalidArgumentError: An environment has an action mask that does not fit its actions.
 
     Example:
         >>> import numpy as np
@@ -50,9 +51,9 @@ class VecStickyActions(Sticky, VecEnvWrapper):
         require_vec_env(venv, self)
         VecEnvWrapper.__init__(self, venv)
         hide_training(self)
-        self._start_sticky(
-            repeat_probability, venv.num_envs, batch_space(venv.action_space, venv.num_envs)
-        )
+        spaces = batch_space(venv.action_space, venv.num_envs), venv.action_space
+        self._start_sticky(repeat_probability, venv.num_envs, *spaces)
+        self._has_masks: bool | None = None
         # make_vec_env seeds the environments before anyone can wrap them.
         self._coin_seeds: list[int | None] = list(venv.unwrapped._seeds)
         self._repeats = np.zeros(venv.num_envs, dtype=np.bool_)
@@ -70,7 +71,7 @@ class VecStickyActions(Sticky, VecEnvWrapper):
         self._coin_seeds = [None] * self.num_envs
         self._first_step[:] = True
         observations = self.venv.reset()
-        self._note_replaying(self.venv.unwrapped.reset_infos)
+        self._note(observations, self.venv.unwrapped.reset_infos)
         return observations
 
     def state_dict(self) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class VecStickyActions(Sticky, VecEnvWrapper):
             CheckpointError: The state belongs to another number of environments or another action
                 space, or parts of it are missing.
         """
-        with refusing_malformed("This is not a state of sticky actions"):
+        with checkpoint_errors("This is not a state of sticky actions"):
             seeds = [None if seed is None else int(seed) for seed in state["coin_seeds"]]
             super().load_state_dict(state)
         self._coin_seeds = seeds
@@ -105,12 +106,19 @@ class VecStickyActions(Sticky, VecEnvWrapper):
         observations, rewards, dones, infos = self.venv.step_wait()
         self._first_step |= dones
         begun = self.venv.unwrapped.reset_infos
-        self._note_replaying([begun[i] if done else infos[i] for i, done in enumerate(dones)])
+        self._note(observations, [begun[i] if done else infos[i] for i, done in enumerate(dones)])
+        executed = self._executed.copy()
         infos = [
-            {**info, "sticky_action": bool(repeats)}
-            for info, repeats in zip(infos, self._repeats, strict=True)
+            {**info, "sticky_action": bool(repeats), "executed_action": action}
+            for info, repeats, action in zip(infos, self._repeats, executed, strict=True)
         ]
         return observations, rewards, dones, infos
 
-    def _note_replaying(self, infos: Sequence[dict[str, Any]]) -> None:
+    def _note(self, observations: VecEnvObs, infos: Sequence[dict[str, Any]]) -> None:
         self._replaying = np.array([info.get("replaying", False) for info in infos], np.bool_)
+        self._note_masks({i: (mask_row(observations, i), info) for i, info in enumerate(infos)})
+
+    def _ask_masks(self) -> list[Any] | None:
+        if self._has_masks is None:
+            self._has_masks = self.venv.has_attr(METHOD)
+        return self.venv.env_method(METHOD) if self._has_masks else None

@@ -1,4 +1,4 @@
-"""The promise that the Stable-Baselines3 form of a wrapper does what single ones do."""
+"""The check that the Stable-Baselines3 form of a wrapper equals single ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from hxwrappers.testing._trajectory import (
+from hxwrappers.testing.trajectory import (
     EnvFactory,
     Wrap,
     close_to,
@@ -16,9 +16,7 @@ from hxwrappers.testing._trajectory import (
     require_endings,
     sample_actions,
 )
-from hxwrappers.testing._twin import INFO_KEYS
-
-__all__ = ["check_sb3_twin"]
+from hxwrappers.testing.twin import INFO_KEYS
 
 PROMISE = "sb3_twin"
 

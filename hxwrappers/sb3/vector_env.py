@@ -1,4 +1,4 @@
-"""A `gymnasium.vector` environment as Stable-Baselines3 wants it."""
+"""The adapter from `gymnasium.vector` to Stable-Baselines3, and checks of both kinds."""
 
 from __future__ import annotations
 
@@ -10,18 +10,72 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 from stable_baselines3.common.env_util import is_wrapped
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvIndices,
     VecEnvObs,
     VecEnvStepReturn,
 )
 
-from hxwrappers.errors import AutoresetError, InvalidArgumentError
-from hxwrappers.sb3._venv import require_vector_env
-from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches
+from hxwrappers.bridge.kinds import described
+from hxwrappers.bridge.vector_steps import autoreset_mode, require_full_batches
+from hxwrappers.errors import InvalidArgumentError
 
-__all__ = ["VectorEnvAdapter", "from_vector_env"]
+
+def require_vec_env(venv: Any, wrapper: object) -> None:
+    """Refuse what is no vector environment of Stable-Baselines3.
+
+    Args:
+        venv: What was handed to the wrapper.
+        wrapper: The wrapper, which is named, or the name of what takes it.
+
+    Raises:
+        InvalidArgumentError: It is another kind of environment, or none.
+    """
+    if isinstance(venv, VecEnv):
+        return
+    name = wrapper if isinstance(wrapper, str) else type(wrapper).__name__
+    if isinstance(venv, VectorEnv):
+        advice = "Put it through hxwrappers.sb3.from_vector_env first."
+    elif isinstance(venv, gym.Env) and name.startswith("Vec"):
+        advice = (
+            f"Around one environment put hxwrappers.{name.removeprefix('Vec')}, or make a vector "
+            "of it with stable_baselines3.common.env_util.make_vec_env."
+        )
+    else:
+        advice = "Make one with stable_baselines3.common.env_util.make_vec_env."
+    raise InvalidArgumentError(
+        f"{name} takes a vector environment of Stable-Baselines3 (a VecEnv), not "
+        f"{described(venv)}. {advice}"
+    )
+
+
+def hide_training(wrapper: VecEnvWrapper) -> None:
+    """Let wrappers outside read `training` of the one that has it, past one that hands it on.
+
+    Stable-Baselines3 refuses to read through a wrapper what two wrappers inside have.
+    """
+    del wrapper.class_attributes["training"]
+
+
+def require_vector_env(env: Any) -> None:
+    """Refuse what is no `gymnasium.vector` environment.
+
+    Args:
+        env: What was handed to the adapter.
+
+    Raises:
+        InvalidArgumentError: It is another kind of environment, or none.
+    """
+    if isinstance(env, VectorEnv):
+        return
+    if isinstance(env, VecEnv):
+        advice = "This one is of Stable-Baselines3 already and needs no adapter."
+    else:
+        advice = "Make one with gymnasium.make_vec(id, num_envs=...)."
+    raise InvalidArgumentError(
+        f"from_vector_env takes a gymnasium.vector environment, not {described(env)}. {advice}"
+    )
 
 
 def from_vector_env(env: VectorEnv[Any, Any, Any]) -> VecEnv:
@@ -38,7 +92,7 @@ def from_vector_env(env: VectorEnv[Any, Any, Any]) -> VecEnv:
         env: The vector environment, for example `ale_py.vector_env.AtariVectorEnv`.
 
     Raises:
-        AutoresetError: The environment's mode is NEXT_STEP, or it does not name its mode.
+        InvalidArgumentError: The environment's mode is NEXT_STEP, or it does not name its mode.
         InvalidArgumentError: It is no `gymnasium.vector` environment.
 
     Example:
@@ -62,13 +116,13 @@ class VectorEnvAdapter(VecEnv):
         require_vector_env(env)
         self._mode = autoreset_mode(env)
         if self._mode is AutoresetMode.NEXT_STEP:
-            raise AutoresetError(
+            raise InvalidArgumentError(
                 "The vector environment resets in the step after an episode's end (NEXT_STEP), and "
                 "Stable-Baselines3 would learn from that dummy step. Make it with "
                 "autoreset_mode=AutoresetMode.SAME_STEP, for example "
                 'gym.make_vec(..., vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}).'
             )
-        check_whole_batches(env)
+        require_full_batches(env)
         self.env = env
         # Stable-Baselines3 looks at an observation again after the step that follows it.
         self._reuses_arrays = not getattr(env.unwrapped, "copy", True)
@@ -197,7 +251,7 @@ def _row(batch: Any, index: int) -> Any:
     if isinstance(batch, dict):
         return {key: part[index] for key, part in batch.items()}
     if batch is None or batch[index] is None:
-        raise AutoresetError(
+        raise InvalidArgumentError(
             f"The episode of environment {index} ended, but there is no final observation of it in "
             'infos["final_obs"], as the autoreset mode SAME_STEP demands.'
         )

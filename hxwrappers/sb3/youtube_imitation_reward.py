@@ -11,20 +11,18 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from typing_extensions import Unpack
 
-from hxwrappers.sb3._passing import AddsReward
-from hxwrappers.sb3._venv import hide_training
-from hxwrappers.wrappers._bonus import bonus_info
-from hxwrappers.wrappers._imitation import (
+from hxwrappers.bridge.bonus_info import bonus_info
+from hxwrappers.bridge.imitation import (
     Demonstration,
-    Imitates,
+    ImitationMatching,
     ImitationSettings,
     PathOrEmbedder,
 )
+from hxwrappers.sb3._passing import AddsReward
+from hxwrappers.sb3.vector_env import hide_training
 
-__all__ = ["VecYouTubeImitationReward"]
 
-
-class VecYouTubeImitationReward(Imitates, AddsReward):
+class VecYouTubeImitationReward(ImitationMatching, AddsReward):
     """`hxwrappers.YouTubeImitationReward` for a Stable-Baselines3 vector environment.
 
     The frames of all environments are embedded in one forward pass. They are RGB and come from
@@ -45,7 +43,7 @@ class VecYouTubeImitationReward(Imitates, AddsReward):
 
     Raises:
         InvalidArgumentError: A setting is out of range, or `venv` is no `VecEnv`.
-        InvalidSpaceError: Observations shall be the frames and are no RGB pictures.
+        InvalidArgumentError: Observations shall be the frames and are no RGB pictures.
         VideoError: The demonstration is not what it should be.
         CheckpointError: The embedder's file is unreadable or of something else.
 
@@ -53,7 +51,7 @@ class VecYouTubeImitationReward(Imitates, AddsReward):
         >>> import ale_py, torch
         >>> from stable_baselines3.common.env_util import make_vec_env
         >>> from hxwrappers import FrameInInfo
-        >>> from hxwrappers.video.checkpoints import Checkpoints
+        >>> from hxwrappers.video import Checkpoints
         >>> class Red:
         ...     frame_size, history, dimension = (10, 10), 1, 2
         ...     def embed(self, stacks):

@@ -1,4 +1,4 @@
-"""The weights in zips of Stable-Baselines3, without the pickles beside them.
+"""Weights in zip files of Stable-Baselines3.
 
 `torch.load(weights_only=True)` reads them, which executes no code. It gives a hostile file as much
 memory as it asks for; see SECURITY.md.
@@ -22,15 +22,12 @@ from stable_baselines3.common.preprocessing import is_image_space, is_image_spac
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecTransposeImage
 
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED
-from hxwrappers.envs.recipes import make_from_recipe
-from hxwrappers.errors import CheckpointError
+from hxwrappers._utils.checks import brief
+from hxwrappers.envs import make_from_recipe
+from hxwrappers.errors import MALFORMED, CheckpointError
 from hxwrappers.sb3._inert_pickle import array_of, read_pickle
 from hxwrappers.sb3.normalization import read_vecnormalize, shows_normalization
 from hxwrappers.sb3.policy_file import ALGORITHMS, Playable, build_policy
-
-__all__ = ["is_sb3_zip", "load_sb3_zip"]
 
 _WEIGHTS, _DATA = "policy.pth", "data"
 _LARGEST = 4 << 30  # bytes
@@ -76,8 +73,8 @@ def load_sb3_zip(
     Raises:
         CheckpointError: The file is no such zip, its weights do not fit what was said, or it may
             have been trained under a VecNormalize that was not given.
-        InvalidSpaceError: The VecNormalize is of other observations.
-        EnvironmentRecipeError: There is no such environment.
+        InvalidArgumentError: The VecNormalize is of other observations.
+        InvalidArgumentError: There is no such environment.
     """
     known = ALGORITHMS.get(algorithm)
     if known is None:
@@ -90,7 +87,7 @@ def load_sb3_zip(
             f"{algorithm} has no policy {policy!r}; it has {', '.join(known.policy_aliases)}."
         )
     env = make_from_recipe(environment)
-    pair = _as_trained(env.observation_space), env.action_space
+    pair = as_trained(env.observation_space), env.action_space
     env.close()
     built = build_policy(kind, pair, policy_kwargs or {}, _weights(path))
     normalization = None if vecnormalize is None else read_vecnormalize(vecnormalize)
@@ -152,10 +149,10 @@ def _weights(path: str | os.PathLike[str]) -> dict[str, Any]:
     return weights
 
 
-def _as_trained(space: spaces.Space[Any]) -> spaces.Space[Any]:
+def as_trained(space: spaces.Space[Any]) -> spaces.Space[Any]:
     """The space after the transposition of images that Stable-Baselines3 does by itself."""
     if isinstance(space, spaces.Dict):
-        return spaces.Dict({key: _as_trained(part) for key, part in space.spaces.items()})
+        return spaces.Dict({key: as_trained(part) for key, part in space.spaces.items()})
     if not isinstance(space, spaces.Box) or not is_image_space(space):
         return space
     if is_image_space_channels_first(space):

@@ -1,4 +1,4 @@
-"""Core: demonstrations found by themselves. A search guided by novelty, without cells."""
+"""Demonstrations found by search."""
 
 from hxwrappers.search.population import Population
 from hxwrappers.search.search import NoveltySearch

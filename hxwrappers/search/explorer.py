@@ -1,4 +1,4 @@
-"""Exploring from a state several times over, and seeing what the actions have changed."""
+"""Exploration from a state several times over, and what the actions have changed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
-from hxwrappers.demos.search import Bursts, Start
+from hxwrappers.search.cells.archive import Start
+from hxwrappers.search.cells.bursts import Bursts
 from hxwrappers.search.settings import NoveltySearchSettings
 from hxwrappers.search.signatures import FEWEST_SIBLINGS, signatures, vector_size
 from hxwrappers.search.views import make_view
-
-__all__ = ["Candidate", "Exploration", "NoveltyExplorer", "Order"]
 
 Array = npt.NDArray[Any]
 
@@ -94,7 +93,7 @@ class NoveltyExplorer:
         vector_size: Numbers of the vectors that tell states apart.
 
     Raises:
-        SearchError: The environment cannot be made, has no fast and exact snapshots, or nothing
+        DemoError: The environment cannot be made, has no fast and exact snapshots, or nothing
             tells its states apart.
     """
 

@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hxwrappers.demos.search import draw
-
-__all__ = ["Groups"]
+from hxwrappers.search.cells.archive import draw
 
 _LEVELS = 12
 _SCENES = 256

@@ -12,8 +12,6 @@ from gymnasium import spaces
 
 from hxwrappers.novelty import RNDModel
 
-__all__ = ["NoveltyGuide"]
-
 _BATCH = 512
 _SEEN = 16_384
 _REFRESH = 25

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hxwrappers.demos.search import Entry, entries_from_state, entries_state, is_better
 from hxwrappers.errors import InvalidArgumentError
-
-__all__ = ["Population"]
+from hxwrappers.search.cells.archive import Entry, is_better
+from hxwrappers.search.cells.state import entries_from_state, entries_state
 
 Vectors = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.float64]
@@ -45,7 +44,7 @@ class Population:
         visits: How often each was begun from or come back to.
 
     Example:
-        >>> from hxwrappers.demos.search import Entry, Node
+        >>> from hxwrappers.search.cells.archive import Entry, Node
         >>> population = Population(1, 64, 1)
         >>> def offer(place, score):
         ...     way = Entry(score, 1, None, Node(None, b""), b"")

@@ -1,4 +1,4 @@
-"""Making the numbers of an observation comparable: each divided by how much it varies."""
+"""Comparable numbers of an observation: each divided by how much it varies."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import numpy.typing as npt
 import torch
 
 from hxwrappers.search.views import Frames, View
-
-__all__ = ["Scale"]
 
 _FIRST = 64
 

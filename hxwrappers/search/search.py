@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.demos import Demo
-from hxwrappers.demos.search import Entry, Node, SearchRun, draw
+from hxwrappers.search.cells.archive import Entry, Node, draw
+from hxwrappers.search.cells.run import SearchRun
 from hxwrappers.search.explorer import Candidate, Exploration, NoveltyExplorer, Order
 from hxwrappers.search.groups import Groups
 from hxwrappers.search.guide import NoveltyGuide
@@ -17,8 +17,6 @@ from hxwrappers.search.population import Population
 from hxwrappers.search.scale import Scale
 from hxwrappers.search.settings import NoveltySearchSettings
 from hxwrappers.search.signatures import SCENE_DISTANCE, scene_part
-
-__all__ = ["NoveltySearch"]
 
 
 class NoveltySearch(SearchRun[NoveltySearchSettings]):
@@ -47,12 +45,12 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
         population: The states kept, none of them doomed as far as is known.
 
     Raises:
-        SearchError: The environment cannot be searched, or the checkpoint is of another search.
+        DemoError: The environment cannot be searched, or the checkpoint is of another search.
         CheckpointError: The checkpoint is damaged.
 
     Example:
-        >>> from hxwrappers.demos.search import Limits
-        >>> from hxwrappers.search import NoveltySearchSettings
+        >>> from hxwrappers.search.cells import Limits
+        >>> from hxwrappers.search.settings import NoveltySearchSettings
         >>> settings = NoveltySearchSettings("FrozenLake-v1", {"is_slippery": False}, explore=10)
         >>> search = NoveltySearch(settings)
         >>> search.run(Limits(score=1.0, steps=50_000)).score
@@ -64,33 +62,6 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
     kind: ClassVar[str] = "NoveltySearch"
 
     make_explorer: ClassVar[Any] = NoveltyExplorer
-
-    def demo(
-        self,
-        *,
-        end: bool = False,
-        snapshot_every: int = 50,
-        shorten_steps: int = 0,
-        made_by: Mapping[str, Any] | None = None,
-    ) -> Demo:
-        """The best trajectory found as a demonstration, played from the reset and verified.
-
-        Args:
-            end: Whether it shall be the best way to the episode's own end.
-            snapshot_every: Steps between two snapshots.
-            shorten_steps: Steps of the environment to try with whether the way can be shortened.
-            made_by: Entries to add to what the metadata say of how it was found.
-
-        Raises:
-            InvalidArgumentError: A way to the end was asked for and none was found.
-            DemoVerificationError: The environment's snapshots turn out not to be exact.
-        """
-        return self.way_to_demo(
-            self._end() if end else self.best,
-            snapshot_every=snapshot_every,
-            shorten_steps=shorten_steps,
-            made_by=made_by,
-        )
 
     def _prepare(self) -> None:
         settings, explorer = self.settings, self._explorer
@@ -137,7 +108,7 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
         shared = self._groups.draw(scores, weights, int(by_group.sum()), self._generator)
         return drawn if shared is None else drawn[len(shared) :] + shared
 
-    def _take_in(self, worker: int, explorations: list[Exploration] | None) -> None:
+    def _merge_report(self, worker: int, explorations: list[Exploration] | None) -> None:
         joined: set[int] = set()
         pictures = []
         for (number, node), exploration in zip(

@@ -1,4 +1,4 @@
-"""What a search by novelty is asked to do, in plain values."""
+"""Settings of a search by novelty, in plain values."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Any
 
 import gymnasium as gym
 
-from hxwrappers.demos.search import ExplorationSettings
 from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.search.cells import ExplorationSettings
 from hxwrappers.search.signatures import FEWEST_SIBLINGS
 from hxwrappers.search.views import says_more_in_numbers
-
-__all__ = ["NoveltySearchSettings"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What tells one state from another: where the actions left their mark, and the scene around."""
+"""Signatures of states: where the actions left their mark, and the scene around."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.demos.search import shrink
+from hxwrappers.search.cells.frame_cells import shrink
 from hxwrappers.search.views import SIDE, Frames, View
-
-__all__ = ["FEWEST_SIBLINGS", "SCENE_DISTANCE", "scene_part", "signatures", "vector_size"]
 
 Vectors = list[npt.NDArray[np.float32]]
 

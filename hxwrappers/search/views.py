@@ -1,4 +1,4 @@
-"""What a state looks like: a small grey picture, or the numbers of the observation."""
+"""Looks of states: a small grey picture, or the numbers of the observation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from hxwrappers.demos.search import grey_frame, has_frames, shrink
-from hxwrappers.errors import SearchError
-
-__all__ = ["SIDE", "Frames", "Numbers", "View", "make_view", "says_more_in_numbers"]
+from hxwrappers.errors import DemoError
+from hxwrappers.search.cells.frame_cells import grey_frame, has_frames, shrink
 
 SIDE = 42
 """Rows and columns of the small picture: that of Laskin et al. and Burda et al., halved."""
@@ -81,7 +79,7 @@ def make_view(env: gym.Env[Any, Any], first: Any) -> View:
         first: Its first observation.
 
     Raises:
-        SearchError: There is neither.
+        DemoError: There is neither.
 
     Example:
         >>> env = gym.make("CartPole-v1")
@@ -94,7 +92,7 @@ def make_view(env: gym.Env[Any, Any], first: Any) -> View:
         return Frames()
     if space.is_np_flattenable and spaces.flatdim(space) <= _MOST_NUMBERS:
         return Numbers(space)
-    raise SearchError(
+    raise DemoError(
         f"Observations of {space} can be compared neither as pictures nor as at most "
         f"{_MOST_NUMBERS:,} numbers, so that nothing tells what is new. Make the environment with "
         'render_mode="rgb_array", or put a wrapper around it whose observations are a Box.'

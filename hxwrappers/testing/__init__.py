@@ -17,8 +17,13 @@ Example:
     ... )
 """
 
-from hxwrappers.testing._contract import PROMISES, check_wrapper
-from hxwrappers.testing._state import check_state_dict
-from hxwrappers.testing._twin import check_vector_twin
+from hxwrappers.testing.contract import PROMISES, check_wrapper
+from hxwrappers.testing.state import check_state_dict
+from hxwrappers.testing.twin import check_vector_twin
 
-__all__ = ["PROMISES", "check_state_dict", "check_vector_twin", "check_wrapper"]
+__all__ = [
+    "PROMISES",
+    "check_state_dict",
+    "check_vector_twin",
+    "check_wrapper",
+]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -12,30 +12,31 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
-from hxwrappers.errors import CheckpointError
-from hxwrappers.vector._lanes import (
+from hxwrappers.bridge.action_masks import KEY, METHOD, mask_row
+from hxwrappers.bridge.kinds import require_vector
+from hxwrappers.bridge.sticky_coins import StickyCoins, warn_if_already_sticky
+from hxwrappers.bridge.vector_steps import (
     autoreset_mode,
-    check_whole_batches,
     lane_seeds,
+    require_full_batches,
     reset_lanes,
 )
-from hxwrappers.wrappers._kinds import require_vector
-from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
-
-__all__ = ["StickyActions"]
+from hxwrappers.errors import CheckpointError
 
 
-class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
+class StickyActions(StickyCoins, VectorWrapper, gym.utils.RecordConstructorArgs):
     """Repeats, in each environment by itself, the action executed last in a share of the steps.
 
     The vector form of `hxwrappers.StickyActions` (Machado et al. 2018, arXiv 1709.06009,
     section 5): with seed s it does exactly what single wrappers seeded s, s + 1, ... do, in all
     three autoreset modes. The first step of an episode is never sticky; steps that a
     `DemoResetCurriculum` inside replays, and the one in which `AutoresetMode.NEXT_STEP` only
-    resets, toss no coin. Works on `ale_py`'s `AtariVectorEnv`.
+    resets, toss no coin. Actions that are not legal any more are not repeated. Works on `ale_py`'s
+    `AtariVectorEnv`.
 
-    `infos["sticky_action"]` is a bool array of shape `(num_envs,)`, with the mask
-    `infos["_sticky_action"]` False where an environment was reset instead of stepped.
+    `infos["sticky_action"]` is a bool array of shape `(num_envs,)`, and `infos["executed_action"]`
+    the batch of actions that was executed, with the masks `infos["_sticky_action"]` and
+    `infos["_executed_action"]` False where an environment was reset instead of stepped.
 
     Args:
         env: The vector environment; a `StackedStickinessWarning` says if it is sticky already.
@@ -44,7 +45,8 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
     Raises:
         InvalidArgumentError: The probability lies outside that range, or the environment steps
             only a part of its environments at a time.
-        AutoresetError: The environment does not say when it resets.
+        InvalidArgumentError: The environment does not say when it resets, or has an action mask
+            that does not fit its actions.
 
     Example:
         >>> import gymnasium as gym, numpy as np
@@ -59,8 +61,10 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
         require_vector(env, self)
         VectorWrapper.__init__(self, env)
         self._autoreset_mode = autoreset_mode(env)
-        check_whole_batches(env)
-        self._start_sticky(repeat_probability, env.num_envs, env.action_space)
+        require_full_batches(env)
+        spaces = env.action_space, env.single_action_space
+        self._start_sticky(repeat_probability, env.num_envs, *spaces)
+        self._has_masks: bool | None = None
         self._resets_next = np.zeros(env.num_envs, dtype=np.bool_)
         warn_if_already_sticky(env)
 
@@ -77,6 +81,7 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
         self._resets_next &= ~resetting
         observations, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
         self._replaying = np.where(resetting, self._replaying_in(infos), self._replaying)
+        self._note(observations, infos, resetting)
         return observations, infos
 
     def step(
@@ -101,8 +106,14 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
         if self._autoreset_mode is AutoresetMode.NEXT_STEP:
             self._resets_next = ended
         self._replaying = self._replaying_in(infos)
-        infos = {**infos, "sticky_action": repeats, "_sticky_action": stepping}
-        return observations, rewards, terminations, truncations, infos
+        self._note(observations, infos, np.ones(self.num_envs, np.bool_))
+        own = {
+            "sticky_action": repeats,
+            "_sticky_action": stepping,
+            "executed_action": deepcopy(self._executed),
+            "_executed_action": stepping.copy(),
+        }
+        return observations, rewards, terminations, truncations, {**infos, **own}
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that decides later steps, as numbers, strings, lists and dicts."""
@@ -127,6 +138,36 @@ class StickyActions(Sticky, VectorWrapper, gym.utils.RecordConstructorArgs):
         """Say whose next step replays a demonstration, of those that these infos are about."""
         said = infos.get("replaying", False) & infos.get("_replaying", True)
         return np.broadcast_to(said, self.num_envs).astype(np.bool_)
+
+    def _note(self, observations: Any, infos: dict[str, Any], lanes: npt.NDArray[np.bool_]) -> None:
+        masks = infos.get(KEY)
+        if (
+            masks is None
+            and mask_row(observations, 0) is None
+            and not any(mask is not None for mask in self._masks)
+        ):
+            return
+        told = np.broadcast_to(infos.get(f"_{KEY}", True), self.num_envs)
+        self._note_masks(
+            {
+                index: (
+                    mask_row(observations, index),
+                    {KEY: masks[index]} if masks is not None and told[index] else {},
+                )
+                for index in np.flatnonzero(lanes).tolist()
+            }
+        )
+
+    def _ask_masks(self) -> Sequence[Any] | None:
+        inner = self.env.unwrapped
+        own = getattr(inner, METHOD, None)
+        if own is not None:
+            return cast(Sequence[Any], own())
+        call = getattr(inner, "call", None)
+        if self._has_masks is None:
+            # Called for what they do not have, the workers of an AsyncVectorEnv would end.
+            self._has_masks = call is not None and all(call("has_wrapper_attr", METHOD))
+        return call(METHOD) if call is not None and self._has_masks else None
 
     def _choose(self, actions: Any, repeats: npt.NDArray[np.bool_]) -> Any:
         """Return a batch of its own: callers may reuse the arrays of their actions."""

@@ -11,21 +11,23 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from typing_extensions import Unpack
 
-from hxwrappers.errors import AutoresetError, CheckpointError
-from hxwrappers.vector._entries import with_entries
-from hxwrappers.vector._lanes import autoreset_mode, check_whole_batches, reset_lanes
-from hxwrappers.vector._wrapper import AnyVectorWrapper
-from hxwrappers.wrappers._imitation import (
+from hxwrappers.bridge.bonus_info import add_info_entries
+from hxwrappers.bridge.imitation import (
     Demonstration,
-    Imitates,
+    ImitationMatching,
     ImitationSettings,
     PathOrEmbedder,
 )
+from hxwrappers.bridge.vector_steps import (
+    AnyVectorWrapper,
+    autoreset_mode,
+    require_full_batches,
+    reset_lanes,
+)
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 
-__all__ = ["YouTubeImitationReward"]
 
-
-class YouTubeImitationReward(Imitates, AnyVectorWrapper):
+class YouTubeImitationReward(ImitationMatching, AnyVectorWrapper):
     """`hxwrappers.YouTubeImitationReward` for a vector environment: one forward pass for all.
 
     Equal to single wrappers in all three autoreset modes: the dummy step of NEXT_STEP earns
@@ -45,16 +47,16 @@ class YouTubeImitationReward(Imitates, AnyVectorWrapper):
             `steps_per_second` says otherwise.
 
     Raises:
-        AutoresetError: The environment does not say how it resets.
+        InvalidArgumentError: The environment does not say how it resets.
         InvalidArgumentError: A setting is out of range.
-        InvalidSpaceError: Observations shall be the frames and are no RGB pictures.
+        InvalidArgumentError: Observations shall be the frames and are no RGB pictures.
         VideoError: The demonstration is not what it should be.
         CheckpointError: The embedder's file is unreadable or of something else.
 
     Example:
         >>> import ale_py, torch
         >>> import gymnasium as gym
-        >>> from hxwrappers.video.checkpoints import Checkpoints
+        >>> from hxwrappers.video import Checkpoints
         >>> class Red:
         ...     frame_size, history, dimension = (10, 10), 1, 2
         ...     def embed(self, stacks):
@@ -78,7 +80,7 @@ class YouTubeImitationReward(Imitates, AnyVectorWrapper):
     ) -> None:
         super().__init__(env)
         self._mode = autoreset_mode(env)
-        check_whole_batches(env)
+        require_full_batches(env)
         self._imitate(
             demonstration,
             embedder,
@@ -129,7 +131,7 @@ class YouTubeImitationReward(Imitates, AnyVectorWrapper):
             "imitation_checkpoint": self.imitation.last,
             "imitation_share": self.imitation.share,
         }
-        infos = with_entries(infos, entries, real)
+        infos = add_info_entries(infos, entries, real)
         if self._observe_progress and infos.get("final_obs") is not None:
             infos["final_obs"] = self._final_observations(infos["final_obs"], over, progress)
         self._begin(frames, beginning)
@@ -174,7 +176,7 @@ class YouTubeImitationReward(Imitates, AnyVectorWrapper):
         finals = infos.get("final_obs")
         for lane in np.flatnonzero(over):
             if finals is None or finals[lane] is None:
-                raise AutoresetError(
+                raise InvalidArgumentError(
                     f"The episode of environment {lane} ended, but there is no final observation "
                     'of it in infos["final_obs"], as the autoreset mode SAME_STEP demands.'
                 )

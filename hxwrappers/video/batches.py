@@ -1,4 +1,4 @@
-"""Batches of pairs, made ahead in a thread while the networks learn."""
+"""Batches of augmented pairs, made ahead in a thread."""
 
 from __future__ import annotations
 
@@ -12,16 +12,93 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from hxwrappers.errors import PretrainingError
-from hxwrappers.video.augmentation import colour_map, cut, draw_window
+from hxwrappers.errors import VideoError
+from hxwrappers.files.generators import own_generator
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.sampling import SoundSampler, TemporalSampler
 from hxwrappers.video.settings import PretrainingSettings
-from hxwrappers.video.spectrograms import SoundFrontEnd, frame_levels
+from hxwrappers.video.sound import SoundFrontEnd, frame_levels
 from hxwrappers.video.stacks import history_of, network_input
 
-__all__ = ["Batch", "BatchMaker", "made_ahead"]
+Window = tuple[int, int, int, int]
+"""Top, left, height and width of a rectangle in pixels."""
+
+
+def draw_window(
+    generator: np.random.Generator, height: int, width: int, side: int, zoom: float
+) -> Window:
+    """Draw the rectangle that is cut out of all frames of a stack.
+
+    Args:
+        generator: Where the random numbers come from.
+        height: Of the frames.
+        width: Of the frames.
+        side: Side of the square without zoom.
+        zoom: The rectangle's height and width are drawn from `side` times `1 - zoom` to `1 + zoom`,
+            each by itself, but are never longer than the frame's.
+
+    Example:
+        >>> draw_window(np.random.default_rng(0), 140, 140, 128, 0.0)
+        (11, 8, 128, 128)
+    """
+    size = []
+    for limit in (height, width):
+        shortest, longest = max(1, round(side * (1 - zoom))), min(limit, round(side * (1 + zoom)))
+        size.append(int(generator.integers(shortest, longest, endpoint=True)))
+    top = int(generator.integers(height - size[0], endpoint=True))
+    left = int(generator.integers(width - size[1], endpoint=True))
+    return top, left, size[0], size[1]
+
+
+def cut(
+    frames: npt.NDArray[np.uint8], stack: npt.NDArray[np.int64], window: Window, side: int
+) -> npt.NDArray[np.uint8]:
+    """Cut the same rectangle out of a stack of frames and bring it to a square.
+
+    Args:
+        frames: A clip's frames, `(frames, height, width, 3)`; only what is cut out is read.
+        stack: Which frames, `(history,)`.
+        window: The rectangle.
+        side: Side of the square.
+
+    Returns:
+        `(history, side, side, 3)`, `uint8`.
+    """
+    top, left, height, width = window
+    crops = frames[stack, top : top + height, left : left + width]
+    if (height, width) == (side, side):
+        return crops
+    planes = torch.from_numpy(crops).permute(0, 3, 1, 2)
+    squares = functional.interpolate(planes, (side, side), mode="bilinear", align_corners=False)
+    return squares.permute(0, 2, 3, 1).numpy()
+
+
+def draw_colour_map(generator: np.random.Generator, stacks: Tensor, strength: float) -> Tensor:
+    """Change the colours of each stack by a random linear map and a random brightness.
+
+    A colour is multiplied by a matrix near the identity: a common factor, which changes the
+    contrast, and all nine elements by themselves, which change tint and saturation.
+
+    Args:
+        generator: Where the random numbers come from.
+        stacks: `(batch, history, side, side, 3)`, `uint8`.
+        strength: How far elements may be from those of the identity, and half of how far
+            the brightness may be from the old one.
+
+    Returns:
+        `float32` in [0, 255], of the same shape.
+    """
+    number = len(stacks)
+    contrast = generator.uniform(1 - strength, 1 + strength, (number, 1, 1))
+    tint = generator.uniform(-strength / 2, strength / 2, (number, 3, 3))
+    brightness = generator.uniform(-strength / 2, strength / 2, (number, 1, 1))
+    matrices = torch.from_numpy((contrast * (np.eye(3) + tint)).astype(np.float32))
+    shifts = torch.from_numpy((255 * brightness).astype(np.float32))
+    colours = stacks.reshape(number, -1, 3).float()
+    return torch.baddbmm(shifts, colours, matrices).clamp_(0, 255).view(stacks.shape)
+
 
 _Made = TypeVar("_Made")
 _AHEAD = 3
@@ -64,7 +141,7 @@ class BatchMaker:
         frames_per_second: The clips' common rate.
 
     Raises:
-        PretrainingError: There are no clips, they differ in rate, are too short, have other sizes,
+        VideoError: There are no clips, they differ in rate, are too short, have other sizes,
             or lack the sound that is to be learned from.
     """
 
@@ -86,8 +163,7 @@ class BatchMaker:
         Args:
             step: From 0.
         """
-        sequence = np.random.SeedSequence(self._settings.seed, spawn_key=(step,))
-        generator = np.random.Generator(np.random.PCG64(sequence))
+        generator = own_generator(self._settings.seed, step)
         number = self._settings.batch_size
         videos, frames = [], []
         gaps = together = np.zeros(0, np.int64)
@@ -123,7 +199,7 @@ class BatchMaker:
             stack[:] = cut(self._clips[video].frames, indices, window, side)
         pictures = torch.from_numpy(stacks)
         if settings.augment_colour:
-            pictures = colour_map(generator, pictures, settings.augment_colour)
+            pictures = draw_colour_map(generator, pictures, settings.augment_colour)
         return network_input(pictures)
 
     def _prepare_sound(self) -> None:
@@ -131,7 +207,7 @@ class BatchMaker:
         levels = [frame_levels(clip) for clip in self._clips]
         rates = sorted({clip.sample_rate for clip in self._clips})
         if len(rates) > 1:
-            raise PretrainingError(
+            raise VideoError(
                 f"The clips have {' and '.join(map(str, rates))} samples of sound per second; "
                 "decode them all at the same rate."
             )
@@ -157,7 +233,7 @@ class BatchMaker:
         return self._front_end.spectrograms(snippets)
 
 
-def made_ahead(
+def prefetch(
     make: Callable[[int], _Made], start: int, stop: int, *, ahead: int = _AHEAD
 ) -> Generator[_Made, None, None]:
     """Make things one after the other in a thread, a few ahead of the one that is asked for.
@@ -169,7 +245,7 @@ def made_ahead(
         ahead: How many are made ahead.
 
     Example:
-        >>> list(made_ahead(lambda number: number * number, 2, 6))
+        >>> list(prefetch(lambda number: number * number, 2, 6))
         [4, 9, 16, 25]
     """
     # OpenMP counts threads for each thread anew; without this, sums would be in another order here.
@@ -188,17 +264,17 @@ def made_ahead(
 
 def _common_rate(clips: Sequence[DecodedClip], size: int) -> float:
     if not clips:
-        raise PretrainingError("There are no clips to learn from; give at least one.")
+        raise VideoError("There are no clips to learn from; give at least one.")
     for clip in clips:
         if clip.frames.shape[1:] != (size, size, 3):
-            raise PretrainingError(
+            raise VideoError(
                 f"The frames of {clip.name} have the shape {clip.frames.shape[1:]}, but the "
                 f"networks take {(size, size, 3)}. Load the clips with "
                 f"load_clips(paths, ({size}, {size}))."
             )
     rates = [clip.frames_per_second for clip in clips]
     if max(rates) > min(rates) * (1 + _SAME_RATE):
-        raise PretrainingError(
+        raise VideoError(
             f"The clips show {', '.join(f'{rate:g}' for rate in rates)} frames per second; gaps "
             "between frames mean the same only at one rate. Decode them all at the same."
         )

@@ -1,4 +1,4 @@
-"""A demonstration's checkpoints in the space of an embedding, and who has reached which."""
+"""Checkpoints of a demonstration video, and the matcher that follows them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint
+from hxwrappers._utils.checks import brief
 from hxwrappers.errors import (
+    MALFORMED,
     CheckpointError,
-    DemonstrationError,
-    EmbedderError,
     InvalidArgumentError,
+    VideoError,
 )
+from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.video.decoded import DecodedClip
-
-__all__ = ["Centre", "CheckpointMatcher", "Checkpoints", "FrameEmbedder"]
 
 Centre = Literal["demonstration", "none"]
 _KIND = "Checkpoints"
@@ -66,7 +64,7 @@ class Checkpoints:
         frames_per_second: Rate of the demonstration.
 
     Raises:
-        DemonstrationError: There are less than two checkpoints, or two arrays do not fit.
+        VideoError: There are less than two checkpoints, or two arrays do not fit.
 
     Example:
         >>> points = torch.eye(3)
@@ -83,13 +81,13 @@ class Checkpoints:
     def __post_init__(self) -> None:
         number, dimension = self.points.shape if self.points.ndim == 2 else (0, 0)
         if number < _FEWEST:
-            raise DemonstrationError(
+            raise VideoError(
                 f"The demonstration has {number} checkpoints, and at least {_FEWEST} are needed. "
                 "Give a longer part of the video, or fewer frames between two checkpoints."
             )
         fits = self.centre.shape == (dimension,) and self.frames.shape == (number,)
         if not fits or not self.frames_per_second > 0 or not torch.isfinite(self.points).all():
-            raise DemonstrationError(
+            raise VideoError(
                 f"The {number} checkpoints of dimension {dimension} do not fit their centre "
                 f"{tuple(self.centre.shape)}, frames {tuple(self.frames.shape)} or rate "
                 f"{self.frames_per_second}, or are not finite. Make them again."
@@ -117,27 +115,27 @@ class Checkpoints:
                 nothing. The paper zero-centres and does not say around what.
 
         Raises:
-            DemonstrationError: It is shorter than two checkpoints.
-            EmbedderError: The embedder gives something else than one vector a frame, or learned
+            VideoError: It is shorter than two checkpoints.
+            VideoError: The embedder gives something else than one vector a frame, or learned
                 from clips of another rate.
         """
         learned = getattr(embedder, "frames_per_second", None)
         if learned is not None and not math.isclose(learned, clip.frames_per_second, rel_tol=1e-3):
-            raise EmbedderError(
+            raise VideoError(
                 f"The embedder learned from {learned:g} frames a second, the demonstration "
                 f"{clip.name!r} has {clip.frames_per_second:g}, so that its stacks span another "
                 f"time. Decode it at {learned:g}."
             )
         frames = torch.tensor(range(every, len(clip), every), dtype=torch.int64)
         if len(frames) < _FEWEST:
-            raise DemonstrationError(
+            raise VideoError(
                 f"The demonstration {clip.name!r} has {len(clip)} frames, which make {len(frames)} "
                 f"checkpoints at one every {every}; at least {_FEWEST} are needed. Give a longer "
                 "part of the video, or fewer frames between two checkpoints."
             )
         embeddings = torch.tensor(np.asarray(embedder.embed_clip(clip)), dtype=torch.float32)
         if embeddings.shape != (len(clip), embedder.dimension):
-            raise EmbedderError(
+            raise VideoError(
                 f"The embedder gave {tuple(embeddings.shape)} for {len(clip)} frames; "
                 f"({len(clip)}, {embedder.dimension}) was expected."
             )
@@ -155,10 +153,10 @@ class Checkpoints:
             Cosines after centring, in [-1, 1], `(number, checkpoints)`.
 
         Raises:
-            EmbedderError: The embeddings are of another dimension.
+            VideoError: The embeddings are of another dimension.
         """
         if embeddings.ndim != 2 or embeddings.shape[1] != self.points.shape[1]:
-            raise EmbedderError(
+            raise VideoError(
                 f"Embeddings of shape {tuple(embeddings.shape)} cannot be compared with "
                 f"checkpoints of dimension {self.points.shape[1]}. Use the embedder that the "
                 "checkpoints were made with."

@@ -1,10 +1,11 @@
-"""A part of a video file, decoded to frames of one size at a steady rate, with its sound."""
+"""Clips of video files, decoded at a steady rate with their sound."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,15 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.errors import EmptyClipError, InvalidArgumentError, VideoFileError
-from hxwrappers.video.array_file import ArrayFile
-from hxwrappers.video.decoded import DecodedClip, new_clip_folder, write_facts
-from hxwrappers.video.pictures import Crop, picture_of
+from hxwrappers.errors import InvalidArgumentError, VideoError
+from hxwrappers.video.decoded import ArrayFile, DecodedClip, new_clip_folder, write_facts
+from hxwrappers.video.frames import Crop, frames_up_to, picture_of, steady
 from hxwrappers.video.reading import VideoFacts, probe, timed_frames
-from hxwrappers.video.sound import sound_pieces
-from hxwrappers.video.timeline import frames_until, steady
-
-__all__ = ["Clip", "Progress", "default_cache"]
+from hxwrappers.video.sound import sound_chunks
+from hxwrappers.video.stacks import resize_frames
 
 Progress = Callable[[int, "int | None"], object]
 """Called with the number of frames decoded so far and that of all, where it is known."""
@@ -59,7 +57,7 @@ class Clip:
         A video of 2 seconds, whose frames get brighter, and its second half at 5 frames a second:
 
         >>> import tempfile
-        >>> from hxwrappers._video_file import Part, write_video
+        >>> from hxwrappers.video.synthesis import Part, write_video
         >>> path = tempfile.mkdtemp() + "/brighter.mkv"
         >>> parts = [Part(np.full((48, 64, 3), 4 * grey, np.uint8)) for grey in range(60)]
         >>> write_video(path, parts, frames_per_second=30.0, size=(48, 64), lossless=True)
@@ -98,9 +96,9 @@ class Clip:
         """What the file says about itself.
 
         Raises:
-            VideoFileError: The file is missing, no video, or damaged.
-            NoVideoStreamError: It has no moving pictures.
-            EmptyClipError: It has not a single frame.
+            VideoError: The file is missing, no video, or damaged.
+            VideoError: It has no moving pictures.
+            VideoError: It has not a single frame.
         """
         return probe(self.path)
 
@@ -112,11 +110,11 @@ class Clip:
             one frame for long.
 
         Raises:
-            VideoFileError: The file is missing, no video, or damaged.
-            NoVideoStreamError: It has no moving pictures.
-            TruncatedVideoError: It ends well before the end that it declares.
-            EmptyClipError: It shows nothing between start and end.
-            CropError: The crop window lies wholly outside the picture.
+            VideoError: The file is missing, no video, or damaged.
+            VideoError: It has no moving pictures.
+            VideoError: It ends well before the end that it declares.
+            VideoError: It shows nothing between start and end.
+            VideoError: The crop window lies wholly outside the picture.
         """
         return self._frames(self.facts())
 
@@ -170,7 +168,7 @@ class Clip:
             yield frame
         if number < 0:
             length = "" if facts.seconds is None else f"; the video has {facts.seconds:.1f} s"
-            raise EmptyClipError(
+            raise VideoError(
                 f"{os.fspath(self.path)} shows nothing between {self.start:g} s and "
                 f"{'its end' if self.end is None else f'{self.end:g} s'}{length}."
             )
@@ -187,7 +185,7 @@ class Clip:
             samples = round(frames.items * self.sample_rate / self.frames_per_second)
             _write_sound(
                 temporary / "sound.npy",
-                sound_pieces(self.path, facts.origin + self.start, samples, self.sample_rate),
+                sound_chunks(self.path, facts.origin + self.start, samples, self.sample_rate),
             )
             name = Path(self.path).stem
             write_facts(temporary, name, self.frames_per_second, self.sample_rate)
@@ -197,7 +195,7 @@ class Clip:
         stop = facts.seconds if self.end is None else self.end
         if facts.seconds is not None and stop is not None:
             stop = min(stop, facts.seconds)
-        return None if stop is None else frames_until(stop - self.start, self.frames_per_second)
+        return None if stop is None else frames_up_to(stop - self.start, self.frames_per_second)
 
     def _key(self) -> str:
         settings = {**asdict(self), "path": None, "version": _CACHE_VERSION}
@@ -221,7 +219,7 @@ def _identity(path: Path) -> str:
                 file.seek(at)
                 digest.update(file.read(_IDENTITY_BYTES))
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise VideoFileError(f"There is no video file at {path}.") from error
+        raise VideoError(f"There is no video file at {path}.") from error
     return f"{facts.st_size} {facts.st_mtime_ns} {digest.hexdigest()}"
 
 
@@ -241,3 +239,43 @@ def _write_sound(path: Path, pieces: Iterator[npt.NDArray[np.float32]]) -> None:
         while data := raw.read(_PIECE):
             raw.seek(-len(data), os.SEEK_CUR)
             raw.write(np.clip(np.frombuffer(data, np.float32) - mean, -1.0, 1.0).tobytes())
+
+
+_CHUNK = 256
+
+
+def load_clips(paths: Iterable[str | os.PathLike[str]], size: tuple[int, int]) -> list[DecodedClip]:
+    """Load clips with frames of one size.
+
+    Args:
+        paths: Folders that `DecodedClip.save` wrote, or video files, which are decoded (and kept
+            in the cache).
+        size: Height and width of the frames; clips of that size stay on the disk, others are
+            resized in memory.
+
+    Raises:
+        VideoError: A folder holds no clip, or a file no video.
+    """
+    return [_load(Path(path), size) for path in paths]
+
+
+def _load(path: Path, size: tuple[int, int]) -> DecodedClip:
+    if path.is_file():
+        return Clip(path, size=size).decode()
+    return resized(DecodedClip.load(path), size)
+
+
+def resized(clip: DecodedClip, size: tuple[int, int]) -> DecodedClip:
+    """A clip with its frames resized; the clip itself where they have the size already.
+
+    Args:
+        clip: The clip.
+        size: Height and width.
+    """
+    if clip.frames.shape[1:3] == size:
+        return clip
+    frames = np.empty((len(clip), *size, 3), np.uint8)
+    for start in range(0, len(clip), _CHUNK):
+        part = np.asarray(clip.frames[start : start + _CHUNK])
+        frames[start : start + _CHUNK] = resize_frames(part, size)
+    return dataclasses.replace(clip, frames=frames)

@@ -1,4 +1,4 @@
-"""Where in an upload the game's picture lies: there where something changes."""
+"""The game's picture in an upload, found by what changes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.errors import CropError
+from hxwrappers.errors import VideoError
 from hxwrappers.video.clip import Clip
-from hxwrappers.video.pictures import Crop
-
-__all__ = ["changing_window", "find_picture"]
+from hxwrappers.video.frames import Crop
 
 _SAMPLES = 64
 _ROWS = 360
@@ -65,12 +63,12 @@ def find_picture(clip: Clip) -> Crop:
         The window in pixels of the upright picture, as `Clip` takes it.
 
     Raises:
-        CropError: Nothing changes in the video.
+        VideoError: Nothing changes in the video.
         VideoError: As `Clip.frames` does.
 
     Example:
         >>> import tempfile
-        >>> from hxwrappers._video_file import Part, write_video
+        >>> from hxwrappers.video.synthesis import Part, write_video
         >>> frames = np.zeros((30, 48, 64, 3), np.uint8)
         >>> frames[15:, 8:40, 16:56] = 255
         >>> path = tempfile.mkdtemp() + "/bordered.mkv"
@@ -93,7 +91,7 @@ def find_picture(clip: Clip) -> Crop:
             kept, step = kept[::2], 2 * step
     window = changing_window(np.stack(kept))
     if window is None:
-        raise CropError(
+        raise VideoError(
             f"Nothing changes in {clip.path}, so that it is not to be seen which part of it is the "
             "game. Give the window's left, top, width and height."
         )

@@ -1,4 +1,4 @@
-"""A clip as arrays: frames at a steady rate, and the sound that belongs to them."""
+"""Decoded clips as arrays: frames, and the sound that belongs to them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,75 @@ import os
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
-from hxwrappers._files import new_folder
-from hxwrappers._text import brief
-from hxwrappers.errors import DecodedClipError
-from hxwrappers.video.array_file import ArrayFile
+from hxwrappers._utils.checks import brief
+from hxwrappers.errors import VideoError
+from hxwrappers.files.atomic import new_folder
 
-__all__ = ["DecodedClip", "new_clip_folder"]
+
+class ArrayFile:
+    """Writes a `.npy` file piece by piece, without knowing how long it will be.
+
+    Args:
+        path: The file.
+        dtype: Dtype of the array.
+        shape: Shape of one item; the array is `(items, *shape)`.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "numbers.npy"
+        >>> with ArrayFile(path, np.int16, ()) as file:
+        ...     file.append(np.arange(3))
+        ...     file.append(np.arange(2))
+        >>> np.load(path).tolist()
+        [0, 1, 2, 0, 1]
+    """
+
+    def __init__(self, path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> None:
+        self._dtype = np.dtype(dtype)
+        self._shape = shape
+        self._file = path.open("wb")
+        self.items = 0
+        self._start = self._write_header()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._file.seek(0)
+                # NumPy leaves room in a header for a first axis of any length.
+                assert self._write_header() == self._start
+        finally:
+            self._file.close()
+
+    def append(self, items: npt.NDArray[Any]) -> None:
+        """Write some more items, `(number, *shape)`."""
+        assert items.shape[1:] == self._shape
+        self._file.write(np.ascontiguousarray(items, self._dtype).tobytes())
+        self.items += len(items)
+
+    def _write_header(self) -> int:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self.items, *self._shape),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+        return self._file.tell()
+
 
 FORMAT = "hxwrappers-clip"
 VERSION = 1
@@ -43,7 +101,7 @@ class DecodedClip:
         sample_rate: Sample i is heard at `i / sample_rate` seconds, from the same origin.
 
     Raises:
-        DecodedClipError: The arrays are not of these shapes and dtypes, there is no frame, or a
+        VideoError: The arrays are not of these shapes and dtypes, there is no frame, or a
             rate is not positive.
 
     Example:
@@ -62,18 +120,18 @@ class DecodedClip:
     def __post_init__(self) -> None:
         shape = self.frames.shape
         if self.frames.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape:
-            raise DecodedClipError(
+            raise VideoError(
                 f"The frames of the clip {self.name!r} are {self.frames.dtype} of shape {shape}; "
                 "uint8 of shape (frames, height, width, 3) with at least one frame was expected."
             )
         if self.sound.dtype != np.float32 or self.sound.ndim != 1:
-            raise DecodedClipError(
+            raise VideoError(
                 f"The sound of the clip {self.name!r} is {self.sound.dtype} of shape "
                 f"{self.sound.shape}; float32 of shape (samples,) was expected."
             )
         rates = (self.frames_per_second, self.sample_rate)
         if not all(math.isfinite(rate) and rate > 0 for rate in rates):
-            raise DecodedClipError(
+            raise VideoError(
                 f"The clip {self.name!r} has {self.frames_per_second} frames and "
                 f"{self.sample_rate} samples a second; both must be positive."
             )
@@ -112,7 +170,7 @@ class DecodedClip:
             folder: The folder.
 
         Raises:
-            DecodedClipError: There is no clip, it is damaged or hostile, or of another version.
+            VideoError: There is no clip, it is damaged or hostile, or of another version.
         """
         source = Path(folder)
         facts = _read_facts(source)
@@ -128,7 +186,7 @@ class DecodedClip:
                     _read_array(source / f"{part}.npy") for part in ("frames", "sound")
                 )
                 return cls(name, frames, float(frames_per_second), sound, sample_rate)
-        raise DecodedClipError(
+        raise VideoError(
             f"{source / 'clip.json'} does not describe a clip of format {FORMAT!r}, version "
             f"{VERSION}. Decode the video again."
         )
@@ -158,7 +216,7 @@ def _read_facts(folder: Path) -> Any:
             raise ValueError("it is too large")
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise DecodedClipError(
+        raise VideoError(
             f"{folder} holds no decoded clip ({type(error).__name__}: {brief(error)}). Give a "
             "folder that DecodedClip.save, Clip.decode or `hxw video decode` wrote."
         ) from error
@@ -172,7 +230,7 @@ def _read_array(path: Path) -> npt.NDArray[Any]:
             empty = np.load(path, allow_pickle=False)
             if not empty.size:
                 return np.asarray(empty)
-        raise DecodedClipError(
+        raise VideoError(
             f"{path} is no array that can be read: it is missing, damaged or truncated "
             f"({brief(error)}). Decode the video again."
         ) from error

@@ -1,4 +1,4 @@
-"""The learned embedding of frames, as a thing to save, load and use."""
+"""The learned embedding of frames: save, load, use."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hxwrappers._devices import weights_drawn_from
-from hxwrappers._net_sizes import no_larger_than
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, EmbedderError
-from hxwrappers.video.architecture import Architecture
+from hxwrappers._utils.checks import brief
+from hxwrappers._utils.devices import seeded_weights
+from hxwrappers.errors import MALFORMED, CheckpointError, VideoError
+from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.files.net_sizes import limit_parameters
 from hxwrappers.video.decoded import DecodedClip
-from hxwrappers.video.networks import VisualNet
+from hxwrappers.video.networks import Architecture, VisualNet
 from hxwrappers.video.stacks import centre_crop, history_of, network_input, resize_frames
-
-__all__ = ["Embedder"]
 
 _KIND = "Embedder"
 _CHUNK = 32
@@ -65,7 +62,7 @@ class Embedder:
             architecture: The network's sizes.
             seed: Seed of the weights.
         """
-        with weights_drawn_from(seed):
+        with seeded_weights(seed):
             return cls(architecture, VisualNet(architecture), made_by={"objective": "none"})
 
     @property
@@ -99,7 +96,7 @@ class Embedder:
             `(batch, dimension)`, `float32`, each of length 1, on the network's device.
 
         Raises:
-            EmbedderError: Stacks of another shape or dtype.
+            VideoError: Stacks of another shape or dtype.
         """
         with torch.inference_mode():
             parts = [self._network(part) for part in self._inputs(stacks)]
@@ -112,10 +109,10 @@ class Embedder:
             `(frames, dimension)`, `float32`.
 
         Raises:
-            EmbedderError: The clip has no frames.
+            VideoError: The clip has no frames.
         """
         if not len(clip):
-            raise EmbedderError(f"The clip {clip.name} has no frames to embed.")
+            raise VideoError(f"The clip {clip.name} has no frames to embed.")
         parts = []
         for start in range(0, len(clip), _CHUNK):
             ends = np.arange(start, min(start + _CHUNK, len(clip)))
@@ -141,7 +138,7 @@ class Embedder:
             stacks: As for `embed`.
 
         Raises:
-            EmbedderError: Stacks of another shape or dtype.
+            VideoError: Stacks of another shape or dtype.
         """
         with torch.inference_mode():
             return torch.cat([self._network.maps(part) for part in self._inputs(stacks)])
@@ -168,7 +165,7 @@ class Embedder:
         try:
             architecture = Architecture(**state["architecture"])
             weights = state["network"]
-            with no_larger_than(weights):
+            with limit_parameters(weights):
                 network = VisualNet(architecture)
             wanted = {name: value.dtype for name, value in network.state_dict().items()}
             if any(weights[name].dtype != dtype for name, dtype in wanted.items()):
@@ -190,7 +187,7 @@ class Embedder:
     def _inputs(self, stacks: Tensor) -> list[Tensor]:
         shape = (self.history, *self.frame_size, 3)
         if stacks.dtype != torch.uint8 or stacks.shape[1:] != shape:
-            raise EmbedderError(
+            raise VideoError(
                 f"The stacks are {tuple(stacks.shape)} of {stacks.dtype}; this embedder takes "
                 f"(batch, {', '.join(map(str, shape))}) of torch.uint8. Resize the frames to "
                 "embedder.frame_size and stack embedder.history of them, oldest first."

@@ -1,4 +1,4 @@
-"""Learning an embedding from clips: temporal distance and cross-modal classification."""
+"""Pretraining of an embedding: temporal distance and cross-modal classification."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hxwrappers._devices import resolve_device, weights_drawn_from
-from hxwrappers._text import brief
-from hxwrappers.checkpoints import MALFORMED, load_checkpoint, save_checkpoint, says_the_same
-from hxwrappers.errors import CheckpointError, PretrainingError
-from hxwrappers.video.batches import Batch, BatchMaker, made_ahead
+from hxwrappers._utils.checks import brief
+from hxwrappers._utils.devices import resolve_device, seeded_weights
+from hxwrappers.errors import MALFORMED, CheckpointError, VideoError
+from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.files.checkpoints import equal_states
+from hxwrappers.video.batches import Batch, BatchMaker, prefetch
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Embedder
 from hxwrappers.video.networks import AudioNet, PairClassifier, VisualNet
 from hxwrappers.video.settings import PretrainingSettings
-
-__all__ = ["Pretraining"]
 
 _KIND = "Pretraining"
 
@@ -49,7 +48,7 @@ class Pretraining:
         settings: How it learns.
 
     Raises:
-        PretrainingError: The clips cannot be learned from, alone or together.
+        VideoError: The clips cannot be learned from, alone or together.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class Pretraining:
         self._clips = [[clip.name, len(clip)] for clip in clips]
         self._batches = BatchMaker(clips, settings)
         architecture = settings.architecture
-        with weights_drawn_from(settings.seed):
+        with seeded_weights(settings.seed):
             self._phi = VisualNet(architecture)
             networks: dict[str, nn.Module] = {"phi": self._phi}
             if settings.uses_frames:
@@ -98,13 +97,13 @@ class Pretraining:
             report_every: Steps between two calls.
 
         Raises:
-            PretrainingError: The loss is no number any more.
+            VideoError: The loss is no number any more.
         """
         self._networks.train()
         sums: dict[str, Tensor] = {}
         samples, counted, since = 0, 0, time.perf_counter()
         last = self.step + steps
-        with closing(made_ahead(self._batches.make, self.step, last)) as batches:
+        with closing(prefetch(self._batches.make, self.step, last)) as batches:
             for batch in batches:
                 for name, value in self.learn(batch.to(self.device)).items():
                     sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
@@ -175,7 +174,7 @@ class Pretraining:
         mine = self._signature()
         signature = state.get("signature")
         theirs = signature if isinstance(signature, Mapping) else {}
-        differing = sorted(name for name in mine if not says_the_same(mine[name], theirs.get(name)))
+        differing = sorted(name for name in mine if not equal_states(mine[name], theirs.get(name)))
         if differing:
             raise CheckpointError(
                 f"The training that was saved had other {', '.join(differing)}. Go on with the "
@@ -225,7 +224,7 @@ class Pretraining:
 
     def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
-            raise PretrainingError(
+            raise VideoError(
                 f"By step {self.step} the loss has become {loss}. Take a smaller learning rate, or "
                 "precision float32."
             )

@@ -1,4 +1,4 @@
-"""Which frames, and which sounds, are shown to the networks as pairs."""
+"""Samplers of pairs of frames and sounds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.errors import InvalidArgumentError, PretrainingError
-
-__all__ = [
-    "PUBLISHED_INTERVALS",
-    "Intervals",
-    "SoundPairs",
-    "SoundSampler",
-    "TemporalPairs",
-    "TemporalSampler",
-    "check_intervals",
-]
+from hxwrappers.errors import InvalidArgumentError, VideoError
 
 Intervals = tuple[tuple[int, int], ...]
 """The shortest and the longest gap in frames of each class, both included."""
@@ -97,7 +87,7 @@ class TemporalSampler:
 
     Raises:
         InvalidArgumentError: The intervals make no sense.
-        PretrainingError: A video is too short for the longest gap.
+        VideoError: A video is too short for the longest gap.
 
     Example:
         >>> sampler = TemporalSampler([300, 500])
@@ -117,7 +107,7 @@ class TemporalSampler:
         longest = self.intervals[-1][1]
         for index, length in enumerate(self.lengths):
             if length <= longest:
-                raise PretrainingError(
+                raise VideoError(
                     f"{_name(self.names, index)} has {length} frames, but frames up to {longest} "
                     "apart are to be told apart. Leave it out, or give shorter intervals."
                 )
@@ -154,7 +144,7 @@ class SoundSampler:
 
     Raises:
         InvalidArgumentError: An option out of range.
-        PretrainingError: A video is silent throughout, or is too short to hold a counterexample.
+        VideoError: A video is silent throughout, or is too short to hold a counterexample.
 
     Example:
         >>> sounding = np.zeros(100, bool)
@@ -187,14 +177,14 @@ class SoundSampler:
             chosen = heard if sounds == "sounding" else everywhere
             self._pools.append(pool)
             if not len(heard):
-                raise PretrainingError(
+                raise VideoError(
                     f"{_name(names, index)} is silent, so that there is no sound to learn from. "
                     "Leave it out, or learn from frames alone (objective tdc)."
                 )
             before, after = self._far(pool, chosen)
             chosen = chosen[before + after > 0]
             if not len(chosen):
-                raise PretrainingError(
+                raise VideoError(
                     f"{_name(names, index)} with its {len(flags)} frames is too short: none of "
                     f"them lies more than {window} frames away from a sound. Leave it out, or "
                     "give a smaller window."

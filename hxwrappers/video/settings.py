@@ -1,4 +1,4 @@
-"""The settings of pretraining: published ones, the paper's unknowns, and what a CPU can do."""
+"""Settings of pretraining: published ones, and presets for a CPU."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from hxwrappers._ranges import require_range
+from hxwrappers._utils.checks import require_range
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.video.architecture import Architecture
+from hxwrappers.video.networks import Architecture
 from hxwrappers.video.sampling import PUBLISHED_INTERVALS, Intervals, check_intervals
-from hxwrappers.video.spectrograms import SoundSettings
-
-__all__ = ["OBJECTIVES", "PRESETS", "PretrainingSettings", "preset"]
+from hxwrappers.video.sound import SoundSettings
 
 OBJECTIVES = ("tdc", "cmc", "both")
 

@@ -1,23 +1,23 @@
-"""The sound of a video, mono and at a steady rate, in time with the frames."""
+"""Sound of a video: mono at a steady rate, and its spectrograms."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from hxwrappers._video_file import pyav
-from hxwrappers.video.media import (
-    audio_stream,
-    decode_packets,
-    in_seconds,
-    open_media,
-)
-
-__all__ = ["SoundTrack", "sound_pieces"]
+from hxwrappers._utils.checks import require_range
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.files.video_file import pyav
+from hxwrappers.video.decoded import DecodedClip
+from hxwrappers.video.reading import audio_stream, decode_packets, in_seconds, open_media
 
 _JITTER_SECONDS = 0.05
 _SILENCE = 1 << 16
@@ -67,7 +67,7 @@ class SoundTrack:
             yield np.zeros(length, np.float32)
 
 
-def sound_pieces(
+def sound_chunks(
     path: str | os.PathLike[str], origin: float, samples: int, rate: int
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Decode a file's sound, resampled, as the mean of its channels.
@@ -82,7 +82,7 @@ def sound_pieces(
         Pieces of sound, `float32`, one after the other.
 
     Raises:
-        VideoFileError: The file is damaged.
+        VideoError: The file is damaged.
     """
     track = SoundTrack(samples)
     with open_media(path) as container:
@@ -137,3 +137,146 @@ def _resampled(converter: Any, frame: Any) -> list[npt.NDArray[np.float32]]:
         np.nan_to_num(part.to_ndarray().mean(axis=0, dtype=np.float32))
         for part in converter.resample(frame)
     ]
+
+
+@dataclass(frozen=True)
+class SoundSettings:
+    """How sound becomes spectrograms.
+
+    Aytar et al. 2018 give 137 columns of 256 frequencies and a snippet of "6 ms", which cannot be
+    137 columns long; here 6 ms is the distance of two columns, which makes snippets of 0.85 s.
+
+    Args:
+        hop_seconds: Time between two columns.
+        window_seconds: Length of the Hann window; None is as long as the Fourier transform,
+            `2 * (bins - 1)` samples.
+        position: Where a snippet lies: `"centre"`, its middle at the frame's time, or `"end"`,
+            its last sample there.
+        scale: `"log"`, `log(1 + magnitude)`, or `"magnitude"`.
+
+    Raises:
+        InvalidArgumentError: A setting out of range.
+    """
+
+    hop_seconds: float = 0.006
+    window_seconds: float | None = None
+    position: str = "centre"
+    scale: str = "log"
+
+    def __post_init__(self) -> None:
+        require_range("hop_seconds", self.hop_seconds, above=0.0)
+        if self.window_seconds is not None:
+            require_range("window_seconds", self.window_seconds, above=0.0)
+        for name, choices in (
+            ("position", ("centre", "end")),
+            ("scale", ("log", "magnitude")),
+        ):
+            if getattr(self, name) not in choices:
+                raise InvalidArgumentError(
+                    f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}."
+                )
+
+
+class SoundFrontEnd:
+    """Cuts snippets at given times out of a sound and makes spectrograms of them.
+
+    Args:
+        settings: How.
+        sample_rate: Samples per second of the sounds.
+        bins: Frequencies, from 0 to half the sample rate; the Fourier transform has
+            `2 * (bins - 1)` samples.
+        columns: Points in time of a spectrogram.
+
+    Attributes:
+        samples: Length of a snippet in samples.
+
+    Raises:
+        InvalidArgumentError: The window is longer than the Fourier transform, or the hop shorter
+            than a sample.
+
+    Example:
+        >>> front_end = SoundFrontEnd(SoundSettings(), 30_720, 256, 137)
+        >>> sound = np.zeros(61_440, np.float32)
+        >>> front_end.spectrograms(front_end.snippets(sound, np.array([0.5, 1.0]))).shape
+        torch.Size([2, 256, 137])
+    """
+
+    def __init__(self, settings: SoundSettings, sample_rate: int, bins: int, columns: int) -> None:
+        require_range("sample_rate", sample_rate, minimum=1)
+        self.sample_rate = sample_rate
+        transform = 2 * (bins - 1)
+        hop = round(settings.hop_seconds * sample_rate)
+        window = transform
+        if settings.window_seconds is not None:
+            window = round(settings.window_seconds * sample_rate)
+        if hop < 1 or not 1 <= window <= transform:
+            raise InvalidArgumentError(
+                f"At {sample_rate} samples per second the columns are {hop} samples apart and the "
+                f"window has {window}; the columns must be at least 1 apart, and the window must "
+                f"have 1 to {transform} samples, those of the Fourier transform."
+            )
+        self.samples = transform + (columns - 1) * hop
+        self._before = self.samples // 2 if settings.position == "centre" else self.samples
+        self._log = settings.scale == "log"
+        self._transform, self._hop = transform, hop
+        self._window = torch.hann_window(window)
+        self._offsets = np.arange(self.samples)
+
+    def snippets(
+        self, sound: npt.NDArray[np.float32], times: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float32]:
+        """Cut snippets out of a sound; beyond its ends is silence.
+
+        Args:
+            sound: Mono samples, `float32`.
+            times: Seconds from the beginning of the sound.
+
+        Returns:
+            `(number, samples)`, `float32`.
+        """
+        starts = np.round(times * self.sample_rate).astype(np.int64) - self._before
+        out = np.zeros((len(starts), self.samples), np.float32)
+        for row, start in zip(out, starts.tolist(), strict=True):
+            first, last = max(start, 0), min(start + self.samples, len(sound))
+            if first < last:
+                row[first - start : last - start] = sound[first:last]
+        return out
+
+    def spectrograms(self, snippets: npt.NDArray[np.float32]) -> Tensor:
+        """Spectrograms of snippets.
+
+        Args:
+            snippets: `(number, samples)`, `float32`.
+
+        Returns:
+            `(number, bins, columns)`, `float32`, 0 or more.
+        """
+        magnitudes = torch.stft(
+            torch.from_numpy(snippets),
+            self._transform,
+            self._hop,
+            len(self._window),
+            self._window,
+            center=False,
+            return_complex=True,
+        ).abs()
+        return magnitudes.log1p() if self._log else magnitudes
+
+
+def frame_levels(clip: DecodedClip) -> npt.NDArray[np.float64]:
+    """How loud the sound is while each frame is shown.
+
+    Args:
+        clip: The clip.
+
+    Returns:
+        Standard deviation of the samples under each frame, `(frames,)`; a constant level, which
+        the Atari 2600 often holds, is silence.
+    """
+    levels = np.zeros(len(clip))
+    edges = np.arange(len(clip) + 1) / clip.frames_per_second * clip.sample_rate
+    edges = np.minimum(np.round(edges), len(clip.sound)).astype(np.int64)
+    for frame, (start, stop) in enumerate(pairwise(edges.tolist())):
+        if stop > start:
+            levels[frame] = np.std(clip.sound[start:stop], dtype=np.float64)
+    return levels

@@ -1,8 +1,7 @@
-"""What the novelty bonuses for one environment have in common."""
+"""The base of the novelty bonuses for one environment."""
 
 from __future__ import annotations
 
-import copy
 import multiprocessing
 import os
 import warnings
@@ -11,20 +10,17 @@ from itertools import count
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from hxwrappers.demos.player import own_reward
+from hxwrappers.bridge.bonus_info import bonus_info, model_seed, seeded_copy
+from hxwrappers.bridge.kinds import require_env
+from hxwrappers.bridge.model_holder import ModelHolder
 from hxwrappers.errors import SharedModelWarning
-from hxwrappers.novelty.model import NoveltyModel
-from hxwrappers.wrappers._holds_model import HoldsModel
-from hxwrappers.wrappers._kinds import require_env
+from hxwrappers.novelty import NoveltyModel
 from hxwrappers.wrappers._spec import SpecInJson
 
-__all__ = ["NoveltyBonus", "bonus_info", "model_seed", "seeded_copy"]
 
-
-class NoveltyBonus(SpecInJson, HoldsModel, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class NoveltyBonus(SpecInJson, ModelHolder, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Adds a novelty bonus to the reward of one environment; see `RNDBonus` and `CNDBonus`."""
 
     unrestored = frozenset({"model", "coefficient", "_coefficient", "_streams", "_training"})
@@ -87,32 +83,3 @@ class NoveltyBonus(SpecInJson, HoldsModel, gym.Wrapper[Any, Any, Any, Any], Reco
             yield number
             if terminated or truncated:
                 self.reset()
-
-
-def bonus_info(
-    info: Mapping[str, Any], reward: float, bonus: float, added: float
-) -> dict[str, float]:
-    """The entries that a bonus leaves in `info`, on top of those of a bonus below it.
-
-    Entries of these names that the environment has by itself, without a `reward_bonus` beside
-    them, are overwritten.
-    """
-    below = info if "reward_bonus" in info else {}
-    return {
-        "extrinsic_reward": own_reward(reward, below),
-        "intrinsic_reward": below.get("intrinsic_reward", 0.0) + bonus,
-        "reward_bonus": below.get("reward_bonus", 0.0) + added,
-    }
-
-
-def seeded_copy(space: gym.Space[Any], seed: int | None) -> gym.Space[Any]:
-    """A space that draws from a seed, and leaves the generator of the one it is a copy of alone."""
-    own = copy.deepcopy(space)
-    own.seed(seed)
-    return own
-
-
-def model_seed(seed: int) -> int:
-    """A seed for a model, apart from the one that the environment was given."""
-    (child,) = np.random.SeedSequence(seed).spawn(1)
-    return int(child.generate_state(1, np.uint64)[0])

@@ -15,11 +15,9 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
-from hxwrappers._text import brief
-from hxwrappers.demos.demo import Demo
-from hxwrappers.errors import DemoFileError, InvalidArgumentError
-
-__all__ = ["SpecInJson", "demo_argument"]
+from hxwrappers._utils.checks import brief
+from hxwrappers.demos import Demo
+from hxwrappers.errors import DemoError, InvalidArgumentError
 
 _PREFIX = "data:application/x-hxwrappers-demo;base64,"
 
@@ -58,7 +56,7 @@ def demo_argument(argument: Any) -> Any:
         argument: A demonstration, a path, the text of a spec, or several of these.
 
     Raises:
-        DemoFileError: The text holds no demonstration.
+        DemoError: The text holds no demonstration.
     """
     if isinstance(argument, str) and argument.startswith(_PREFIX):
         return _demo_of(argument)
@@ -102,7 +100,7 @@ def _demo_of(text: str) -> Demo:
     try:
         data = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
     except ValueError as error:
-        raise DemoFileError(
+        raise DemoError(
             f"The demonstration in the spec is damaged: {brief(error)}. Make the spec anew."
         ) from error
     with tempfile.TemporaryDirectory() as folder:

@@ -8,11 +8,8 @@ from typing import Any
 import gymnasium as gym
 from typing_extensions import Unpack
 
-from hxwrappers.novelty.cnd import CNDModel
-from hxwrappers.novelty.settings import CNDSettings
+from hxwrappers.novelty import CNDModel, CNDSettings
 from hxwrappers.wrappers._bonus import NoveltyBonus
-
-__all__ = ["CNDBonus"]
 
 
 class CNDBonus(NoveltyBonus):

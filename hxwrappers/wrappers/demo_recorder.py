@@ -1,4 +1,4 @@
-"""Recording demonstrations while anything at all plays."""
+"""A wrapper that records demonstrations while anything at all plays."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.journal import JournalWriter
-from hxwrappers.demos.recording import DemoRecording
-from hxwrappers.demos.snapshots.layers import layers_of
+from hxwrappers.bridge.kinds import require_env
+from hxwrappers.bridge.model_holder import TrainingSwitch
+from hxwrappers.demos import Demo, DemoRecording, JournalWriter
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.wrappers._kinds import require_env
-from hxwrappers.wrappers._training import HandsTrainingOn
+from hxwrappers.files.generators import own_generator
+from hxwrappers.snapshots.layers import layers_of
 from hxwrappers.wrappers.demo_reset_curriculum import DemoResetCurriculum
-
-__all__ = ["DemoRecorder"]
 
 _SEEDS = 2**31
 
 
 class DemoRecorder(
-    HandsTrainingOn,
+    TrainingSwitch,
     gym.Wrapper[ObsType, ActType, ObsType, ActType],
     gym.utils.RecordConstructorArgs,
 ):
@@ -47,7 +44,7 @@ class DemoRecorder(
     Raises:
         InvalidArgumentError: `snapshot_every` is not positive, the actions are not numbers or
             arrays of them, or there is a curriculum below.
-        JournalError: The journal is an existing file of another kind.
+        DemoError: The journal is an existing file of another kind.
 
     Example:
         >>> import gymnasium as gym
@@ -99,7 +96,7 @@ class DemoRecorder(
         """Save the episode so far, where there is a folder, and begin a new one."""
         self._save_to_folder()
         if seed is not None:
-            self._seeds = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
+            self._seeds = own_generator(seed, "DemoRecorder")
         elif self._seed_resets:
             seed = int(self._seeds.integers(_SEEDS))
         return self.recording.reset(seed=seed, options=options)

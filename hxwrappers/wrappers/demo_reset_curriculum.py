@@ -1,4 +1,4 @@
-"""Episodes that start inside a demonstration, ever earlier as the agent succeeds."""
+"""Episodes that start inside a demonstration, earlier as the agent succeeds."""
 
 from __future__ import annotations
 
@@ -8,31 +8,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers._random import generator_from_state, own_generator
-from hxwrappers._ranges import require_count
-from hxwrappers._text import brief
-from hxwrappers.demos.attempt import Attempt, AttemptSettings, Verdict
-from hxwrappers.demos.player import DemoPlayer, Transition, own_reward
-from hxwrappers.demos.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
-from hxwrappers.demos.success_table import StartingPoint
-from hxwrappers.demos.tracker import SuccessTracker
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.wrappers._callers import evaluates, warn_of_evaluation
-from hxwrappers.wrappers._kinds import require_env
-from hxwrappers.wrappers._shared_tracker import DemoLike, find_tracker
+from hxwrappers._utils.checks import brief, require_count
+from hxwrappers.bridge.callers import evaluates, warn_of_evaluation
+from hxwrappers.bridge.kinds import require_env
+from hxwrappers.bridge.shared_tracker import DemoLike, HoldsTracker, find_tracker
+from hxwrappers.bridge.statistics import InnerStatistics
+from hxwrappers.curriculum import AttemptSettings, StartingPoint, SuccessTracker
+from hxwrappers.curriculum.attempt import Attempt, AttemptStatus
+from hxwrappers.demos import DemoPlayer
+from hxwrappers.demos.player import Transition, own_reward
+from hxwrappers.files.generators import own_generator
+from hxwrappers.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
 from hxwrappers.wrappers._spec import SpecInJson, demo_argument
-from hxwrappers.wrappers._statistics import InnerStatistics
-
-__all__ = ["DemoResetCurriculum"]
 
 _OWNER = "DemoResetCurriculum"
 
 
 class DemoResetCurriculum(
-    SpecInJson, gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
+    HoldsTracker,
+    SpecInJson,
+    gym.Wrapper[ObsType, ActType, ObsType, ActType],
+    gym.utils.RecordConstructorArgs,
 ):
     """Starts episodes inside a demonstration, and ever earlier in it as the agent succeeds.
 
@@ -94,10 +92,10 @@ class DemoResetCurriculum(
             from outside with `env.set_wrapper_attr("training", False)`.
 
     Raises:
-        DemoMismatchError: The demonstration is of another environment or another level.
+        DemoError: The demonstration is of another environment or another level.
         InvalidArgumentError: An argument is out of range, or a tracker was given together with
             settings for one.
-        TrackerError: The tracker is one of other demonstrations.
+        DemoError: The tracker is one of other demonstrations.
 
     Example:
         >>> import gymnasium as gym
@@ -213,7 +211,7 @@ class DemoResetCurriculum(
 
         Raises:
             InvalidArgumentError: There is no such starting point.
-            DemoMismatchError: The demonstration does not replay here: the environment was made with
+            DemoError: The demonstration does not replay here: the environment was made with
                 other arguments.
         """
         options = dict(options or {})
@@ -234,11 +232,9 @@ class DemoResetCurriculum(
             self._replays_left, self._demonstrates = 0, False
             return self.env.reset(seed=seed, options=options or None)
         if which is not None or wanted is not None:
-            checked = self._checked(which or 0, 0 if wanted is None else wanted)
-        self._start = self.tracker.draw(self._generator, None if which is None else checked.demo)
-        if wanted is not None:
-            self._start = checked
-        demo, step = self._start
+            checked = self.tracker.starting_point(which or 0, 0 if wanted is None else wanted)
+        drawn = self.tracker.draw(self._generator, None if which is None else checked.demo)
+        self._start = demo, step = drawn if wanted is None else checked
         self._warn_of_options(options, self._players[demo].demo.metadata.options)
         self._demonstrates, self._demonstrated = demonstrates, []
         if demo not in self._replaying_well:
@@ -248,9 +244,7 @@ class DemoResetCurriculum(
         if seed is not None or self._has_counters:
             self.env.reset(seed=seed, options=options or None)
             self._players[demo].counters.keep()
-        shortcut = self.tracker.shortcut(demo)
-        saved = shortcut.saved if step <= shortcut.start else 0
-        self._attempt = Attempt(self._courses[demo], step, self._generator, saved)
+        self._attempt = self._begin_attempt(self._start)
         replays = min(self._replay_steps, step)
         self._replays_left = replays - replays % self._replay_multiple
         observation, info = self._go_to(self._players[demo], step - self._replays_left, step)
@@ -270,9 +264,10 @@ class DemoResetCurriculum(
         verdict = attempt.step(own_reward(reward, info), ended=ended)
         died = self._lost_a_life(info)
         info = self._explained(info)
-        if verdict is Verdict.FINISHED and not ended:
+        # A demonstration goes to its end, also where that comes long after its success.
+        if verdict is AttemptStatus.FINISHED and not (ended or self._demonstrates):
             truncated = True
-        elif (verdict is Verdict.LAGGING or died) and not self._demonstrates:
+        elif (verdict is AttemptStatus.LAGGING or died) and not self._demonstrates:
             terminated = True
         if terminated or truncated:
             if not ended:
@@ -281,7 +276,7 @@ class DemoResetCurriculum(
                 self._report(attempt)
             self._attempt, self._demonstrates = None, False
             info["is_success"] = attempt.succeeded
-            info["attempt"] = _outcome(attempt, verdict, died and not ended)
+            info["attempt"] = attempt.outcome(verdict, died=died and not ended)
         return observation, reward, terminated, truncated, info
 
     def take_demonstrated(self) -> list[Any]:
@@ -306,27 +301,6 @@ class DemoResetCurriculum(
         taken, self._demonstrated = self._demonstrated, []
         return taken
 
-    def state_dict(self) -> dict[str, Any]:
-        """The generator and the tracker's table; an episode in flight is not part of it."""
-        return {
-            "generator": self._generator.bit_generator.state,
-            "tracker": self.tracker.state_dict(),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state that `state_dict` returned, with the next reset.
-
-        Raises:
-            CheckpointError: The state is of other demonstrations, or incomplete.
-        """
-        try:
-            generator = generator_from_state(state["generator"])
-            table = state["tracker"]
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(f"This is no state of a {_OWNER} ({error!r}).") from error
-        self.tracker.load_state_dict(table)
-        self._generator = generator
-
     def _warn_of_options(self, given: dict[str, Any], recorded: dict[str, Any] | None) -> None:
         if given and given != recorded and not self._warned:
             self._warned = True
@@ -348,8 +322,7 @@ class DemoResetCurriculum(
 
     def _report(self, attempt: Attempt) -> None:
         assert self._start is not None
-        steps = attempt.steps_to_success
-        self.tracker.report(self._start, success=attempt.succeeded, steps=steps)
+        self.tracker.report(self._start, success=attempt.succeeded, steps=attempt.steps_to_success)
 
     def _go_to(self, player: DemoPlayer, begin: int, step: int) -> tuple[ObsType, dict[str, Any]]:
         stop = len(player.demo) if self._demonstrates else step
@@ -401,27 +374,6 @@ class DemoResetCurriculum(
         }
 
     def _lost_a_life(self, info: Mapping[str, Any]) -> bool:
-        before, now = self._lives, info.get("lives")
-        self._lives = now
-        lost = before is not None and now is not None and now < before
+        before, self._lives = self._lives, info.get("lives")
+        lost = before is not None and self._lives is not None and self._lives < before
         return self._end_on_life_loss and lost
-
-    def _checked(self, demo: Any, step: Any) -> StartingPoint:
-        latest = self.tracker.latest
-        whole = all(isinstance(number, int | np.integer) for number in (demo, step))
-        known = whole and 0 <= demo < len(latest)
-        start = StartingPoint(int(demo), int(step)) if known else StartingPoint(0, -1)
-        if 0 <= start.step <= latest[start.demo]:
-            return start
-        raise InvalidArgumentError(
-            f"There is no starting point {step!r} in demonstration {demo!r}: there are "
-            f"{len(latest)} demonstrations, with starting points from 0 to {latest}."
-        )
-
-
-def _outcome(attempt: Attempt, verdict: Verdict, died: bool) -> str:
-    if attempt.succeeded:
-        return "success"
-    if died:
-        return "life lost"
-    return "lagging" if verdict is Verdict.LAGGING else "ended"

@@ -1,4 +1,4 @@
-"""The picture of an environment in its infos, for wrappers that cannot ask for it."""
+"""The rendered frame of an environment in its infos."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.core import ActType, ObsType
 
+from hxwrappers.bridge.frame_source import FRAME_KEY
+from hxwrappers.bridge.kinds import require_env
+from hxwrappers.bridge.model_holder import TrainingSwitch
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.wrappers._kinds import require_env
-from hxwrappers.wrappers._training import HandsTrainingOn
-
-__all__ = ["FRAME_KEY", "FrameInInfo"]
-
-FRAME_KEY = "frame"
 
 
 class FrameInInfo(
-    HandsTrainingOn,
+    TrainingSwitch,
     gym.Wrapper[ObsType, ActType, ObsType, ActType],
     gym.utils.RecordConstructorArgs,
 ):

@@ -8,11 +8,8 @@ from typing import Any
 import gymnasium as gym
 from typing_extensions import Unpack
 
-from hxwrappers.novelty.rnd import RNDModel
-from hxwrappers.novelty.settings import NoveltySettings
+from hxwrappers.novelty import NoveltySettings, RNDModel
 from hxwrappers.wrappers._bonus import NoveltyBonus
-
-__all__ = ["RNDBonus"]
 
 
 class RNDBonus(NoveltyBonus):
@@ -37,7 +34,8 @@ class RNDBonus(NoveltyBonus):
         **settings: Settings of a new model, see `RNDModel`.
 
     Raises:
-        InvalidSpaceError: The observations cannot be scored, or are not those of the given model.
+        InvalidArgumentError: The observations cannot be scored, or are not those of the given
+            model.
         InvalidArgumentError: An argument is out of range.
         CheckpointError: The saved model is unreadable or of another kind.
 

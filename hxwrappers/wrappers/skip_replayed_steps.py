@@ -1,4 +1,4 @@
-"""Hides the steps that only replay a demonstration."""
+"""A wrapper that hides the steps which only replay a demonstration."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
+from hxwrappers.bridge.kinds import require_env
+from hxwrappers.bridge.model_holder import TrainingSwitch
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.wrappers._kinds import require_env
-from hxwrappers.wrappers._training import HandsTrainingOn
-
-__all__ = ["SkipReplayedSteps"]
 
 _TRIES = 10
 _OF_A_STEP = ("extrinsic_reward", "intrinsic_reward", "reward_bonus")
 
 
 class SkipReplayedSteps(
-    HandsTrainingOn,
+    TrainingSwitch,
     gym.Wrapper[ObsType, ActType, ObsType, ActType],
     gym.utils.RecordConstructorArgs,
 ):

@@ -8,15 +8,14 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers.demos.snapshots.layers import layers_of
-from hxwrappers.wrappers._kinds import require_env
-from hxwrappers.wrappers._sticky import Sticky, warn_if_already_sticky
-
-__all__ = ["StickyActions"]
+from hxwrappers.bridge.action_masks import METHOD
+from hxwrappers.bridge.kinds import require_env
+from hxwrappers.bridge.sticky_coins import StickyCoins, warn_if_already_sticky
+from hxwrappers.snapshots.layers import layers_of
 
 
 class StickyActions(
-    Sticky, gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
+    StickyCoins, gym.Wrapper[ObsType, ActType, ObsType, ActType], gym.utils.RecordConstructorArgs
 ):
     """Repeats the action executed last, instead of the one asked for, in a share of the steps.
 
@@ -27,9 +26,15 @@ class StickyActions(
     replays, nor the one in which an `Autoreset` inside only resets. Any action space works, nested
     ones included.
 
+    An action that is not legal any more is not repeated: the one asked for is executed. What is
+    legal says the environment's method `action_masks()`, as sb3-contrib's `MaskablePPO` asks for
+    it, or else `info["action_mask"]`, or else `observation["action_mask"]`. Whatever makes the
+    mask (`ActionMasker`) must be inside.
+
     The coins come from a generator of this wrapper, seeded by `reset(seed=)`; the environment's
-    own randomness is left alone. `info["sticky_action"]` says whether the step repeated. The
-    wrapper is always on, in training and at evaluation alike.
+    own randomness is left alone. `info["sticky_action"]` says whether the step repeated,
+    `info["executed_action"]` what was executed. The wrapper is always on, in training and at
+    evaluation alike.
 
     Args:
         env: The environment; a `StackedStickinessWarning` says if it is sticky already.
@@ -37,6 +42,7 @@ class StickyActions(
 
     Raises:
         InvalidArgumentError: The probability lies outside that range.
+        InvalidArgumentError: The environment has an action mask that does not fit its actions.
 
     Example:
         >>> import gymnasium as gym
@@ -63,7 +69,7 @@ class StickyActions(
         self._seed_coins([seed])
         self._first_step[:] = True
         observation, info = self.env.reset(seed=seed, options=options)
-        self._replaying[:] = info.get("replaying", False)
+        self._note(observation, info)
         return observation, info
 
     def step(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -73,9 +79,19 @@ class StickyActions(
         # Kept as a copy: callers may reuse the array of their action.
         self._executed = deepcopy(executed)
         observation, reward, terminated, truncated, info = self.env.step(executed)
-        self._replaying[:] = info.get("replaying", False)
+        self._note(observation, info)
         self._first_step |= bool(terminated or truncated)
-        return observation, reward, terminated, truncated, {**info, "sticky_action": repeats}
+        own = {"sticky_action": repeats, "executed_action": deepcopy(self._executed)}
+        return observation, reward, terminated, truncated, {**info, **own}
+
+    def _note(self, observation: Any, info: dict[str, Any]) -> None:
+        self._replaying[:] = info.get("replaying", False)
+        self._note_masks({0: (observation, info)})
+
+    def _ask_masks(self) -> list[Any] | None:
+        if not self.env.has_wrapper_attr(METHOD):
+            return None
+        return [self.env.get_wrapper_attr(METHOD)()]
 
 
 def _only_resets(env: gym.Env[Any, Any]) -> bool:

@@ -7,22 +7,20 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from typing_extensions import Unpack
 
-from hxwrappers.wrappers._bonus import bonus_info
-from hxwrappers.wrappers._frame_source import steps_per_second
-from hxwrappers.wrappers._imitation import (
+from hxwrappers.bridge.bonus_info import bonus_info
+from hxwrappers.bridge.frame_source import steps_per_second
+from hxwrappers.bridge.imitation import (
     Demonstration,
-    Imitates,
+    ImitationMatching,
     ImitationSettings,
     PathOrEmbedder,
 )
-from hxwrappers.wrappers._kinds import require_env
+from hxwrappers.bridge.kinds import require_env
 from hxwrappers.wrappers._spec import SpecInJson
-
-__all__ = ["YouTubeImitationReward"]
 
 
 class YouTubeImitationReward(
-    SpecInJson, Imitates, gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
+    SpecInJson, ImitationMatching, gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
 ):
     """Adds a reward for following a demonstration video, checkpoint by checkpoint.
 
@@ -55,8 +53,8 @@ class YouTubeImitationReward(
 
     Raises:
         InvalidArgumentError: A setting is out of range, or the environment does not render.
-        InvalidSpaceError: Observations shall be the frames and are no RGB pictures.
-        DemonstrationError: The demonstration is shorter than two checkpoints.
+        InvalidArgumentError: Observations shall be the frames and are no RGB pictures.
+        VideoError: The demonstration is shorter than two checkpoints.
         VideoError: It is no video or clip.
         CheckpointError: The embedder's file is unreadable or of something else.
 

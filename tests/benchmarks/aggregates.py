@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import bootstrap
 
-from hxwrappers.statistics import Estimate, interquartile_mean
+from hxwrappers.runs.statistics import Estimate, interquartile_mean
 
 __all__ = ["aggregate", "aggregate_curves"]
 

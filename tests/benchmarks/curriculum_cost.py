@@ -22,7 +22,8 @@ import numpy as np
 import tyro
 
 from hxwrappers import DemoResetCurriculum
-from hxwrappers.demos import Demo, FrontierSettings, LocalStore, SuccessTracker, shipped
+from hxwrappers.curriculum import FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.demos import Demo, shipped
 from hxwrappers.demos.openai import import_openai_demo
 from hxwrappers.envs import make_atari
 

@@ -71,12 +71,7 @@ class Options:
 
 def find_demo(options: Options, task: str) -> Path:
     """Search for the task's demonstration, unless it is there already."""
-    from hxwrappers.demos.search import (  # noqa: PLC0415
-        CellSettings,
-        Limits,
-        Search,
-        SearchSettings,
-    )
+    from hxwrappers.search.cells import CellSettings, Limits, Search, SearchSettings  # noqa: PLC0415
 
     path = options.folder / f"{task}.npz"
     if not path.exists():
@@ -127,9 +122,9 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor  # noqa: PLC0415
 
     from hxwrappers import DemoResetCurriculum  # noqa: PLC0415
-    from hxwrappers.demos import LocalStore, SuccessTracker  # noqa: PLC0415
+    from hxwrappers.curriculum import LocalStore, SuccessTracker  # noqa: PLC0415
     from hxwrappers.sb3 import CurriculumLog  # noqa: PLC0415
-    from hxwrappers.sb3.extractors import CompactCNN  # noqa: PLC0415
+    from hxwrappers.sb3.policies import CompactCNN  # noqa: PLC0415
 
     torch.set_num_threads(1)
     about = TASKS[task]

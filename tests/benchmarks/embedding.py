@@ -26,14 +26,13 @@ import tyro
 from examples.montezuma_youtube import GAME, cut_out, film_player, search_player
 from hxwrappers.demos import Demo, make_environment, shipped
 from hxwrappers.demos.film import film_demo
-from hxwrappers.demos.montezuma import read_place
+from hxwrappers.demos.route import read_place
 from hxwrappers.impala.acting import hardware_precision
 from hxwrappers.video import DecodedClip, Embedder, Pretraining, load_clips, preset
-from hxwrappers.video.alignment import pixels
+from hxwrappers.video.alignment import cycle_consistency, pixels
 from hxwrappers.video.checkpoints import Checkpoints
-from hxwrappers.video.measures import cycle_consistency
-from hxwrappers.video.replay import replay_reward
-from hxwrappers.video.truth import truth_path
+from hxwrappers.video.reward import replay_reward
+from hxwrappers.video.synthesis.make import truth_path
 
 TRAINING = (
     "101-a",

@@ -22,8 +22,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from examples import montezuma_cnd
+from hxwrappers._utils.devices import keep_freed_memory
 from hxwrappers.envs import make_atari
-from hxwrappers.memory import keep_freed_memory
 from hxwrappers.sb3 import DualValuePPO, VecRNDBonus, from_vector_env
 from tests.benchmarks.page import put, spread
 

@@ -25,10 +25,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from hxwrappers import FrameInInfo
-from hxwrappers._figures import pyplot, save_figure
 from hxwrappers.envs import make_atari
+from hxwrappers.runs.plots import pyplot, save_figure
 from hxwrappers.sb3 import VecYouTubeImitationReward
-from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.sb3.policies import CompactCNN
 from hxwrappers.video import Embedder, load_clips
 from hxwrappers.video.checkpoints import Checkpoints
 

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 import tyro
 
+from hxwrappers.bridge.imitation import resolve_embedder
 from hxwrappers.video.checkpoints import Checkpoints
-from hxwrappers.video.resolve import resolve_embedder
 from hxwrappers.video.reward import ImitationReward
 
 

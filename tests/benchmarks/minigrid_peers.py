@@ -31,7 +31,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 
-from hxwrappers._figures import pyplot, save_figure
+from hxwrappers.runs.plots import pyplot, save_figure
 from tests.benchmarks import minigrid_learning as learning
 from tests.benchmarks.aggregates import aggregate, aggregate_curves
 from tests.benchmarks.page import put

@@ -18,9 +18,9 @@ from typing import Any
 
 import tyro
 
-from hxwrappers._figures import pyplot, save_figure
-from hxwrappers.checkpoints import load_checkpoint
-from hxwrappers.sb3.runs import CHECKPOINT, KIND
+from hxwrappers.files.checkpoints import load_checkpoint
+from hxwrappers.runs.plots import pyplot, save_figure
+from hxwrappers.sb3.training_run import CHECKPOINT, KIND
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "montezuma_demo.py"
 

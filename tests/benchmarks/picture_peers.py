@@ -23,7 +23,7 @@ import tyro
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
-from hxwrappers.memory import keep_freed_memory
+from hxwrappers._utils.devices import keep_freed_memory
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, VecRNDBonus
 from tests.benchmarks import minigrid_learning as learning
 from tests.benchmarks.grid_pictures import make_pictures

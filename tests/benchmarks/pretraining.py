@@ -18,8 +18,8 @@ import numpy as np
 import torch
 import tyro
 
+from hxwrappers.video.clip import load_clips
 from hxwrappers.video.decoded import DecodedClip
-from hxwrappers.video.load import load_clips
 from hxwrappers.video.pretraining import Pretraining
 from hxwrappers.video.settings import preset
 

@@ -20,12 +20,11 @@ from typing import Protocol
 import numpy as np
 import tyro
 
-from hxwrappers.demos import FrontierSettings, StartingPoint
-from hxwrappers.demos.frontier import draw_start
-from hxwrappers.demos.success_table import SuccessTable
+from hxwrappers.curriculum import FrontierSettings, StartingPoint
+from hxwrappers.curriculum.success_table import SuccessTable, draw_start
 from tests.benchmarks.page import put, spread
 from tests.benchmarks.published_rule import FromStart, PublishedRule
-from tests.demos.learners import Learner
+from tests.curriculum.learners import Learner
 
 LATEST = 1000
 LEARNERS: dict[str, Callable[[], Learner]] = {

@@ -26,9 +26,10 @@ import tyro
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from examples import montezuma_demo as example
-from hxwrappers.demos import Demo, FrontierSettings, StartingPoint, SuccessTracker, shipped
-from hxwrappers.sb3.histories import CurriculumHistory
-from hxwrappers.sb3.runs import TrainingRun
+from hxwrappers.curriculum import FrontierSettings, StartingPoint, SuccessTracker
+from hxwrappers.demos import Demo, shipped
+from hxwrappers.sb3.history import CurriculumHistory
+from hxwrappers.sb3.training_run import TrainingRun
 from tests.benchmarks.page import put
 from tests.benchmarks.published_rule import FromStart, PublishedRule
 

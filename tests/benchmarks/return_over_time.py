@@ -29,8 +29,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
-from hxwrappers._figures import pyplot, save_figure
 from hxwrappers.impala import Impala
+from hxwrappers.runs.plots import pyplot, save_figure
 from tests.benchmarks.page import put
 from tests.impala.tasks import LEARNED, MAKERS, make_tasks, settings_for
 

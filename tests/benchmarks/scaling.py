@@ -24,9 +24,9 @@ import numpy as np
 import torch
 import tyro
 
-from hxwrappers._figures import pyplot, save_figure
 from hxwrappers.demos import shipped
 from hxwrappers.demos.openai import import_openai_demo
+from hxwrappers.runs.plots import pyplot, save_figure
 from tests.benchmarks.scaling_parts import AXES, FACTORS, Part, parts
 
 SMALL = 2.0

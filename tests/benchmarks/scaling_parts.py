@@ -14,12 +14,13 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hxwrappers import DemoResetCurriculum
-from hxwrappers.demos import Demo, FrontierSettings, LocalStore, SuccessTracker, shipped
+from hxwrappers.curriculum import FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.demos import Demo, shipped
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.vector import CNDBonus, RNDBonus, StickyActions, YouTubeImitationReward
-from hxwrappers.video.architecture import Architecture
 from hxwrappers.video.checkpoints import Checkpoints
 from hxwrappers.video.embedder import Embedder
+from hxwrappers.video.networks import Architecture
 
 __all__ = ["AXES", "FACTORS", "Call", "Part", "parts"]
 

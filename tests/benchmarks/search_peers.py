@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import tyro
 
-from hxwrappers._figures import pyplot, save_figure
-from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
+from hxwrappers.runs.plots import pyplot, save_figure
+from hxwrappers.search.cells import CellSettings, Limits, Progress, Search, SearchSettings
 from tests.benchmarks.noted_rooms import ROOMS, noting_rooms
 from tests.benchmarks.page import put, spread
 

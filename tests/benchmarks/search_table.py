@@ -18,8 +18,9 @@ from typing import Any
 import gymnasium as gym
 import tyro
 
-from hxwrappers.demos.search import CellSettings, Limits, Progress, Search, SearchSettings
-from hxwrappers.search import NoveltySearch, NoveltySearchSettings
+from hxwrappers.search.cells import CellSettings, Limits, Progress, Search, SearchSettings
+from hxwrappers.search.search import NoveltySearch
+from hxwrappers.search.settings import NoveltySearchSettings
 from tests.benchmarks.page import put
 
 __all__ = ["TASKS", "Task", "far"]
@@ -134,7 +135,7 @@ def run(options: Options, name: str, kind: str, seed: int) -> dict[str, Any] | N
     return document
 
 
-def _in_words(task: Task, found: dict[str, Any] | None) -> str:
+def _describe(task: Task, found: dict[str, Any] | None) -> str:
     if found is None:
         return "not measured"
     seconds = f"{found['seconds']:,.0f} s"
@@ -154,7 +155,7 @@ def main() -> None:
             if kind == "knowing" and task.knowing is None:
                 continue
             by = f"cells `{task.knowing}`" if kind == "knowing" else kind
-            found = [_in_words(task, run(options, name, kind, seed)) for seed in options.seeds]
+            found = [_describe(task, run(options, name, kind, seed)) for seed in options.seeds]
             rows.append([name, by, *found])
     header = [f"{options.steps:,} steps", "by", *(f"seed {seed}" for seed in options.seeds)]
     put(options.page, "search_table", header, rows)

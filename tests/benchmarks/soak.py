@@ -26,7 +26,8 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from hxwrappers.demos import Demo, FrontierSettings, SuccessTracker, make_environment, shipped
+from hxwrappers.curriculum import FrontierSettings, SuccessTracker
+from hxwrappers.demos import Demo, make_environment, shipped
 from tests.demos.samples import lake_demo, lake_env
 from tests.kills.targets import ENDLESS, TARGETS
 
@@ -138,8 +139,8 @@ def sb3(folder: Path, minutes: float) -> None:
     from stable_baselines3.common.vec_env import SubprocVecEnv  # noqa: PLC0415
 
     from hxwrappers import DemoResetCurriculum, SkipReplayedSteps  # noqa: PLC0415
-    from hxwrappers.sb3.histories import CurriculumHistory  # noqa: PLC0415
-    from hxwrappers.sb3.runs import TrainingRun  # noqa: PLC0415
+    from hxwrappers.sb3.history import CurriculumHistory  # noqa: PLC0415
+    from hxwrappers.sb3.training_run import TrainingRun  # noqa: PLC0415
 
     tracker = SuccessTracker(lake_demo(), FrontierSettings(window=2))
 

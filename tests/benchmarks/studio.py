@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from tests.demos.samples import frame_env
-from tests.studio.helpers import Client, desk_of, serving
+from tests.recorder.helpers import Client, desk_of, serving
 
 _SECONDS = 10.0
 _PRESSES = 40
@@ -23,8 +23,8 @@ def main() -> None:
     """Measure and print."""
     env = frame_env("MontezumaRevenge", render_mode="rgb_array")
     with tempfile.TemporaryDirectory() as folder:
-        desk = desk_of(env, Path(folder) / "m.npz")
-        with serving(desk) as (port, _, _):
+        control = desk_of(env, Path(folder) / "m.npz")
+        with serving(control) as (port, _, _):
             player, watcher = Client(port), Client(port)
             player.keys("e", tapped=("e",))
             player.until(lambda latest: latest["frame"]["step"] > 60)

@@ -28,15 +28,13 @@ from PIL import Image
 
 from examples.montezuma_youtube import cut_out
 from hxwrappers.demos import make_environment, shipped
-from hxwrappers.demos.film import Shot, film_demo
+from hxwrappers.demos.film import FilmFrame, film_demo
 from hxwrappers.video import DecodedClip, Embedder, load_clips, preset
-from hxwrappers.video.alignment import embed_clips, measure_alignment
-from hxwrappers.video.looks import LOOKS
-from hxwrappers.video.make import make_video
-from hxwrappers.video.measures import cycle_consistency
-from hxwrappers.video.style import Style
-from hxwrappers.video.styler import Styler
-from hxwrappers.video.truth import Truth, truth_path
+from hxwrappers.video.alignment import cycle_consistency, embed_clips, measure_alignment
+from hxwrappers.video.synthesis.looks import LOOKS
+from hxwrappers.video.synthesis.make import Truth, make_video, truth_path
+from hxwrappers.video.synthesis.style import Style
+from hxwrappers.video.synthesis.styler import Styler
 
 PLAYER, OTHER = "montezuma-long", "montezuma-first-key"
 EVERY = 15  # frames, for once a second
@@ -82,7 +80,7 @@ class Settings:
     picture: Path | None = None
 
 
-def film(name: str, seconds: float) -> list[Shot]:
+def film(name: str, seconds: float) -> list[FilmFrame]:
     demo = shipped(name)
     env = make_environment(demo, render_mode="rgb_array")
     shots = list(film_demo(demo, env, stop=min(len(demo), round(60 * seconds))))
@@ -102,7 +100,7 @@ def clip_of(settings: Settings, name: str) -> Path:
 
 
 def make_clip(
-    settings: Settings, name: str, shots: Sequence[Shot], style: Style, seed: int
+    settings: Settings, name: str, shots: Sequence[FilmFrame], style: Style, seed: int
 ) -> None:
     video, clip = settings.folder / f"videos/{name}.mp4", clip_of(settings, name)
     if not truth_path(video).exists():

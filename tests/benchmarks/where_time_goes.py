@@ -25,19 +25,21 @@ import torch
 import tyro
 from gymnasium import spaces
 
-from hxwrappers import DemoResetCurriculum, checkpoints
-from hxwrappers.demos import Demo, FrontierSettings, LocalStore, SuccessTracker, shipped
+from hxwrappers import DemoResetCurriculum
+from hxwrappers.curriculum import FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.demos import Demo, shipped
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.demos.openai import import_openai_demo
-from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings
-from hxwrappers.demos.snapshots import AleSnapshotter, Snapshotter
+from hxwrappers.files import checkpoints
 from hxwrappers.impala import ImpalaSettings
 from hxwrappers.impala.actions import NumberedActions
-from hxwrappers.impala.batches import Batch
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.learner import Learner
 from hxwrappers.impala.net import ImpalaNet
+from hxwrappers.impala.unrolls import Batch
 from hxwrappers.novelty import CNDModel, RNDModel
+from hxwrappers.search.cells import CellSettings, Limits, Search, SearchSettings
+from hxwrappers.snapshots import AleSnapshotter, Snapshotter
 from tests.benchmarks.scaling_parts import Call, Still, follow, stepping
 from tests.benchmarks.turns import in_turns, report
 
@@ -90,7 +92,9 @@ def is_emulator(file: str, name: str) -> bool:
 def former_replay() -> Iterator[None]:
     """Pictures of every step of a replay, and snapshots unpacked each time."""
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(AleSnapshotter, "unseen", Snapshotter.unseen))
+        stack.enter_context(
+            mock.patch.object(AleSnapshotter, "unseen", Snapshotter.hidden_from_env)
+        )
         stack.enter_context(mock.patch.object(Demo, "unpacked", lambda _, __, unpack: unpack()))
         yield
 
@@ -171,7 +175,7 @@ def saving(demo: Demo, folder: Path) -> Work:
         checkpoints.save_checkpoint(folder / "checkpoint.safetensors", "Example", states)
 
     def before() -> Any:
-        return mock.patch.object(checkpoints, "stored_once", lambda state: state)
+        return mock.patch.object(checkpoints, "deduplicate_tensors", lambda state: state)
 
     return Work("checkpoints", 1, call, is_torch, before)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.cli import main
-from hxwrappers.cli.plot import text_plot
+from hxwrappers.cli.terminal import text_plot
 from hxwrappers.demos import Demo, DemoRecording, JournalWriter
 from hxwrappers.errors import InvalidArgumentError
 from tests.demos.samples import frame_env, legacy_document, play, record, write_legacy
@@ -64,13 +64,15 @@ def test_verify(capsys, file, tmp_path):
 def test_import_and_slice(capsys, tmp_path):
     source = write_legacy(tmp_path / "Pong.demo", legacy_document(steps=200))
     out = tmp_path / "pong.npz"
-    assert run(capsys, "demo", "import", source, out)[0] == 0
+    assert run(capsys, "demo", "import", source, "-o", out)[0] == 0
     assert len(Demo.load(out)) == 200
-    code, said, _ = run(capsys, "demo", "slice", out, tmp_path / "part.npz", "--stop", "70")
+    code, said, _ = run(capsys, "demo", "slice", out, "-o", tmp_path / "part.npz", "--stop", "70")
     assert code == 0
     assert "70 steps" in said
     assert len(Demo.load(tmp_path / "part.npz")) == 70
-    code, _, err = run(capsys, "demo", "slice", out, tmp_path / "x.npz", "--stop-at-return", "1000")
+    code, _, err = run(
+        capsys, "demo", "slice", out, "-o", tmp_path / "x.npz", "--stop-at-return", "1000"
+    )
     assert code == 1
     assert err.startswith("hxw: The demonstration never reaches a return of 1000")
 
@@ -82,7 +84,7 @@ def test_import_of_a_journal(capsys, tmp_path):
     play(recording, 5, seed=1)
     play(recording, 6, seed=2)
     writer.close()
-    assert run(capsys, "demo", "import", path, tmp_path / "demos")[0] == 0
+    assert run(capsys, "demo", "import", path, "-o", tmp_path / "demos")[0] == 0
     demos = [Demo.load(file) for file in sorted((tmp_path / "demos").iterdir())]
     assert [len(demo) for demo in demos] == [5, 6]
     assert run(capsys, "demo", "verify", tmp_path / "demos" / "000000.npz")[0] == 0
@@ -91,7 +93,7 @@ def test_import_of_a_journal(capsys, tmp_path):
 def test_import_of_a_journal_without_a_step(capsys, tmp_path):
     path = tmp_path / "run.journal"
     JournalWriter(path).close()
-    assert run(capsys, "demo", "import", path, tmp_path / "demos")[0] == 1
+    assert run(capsys, "demo", "import", path, "-o", tmp_path / "demos")[0] == 1
 
 
 def test_a_demonstration_under_a_random_frame_skip_is_made_again(capsys, tmp_path):
@@ -111,14 +113,14 @@ def test_minari(capsys, file, tmp_path, monkeypatch):
     code, out, _ = run(capsys, "demo", "export", file, file, "--dataset", "pong/two-v0")
     assert code == 0
     assert "2 episodes, 180 steps" in out
-    assert run(capsys, "demo", "import", "pong/two-v0", tmp_path / "back")[0] == 0
+    assert run(capsys, "demo", "import", "pong/two-v0", "-o", tmp_path / "back")[0] == 0
     assert len(list((tmp_path / "back").iterdir())) == 2
 
 
 def test_render(capsys, file, tmp_path):
     av = pytest.importorskip("av", reason="PyAV is not installed")
     video = tmp_path / "demo.mp4"
-    code, out, _ = run(capsys, "demo", "render", file, video, "--every", "3", "--start", "30")
+    code, out, _ = run(capsys, "demo", "render", file, "-o", video, "--every", "3", "--start", "30")
     assert code == 0
     assert "20 frames" in out
     with av.open(str(video)) as container:
@@ -130,14 +132,16 @@ def test_render(capsys, file, tmp_path):
     assert np.abs(frames[-1].astype(int) - env.render()).mean() < 8
     before = file.read_bytes()
     for other in (file, tmp_path / "demo.gif"):
-        code, _, errors = run(capsys, "demo", "render", file, other, "--stop", 2)
+        code, _, errors = run(capsys, "demo", "render", file, "-o", other, "--stop", 2)
         assert code == 1
         assert "Give a name that ends in .mp4," in errors
     assert file.read_bytes() == before
-    assert run(capsys, "demo", "render", file, video, "--start", "90")[0] == 1
-    assert run(capsys, "demo", "render", file, video, "--every", "0")[0] == 1
+    assert run(capsys, "demo", "render", file, "-o", video, "--start", "90")[0] == 1
+    assert run(capsys, "demo", "render", file, "-o", video, "--every", "0")[0] == 1
     for fps in (0, -15, "inf", "nan"):
-        code, _, errors = run(capsys, "demo", "render", file, video, "--stop", 2, "--fps", fps)
+        code, _, errors = run(
+            capsys, "demo", "render", file, "-o", video, "--stop", 2, "--fps", fps
+        )
         assert (code, errors.split()[1]) == (1, "--fps")
 
 
@@ -148,7 +152,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
     assert err == f"hxw: There is no demonstration file at {missing}.\n"
     assert "Traceback" in run(capsys, "demo", "info", missing, "--debug")[2]
     (tmp_path / "x.txt").write_text("x")
-    code, _, err = run(capsys, "demo", "import", tmp_path / "x.txt", tmp_path / "out")
+    code, _, err = run(capsys, "demo", "import", tmp_path / "x.txt", "-o", tmp_path / "out")
     assert code == 1
     assert "neither an OpenAI *.demo file nor a *.journal" in err
     assert run(capsys, "demo", "export", "--dataset", "a-v0")[0] in (1, 2)
@@ -194,6 +198,6 @@ def test_plots():
 def test_shipped_ones_are_known_by_their_names(capsys, tmp_path):
     code, out, _ = run(capsys, "demo", "info", "montezuma-first-key", "--json")
     assert (code, json.loads(out)["score"]) == (0, 100)
-    sliced = ("demo", "slice", "montezuma-first-key", tmp_path / "part.npz", "--stop", "9")
+    sliced = ("demo", "slice", "montezuma-first-key", "-o", tmp_path / "part.npz", "--stop", "9")
     assert run(capsys, *sliced)[0] == 0
     assert len(Demo.load(tmp_path / "part.npz")) == 9

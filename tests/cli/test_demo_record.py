@@ -13,7 +13,7 @@ import gymnasium as gym
 import pytest
 
 from hxwrappers.cli import main
-from hxwrappers.cli.demo_sitting import Wish, sit_down
+from hxwrappers.cli.demo_record import RecordingOptions, run_recording
 from hxwrappers.demos import (
     Demo,
     DemoRecording,
@@ -22,11 +22,11 @@ from hxwrappers.demos import (
     recover_demos,
     shipped,
 )
-from hxwrappers.demos.play import distinct_runs
+from hxwrappers.recorder.branches import distinct_runs
 
 pytest.importorskip("websockets", reason="websockets is not installed")
 
-from tests.studio.helpers import Client
+from tests.recorder.helpers import Client
 
 MONTEZUMA = "ALE/MontezumaRevenge-v5"
 COMMAND = [sys.executable, "-c", "import sys; from hxwrappers.cli import main; sys.exit(main())"]
@@ -70,10 +70,11 @@ def play(client, key, steps):
     client.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_killed_started_again_and_ended(tmp_path):
     journal, out = tmp_path / "m.journal", tmp_path / "m.npz"
-    with recorder(tmp_path, MONTEZUMA, "m.npz") as (process, found, _):
+    with recorder(tmp_path, MONTEZUMA, "-o", "m.npz") as (process, found, _):
         with urllib.request.urlopen(found[1], timeout=60) as answer:
             assert answer.status == 200
         client = client_of(found)
@@ -92,14 +93,14 @@ def test_killed_started_again_and_ended(tmp_path):
     assert len(left[1]) >= step
     assert not out.exists()
 
-    with recorder(tmp_path, MONTEZUMA, "m.npz") as (process, found, said):
+    with recorder(tmp_path, MONTEZUMA, "-o", "m.npz") as (process, found, said):
         assert f"going on at step {len(left[1])}" in said
         client = client_of(found)
         assert client.status["step"] == len(left[1])
         (take,) = client.latest["run"]["takes"]
         assert (take["steps"], take["left_at"]) == (len(left[0]), len(left[0]))
         again = subprocess.run(
-            [*COMMAND, "demo", "record", MONTEZUMA, "m.npz"],
+            [*COMMAND, "demo", "record", MONTEZUMA, "-o", "m.npz"],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -124,7 +125,7 @@ def test_killed_started_again_and_ended(tmp_path):
 
 def test_going_on_from_a_demonstration_and_throwing_it_away(tmp_path):
     shipped("montezuma-first-key").slice(stop=100).save(tmp_path / "first.npz")
-    words = ("more.npz", "--continue", "first.npz", "--at", "90")
+    words = ("--continue", "first.npz", "-o", "more.npz", "--at", "90")
     with recorder(tmp_path, *words) as (process, found, said):
         assert "going on at step 90" in said
         client = client_of(found)
@@ -167,17 +168,20 @@ def test_errors_are_one_sentence(capsys, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for words, message in (
-            ([MONTEZUMA, str(demo)], "exists already"),
-            (["Blackjack-v1", new], "does not say which keys"),
-            (["Nothing-v0", new], "doesn't exist"),
-            (["FrozenLake-v1", new, "--keys", "?=1"], "needed to control"),
-            ([MONTEZUMA, str(tmp_path / "new.journal")], "is the name of a journal"),
+            ([MONTEZUMA, "-o", str(demo)], "exists already"),
+            (["Blackjack-v1", "-o", new], "does not say which keys"),
+            (["Nothing-v0", "-o", new], "doesn't exist"),
+            (["FrozenLake-v1", "-o", new, "--keys", "?=1"], "needed to control"),
+            ([MONTEZUMA, "-o", str(tmp_path / "new.journal")], "is the name of a journal"),
             ([], "Give an environment to play"),
-            ([MONTEZUMA, new, "--fps", "0"], "positive speed"),
-            ([new, "--continue", str(demo), "--at", "99999"], "out of range"),
-            (["ALE/Pong-v5", new, "--continue", str(demo)], "MontezumaRevenge-v5, not of ALE/Pong"),
-            (["FrozenLake-v1", str(tmp_path / "broken.npz")], "no journal of a recording"),
-            (["FrozenLake-v1", new, "--port", port], "--port 0"),
+            ([MONTEZUMA, "-o", new, "--fps", "0"], "positive speed"),
+            (["-o", new, "--continue", str(demo), "--at", "99999"], "out of range"),
+            (
+                ["ALE/Pong-v5", "-o", new, "--continue", str(demo)],
+                "MontezumaRevenge-v5, not of ALE/Pong",
+            ),
+            (["FrozenLake-v1", "-o", str(tmp_path / "broken.npz")], "no journal of a recording"),
+            (["FrozenLake-v1", "-o", new, "--port", port], "--port 0"),
         ):
             assert main(["demo", "record", *words]) == 1
             said = capsys.readouterr().err
@@ -190,9 +194,9 @@ def test_errors_are_one_sentence(capsys, tmp_path):
 
 
 def test_without_websockets(monkeypatch, capsys, tmp_path):
-    monkeypatch.delitem(sys.modules, "hxwrappers.studio.server", raising=False)
+    monkeypatch.delitem(sys.modules, "hxwrappers.recorder.server", raising=False)
     monkeypatch.setitem(sys.modules, "websockets.asyncio.server", None)
-    assert main(["demo", "record", MONTEZUMA, str(tmp_path / "x.npz")]) == 1
+    assert main(["demo", "record", MONTEZUMA, "-o", str(tmp_path / "x.npz")]) == 1
     assert 'pip install "hxwrappers[studio]"' in capsys.readouterr().err
 
 
@@ -200,7 +204,7 @@ def test_the_page_is_opened_where_there_is_a_screen(tmp_path):
     opened, browser = tmp_path / "opened", tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
     browser.chmod(0o755)
-    words = ("FrozenLake-v1", "lake.npz")
+    words = ("FrozenLake-v1", "-o", "lake.npz")
     chosen = {"BROWSER": str(browser)}
     for more, screen, is_opened in (
         ([], {"DISPLAY": ":0"}, True),
@@ -221,14 +225,16 @@ def test_the_page_is_opened_where_there_is_a_screen(tmp_path):
 
 def test_the_empty_journal_of_a_process_killed_at_its_start_is_no_hindrance(tmp_path):
     (tmp_path / "demo.journal").touch()
-    wish = Wish("CliffWalking-v1", tmp_path / "demo.npz", None, None, (), None, None, 0, (), 50)
-    with sit_down(wish, "test") as sitting:
+    wish = RecordingOptions(
+        "CliffWalking-v1", tmp_path / "demo.npz", None, None, (), None, None, 0, (), 50
+    )
+    with run_recording(wish, "test") as sitting:
         assert not sitting.runs
 
 
 def test_an_error_keeps_the_journal(tmp_path):
     out, journal = tmp_path / "lake.npz", tmp_path / "lake.journal"
-    with recorder(tmp_path, "FrozenLake-v1", "lake.npz") as (process, found, _):
+    with recorder(tmp_path, "FrozenLake-v1", "-o", "lake.npz") as (process, found, _):
         client = client_of(found)
         client.keys(tapped=("down",))
         client.until(lambda latest: latest["frame"]["step"] == 1)

@@ -12,8 +12,8 @@ import pytest
 from hxwrappers.cli import main
 from hxwrappers.demos import Demo
 
-ROW = "tests.demos.search.toys:tests/Row-v0"
-MARKING = "tests.demos.search.toys:marking"
+ROW = "tests.search.cells.toys:tests/Row-v0"
+MARKING = "tests.search.cells.toys:marking"
 COMMAND = [sys.executable, "-c", "import sys; from hxwrappers.cli import main; sys.exit(main())"]
 
 
@@ -25,7 +25,7 @@ def run(capsys, *words):
 
 def test_it_finds_and_says_so(capsys, tmp_path):
     out_file, kept = tmp_path / "row.npz", tmp_path / "search.safetensors"
-    words = (ROW, out_file, "--cells", "observation", "--explore", "10", "--checkpoint", kept)
+    words = (ROW, "-o", out_file, "--cells", "observation", "--explore", "10", "--checkpoint", kept)
     code, out, _ = run(capsys, *words, "--score", "6")
     assert code == 0
     assert out.startswith(f"{out_file}: 15 steps, score 6, verified; found in ")
@@ -37,9 +37,10 @@ def test_it_finds_and_says_so(capsys, tmp_path):
     assert Demo.load(out_file).metadata.made_by["search_steps"] >= before["search_steps"] + 200
 
 
+@pytest.mark.slow
 def test_atari_frame_by_frame_or_step_by_step(capsys, tmp_path):
     out_file = tmp_path / "assault.npz"
-    game = ("ALE/Assault-v5", out_file, "--steps", "1000")
+    game = ("ALE/Assault-v5", "-o", out_file, "--steps", "1000")
     assert run(capsys, *game)[0] == 0
     settings = Demo.load(out_file).metadata.env
     assert settings["frame_skip"] == 1
@@ -52,11 +53,11 @@ def test_a_place_that_cannot_be_written_to_is_refused_first(capsys, tmp_path, mo
     def searching(*_, **__):
         raise AssertionError("it searched first")
 
-    monkeypatch.setattr("hxwrappers.demos.search.Search", searching)
+    monkeypatch.setattr("hxwrappers.search.cells.Search", searching)
     file = tmp_path / "file"
     file.write_text("mine")
     for out, match in ((tmp_path, "is a folder, where a file"), (file / "x.npz", "not be written")):
-        code, _, err = run(capsys, ROW, out, "--cells", "observation", "--steps", "99")
+        code, _, err = run(capsys, ROW, "-o", out, "--cells", "observation", "--steps", "99")
         assert code == 1
         assert match in err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -65,7 +66,7 @@ def test_a_place_that_cannot_be_written_to_is_refused_first(capsys, tmp_path, mo
 def test_what_finds_nothing_writes_nothing(capsys, tmp_path):
     out_file = tmp_path / "cliff.npz"
     out_file.write_text("an older one")
-    words = ("CliffWalking-v1", out_file, "--cells", "observation", "--steps", "300")
+    words = ("CliffWalking-v1", "-o", out_file, "--cells", "observation", "--steps", "300")
     code, _, err = run(capsys, *words)
     assert code == 1
     assert "Nothing better than the start was found" in err
@@ -75,10 +76,13 @@ def test_what_finds_nothing_writes_nothing(capsys, tmp_path):
 def test_errors_are_one_sentence(capsys, tmp_path):
     out = tmp_path / "out.npz"
     for words, message in (
-        ((ROW, out, "--cells", "nothing"), "There are no cells called 'nothing'"),
-        ((ROW, out, "--env-args", "frameskip"), "write name=value"),
-        ((ROW, out, "--room", "2", "--steps", "9", "--cells", "observation"), "0 rooms are known"),
-        (("Nothing-v0", out), "cannot be made"),
+        ((ROW, "-o", out, "--cells", "nothing"), "There are no cells called 'nothing'"),
+        ((ROW, "-o", out, "--env-args", "frameskip"), "write name=value"),
+        (
+            (ROW, "-o", out, "--room", "2", "--steps", "9", "--cells", "observation"),
+            "0 rooms are known",
+        ),
+        (("Nothing-v0", "-o", out), "cannot be made"),
     ):
         code, _, err = run(capsys, *words)
         assert code == 1
@@ -91,7 +95,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
 @pytest.mark.timeout(150)
 def test_an_interrupt_ends_it_in_good_order(tmp_path):
     out, kept = tmp_path / "row.npz", tmp_path / "search.safetensors"
-    words = [ROW, str(out), "--cells", MARKING, "--workers", "2", "--checkpoint", str(kept)]
+    words = [ROW, "-o", str(out), "--cells", MARKING, "--workers", "2", "--checkpoint", str(kept)]
     process = subprocess.Popen(
         [*COMMAND, "demo", "search", *words],
         stdout=subprocess.PIPE,
@@ -113,9 +117,20 @@ def test_an_interrupt_ends_it_in_good_order(tmp_path):
     assert made_by["workers"] == 2
 
 
+@pytest.mark.slow
 def test_by_novelty_until_the_end(capsys, tmp_path):
     out_file, kept = tmp_path / "car.npz", tmp_path / "search.safetensors"
-    words = ("MountainCar-v0", out_file, "--by", "novelty", "--until", "end", "--checkpoint", kept)
+    words = (
+        "MountainCar-v0",
+        "-o",
+        out_file,
+        "--by",
+        "novelty",
+        "--until",
+        "end",
+        "--checkpoint",
+        kept,
+    )
     code, out, _ = run(capsys, *words, "--steps", "100000", "--shorten", "2000")
     assert code == 0
     assert "states, the end" in out
@@ -134,8 +149,8 @@ def test_options_of_the_other_search(capsys, tmp_path):
         (("--siblings", "3"), "--siblings has no meaning in a search by cells"),
         (("--cells", "observation", "--until", "end", "--steps", "9"), "No way to the episode's"),
     ):
-        drip = "tests.demos.search.toys:tests/Drip-v0"
-        code, _, err = run(capsys, drip, tmp_path / "out.npz", *words)
+        drip = "tests.search.cells.toys:tests/Drip-v0"
+        code, _, err = run(capsys, drip, "-o", tmp_path / "out.npz", *words)
         assert code == 1
         assert message in err
     assert not list(tmp_path.iterdir())
@@ -143,7 +158,7 @@ def test_options_of_the_other_search(capsys, tmp_path):
 
 def test_a_search_that_stands_still_says_why(capsys, tmp_path):
     words = ("--cells", "observation", "--steps", "30000")
-    _, _, err = run(capsys, "CliffWalking-v1", tmp_path / "cliff.npz", *words)
+    _, _, err = run(capsys, "CliffWalking-v1", "-o", tmp_path / "cliff.npz", *words)
     assert "hxw: Nothing new for " in err
     assert "only " in err
     assert "cells are told apart. Give finer ones" in err

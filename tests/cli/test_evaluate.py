@@ -140,7 +140,7 @@ def test_settings_are_for_the_environment_in_the_file_too(capsys, tmp_path):
 def test_impossible_videos_are_refused_before_anything_is_played(
     capsys, file, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("hxwrappers.cli.evaluate.play", None)
+    monkeypatch.setattr("hxwrappers.runs.evaluate", None)
     (tmp_path / "text").write_text("")
     painted = ("--env", "tests.envs_for_tests:Painted")
     for words, message in (

@@ -1,5 +1,6 @@
 """The command `hxw plot`."""
 
+import json
 from pathlib import Path
 
 import gymnasium as gym
@@ -27,7 +28,7 @@ def trained(tmp_path_factory):
     from stable_baselines3.common.env_util import make_vec_env  # noqa: PLC0415
 
     from hxwrappers.sb3 import DualValuePPO, VecRNDBonus  # noqa: PLC0415
-    from hxwrappers.sb3.runs import TrainingRun  # noqa: PLC0415
+    from hxwrappers.sb3.training_run import TrainingRun  # noqa: PLC0415
 
     folder = Path(tmp_path_factory.mktemp("runs"), "first")
     envs = VecRNDBonus(make_vec_env("CartPole-v1", n_envs=2), warmup_steps=8, seed=0)
@@ -37,6 +38,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_runs(capsys, trained, tmp_path):
     code, out, _ = run(capsys, trained, "-o", tmp_path / "one.png")
     assert (code, out) == (0, f"{tmp_path / 'one.png'}: 1 run, 256 steps\n")
@@ -129,3 +131,96 @@ def test_errors_are_one_sentence(capsys, tmp_path):
     code, _, err = run(capsys, "montezuma-first-key", "-o", tmp_path / "picture")
     assert code == 1
     assert "end it in one of" in err
+
+
+@pytest.fixture
+def logs(tmp_path):
+    """A log of a search and of two seeds with a curriculum, and an evaluation."""
+    rows = {
+        "search": "search/score,search/cells\n100,0,5\n300,100,9\n",
+        "seed0": "curriculum/frontier,curriculum/success_rate\n64,400,0.1\n128,300,0.4\n",
+        "seed1": "curriculum/frontier,curriculum/success_rate\n64,390,0.2\n128,350,0.3\n",
+    }
+    for name, text in rows.items():
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        log = f"time/total_timesteps,{text}"
+        (tmp_path / "runs" / name / "progress.csv").write_text(log)
+    mean = {"value": 90.0, "low": 80.0, "high": 95.0}
+    document = {"starts": {"plain": {"mean": mean}, "sticky": {"mean": mean}}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(document))
+    return tmp_path
+
+
+def test_the_frontier_of_several_seeds(capsys, logs):
+    words = (logs / "runs/seed0", logs / "runs/seed1", "--only", "frontier")
+    code, out, err = run(capsys, *words, "-o", logs / "frontier.png")
+    assert code == 0, err
+    assert out.endswith("frontier.png: 2 runs, 128 steps\n")
+    assert image.imread(logs / "frontier.png").shape[1] == 715  # one panel
+    code, _, err = run(capsys, *words[:2], "--only", "rooms", "-o", logs / "none.png")
+    assert code == 1
+    assert "none of rooms was logged" in err
+
+
+def test_the_road_from_a_search_to_an_agent(capsys, logs):
+    evaluation = logs / "evaluation.json"
+    code, out, err = run(capsys, logs / "runs", evaluation, "-o", logs / "road.png")
+    assert code == 0, err
+    assert out.endswith("road.png: 1 searches, 2 curricula, 1 evaluations\n")
+    assert image.imread(logs / "road.png").shape[1] == 1690
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (["runs/search", "evaluation.json"], "missing is the log of a run with a curriculum"),
+        (["evaluation.json"], "missing is the log of a search"),
+        (["runs/search", "runs/seed0", "bad.json"], "bad.json is no evaluation"),
+        (["bad.txt"], "is neither a demonstration"),
+    ],
+)
+def test_half_a_road_is_refused_in_a_sentence(sources, message, capsys, logs):
+    (logs / "bad.json").write_text("[1]")
+    (logs / "bad.txt").write_text("[1]")
+    code, _, err = run(capsys, *(logs / source for source in sources), "-o", logs / "road.png")
+    assert code == 1
+    assert message in err
+    assert "not expected" not in err
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        ["--cells", "montezuma"],
+        pytest.param(["--by", "novelty"], marks=pytest.mark.slow),
+    ],
+    ids=["cells", "novelty"],
+)
+def test_the_tree_of_a_search(by, capsys, tmp_path):
+    pytest.importorskip("ale_py")
+    kept, log = tmp_path / "search.ckpt", tmp_path / "log"
+    words = [*by, "--steps", "3000", "--shorten", "0", "--checkpoint", kept, "--log", log]
+    main(
+        [
+            "demo",
+            "search",
+            "ALE/MontezumaRevenge-v5",
+            *map(str, ["-o", tmp_path / "way.npz", *words]),
+        ]
+    )
+    capsys.readouterr()
+    assert len((log / "progress.csv").read_text().splitlines()) >= 2
+    code, out, err = run(capsys, kept, "-o", tmp_path / "tree.png")
+    assert code == 0, err
+    assert "ALE/MontezumaRevenge-v5: 1 rooms, " in out
+    assert image.imread(tmp_path / "tree.png").std() > 0.05
+
+
+def test_there_is_no_map_of_other_games(capsys, tmp_path):
+    kept = tmp_path / "search.ckpt"
+    words = ["--cells", "observation", "--steps", "1000", "--checkpoint", str(kept)]
+    lake = ["FrozenLake-v1", "-o", str(tmp_path / "way.npz"), "--env-args", "is_slippery=false"]
+    main(["demo", "search", *lake, *words])
+    code, _, err = run(capsys, kept, "-o", tmp_path / "tree.png")
+    assert code == 1
+    assert "is a search of FrozenLake-v1, but the rooms of ALE/MontezumaRevenge-v5 alone" in err

@@ -6,11 +6,11 @@ import gymnasium as gym
 import pytest
 
 from hxwrappers.cli import main
-from hxwrappers.demos import Demo
+from hxwrappers.demos import record_actions
 
-SEARCH = ("demo", "search", "FrozenLake-v1", "out.npz")
-SLICE = ("demo", "slice", "demo.npz", "out.npz")
-RENDER = ("demo", "render", "demo.npz", "out.mp4")
+SEARCH = ("demo", "search", "FrozenLake-v1", "-o", "out.npz")
+SLICE = ("demo", "slice", "demo.npz", "-o", "out.npz")
+RENDER = ("demo", "render", "demo.npz", "-o", "out.mp4")
 WRONG = {
     (*SEARCH, "--seconds", "-1"): "--seconds is -1",
     (*SEARCH, "--seconds", "0"): "--seconds is 0",
@@ -24,21 +24,21 @@ WRONG = {
     (*SEARCH, "--width", "0"): "--width is 0",
     (*SEARCH, "--snapshot-every", "0"): "--snapshot-every is 0",
     (*SEARCH, "--seed", "-1"): "--seed is -1",
-    ("demo", "search", "FrozenLake-v1", "out"): "out is no name for a demonstration",
+    ("demo", "search", "FrozenLake-v1", "-o", "out"): "out is no name for a demonstration",
     (*SLICE, "--stop", "0"): "--stop is 0, which keeps nothing",
     (*SLICE, "--stop", "7"): "--stop is 7; it must be from -5 to 6",
     (*SLICE, "--stop", "-6"): "--stop is -6",
     (*SLICE, "--stop-at-reward", "0"): "--stop-at-reward is 0; it must be from 1 to 1",
     SLICE: "Give one of --stop, --stop-at-return and --stop-at-reward",
-    ("demo", "slice", "demo.npz", "out.zip", "--stop", "2"): "out.npz",
+    ("demo", "slice", "demo.npz", "-o", "out.zip", "--stop", "2"): "out.npz",
     (*RENDER, "--every", "0"): "--every is 0",
     (*RENDER, "--fps", "0"): "--fps is 0",
     (*RENDER, "--start", "-1"): "--start is -1",
     (*RENDER, "--stop", "9"): "--stop is 9; it must be from 0 to 6",
     ("demo", "info", "demo.npz", "--width", "0"): "--width is 0",
-    ("demo", "import", "x.demo", "out.npz", "--snapshot-every", "0"): "--snapshot-every is 0",
-    ("demo", "verify", "x.demo"): "hxw demo import x.demo x.npz",
-    ("demo", "info", "x.journal"): "hxw demo import x.journal x",
+    ("demo", "import", "x.demo", "-o", "out.npz", "--snapshot-every", "0"): "--snapshot-every is 0",
+    ("demo", "verify", "x.demo"): "hxw demo import x.demo -o x.npz",
+    ("demo", "info", "x.journal"): "hxw demo import x.journal -o x",
 }
 
 
@@ -46,7 +46,7 @@ WRONG = {
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     env = gym.make("FrozenLake-v1", is_slippery=False)
-    Demo.from_actions(env, [1, 1, 2, 1, 2, 2], seed=0).save("demo.npz")
+    record_actions(env, [1, 1, 2, 1, 2, 2], seed=0).save("demo.npz")
 
 
 @pytest.mark.parametrize("words", WRONG, ids=" ".join)
@@ -90,7 +90,7 @@ gym.register("OwnChain-v0", entry_point=ENTRY)
 def test_what_a_search_wrote_is_verified(way, capsys, tmp_path, monkeypatch):
     (tmp_path / "own_envs.py").write_text(MODULE.replace("ENTRY", WAYS[way]))
     monkeypatch.syspath_prepend(tmp_path)
-    search = ("demo", "search", "own_envs:OwnChain-v0", "own.npz", "--cells", "observation")
+    search = ("demo", "search", "own_envs:OwnChain-v0", "-o", "own.npz", "--cells", "observation")
     try:
         assert main([*search, "--score", "1", "--steps", "5000"]) == 0
         assert main(["demo", "verify", "own.npz"]) == 0

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from hxwrappers.cli import main
-from hxwrappers.video import DecodedClip, Part, write_video
-from hxwrappers.video.truth import Truth
+from hxwrappers.video import DecodedClip
+from hxwrappers.video.synthesis import Part, write_video
+from hxwrappers.video.synthesis.make import Truth
 from tests.demos.samples import frame_env, record
 from tests.video import samples
 from tests.video.toys import PLACES, PlaceEmbedder, demonstration, picture
@@ -26,7 +27,7 @@ def test_make(capsys, tmp_path):
     record(frame_env(), 60).save(tmp_path / "demo.npz")
     out = tmp_path / "clip.mp4"
     small = ("--height", 96, "--width", "128", "--frames-per-second", 30, "--intro-seconds", 0.5)
-    code, said, _ = run(capsys, "video", "make", out, "--demo", tmp_path / "demo.npz", *small)
+    code, said, _ = run(capsys, "video", "make", "-o", out, "--demo", tmp_path / "demo.npz", *small)
     assert code == 0
     assert "128 x 96, 30 frames a second" in said
     truth = Truth.load(tmp_path / "clip.truth.json")
@@ -36,12 +37,12 @@ def test_make(capsys, tmp_path):
     assert truth.made["style"]["intro_seconds"] == 0.5
     assert truth.made["demo"] == str(tmp_path / "demo.npz")
     code, said, _ = run(
-        capsys, "video", "make", out, "--demo", tmp_path / "demo.npz", "--style", "plain"
+        capsys, "video", "make", "-o", out, "--demo", tmp_path / "demo.npz", "--style", "plain"
     )
     assert code == 0
     assert "160 x 210, 60 frames a second, 60 of 60 frames show the game" in said
     looks = ("--style", "overlays", "palette", "--palette", "pal", "--timer", 0.2)
-    code, said, _ = run(capsys, "video", "make", out, "--demo", tmp_path / "demo.npz", *looks)
+    code, said, _ = run(capsys, "video", "make", "-o", out, "--demo", tmp_path / "demo.npz", *looks)
     assert code == 0
     assert "640 x 480, 60 frames a second" in said
     style = Truth.load(tmp_path / "clip.truth.json").made["style"]
@@ -52,7 +53,15 @@ def test_make(capsys, tmp_path):
 @pytest.mark.slow
 def test_a_plain_video_is_as_large_as_the_game(capsys, tmp_path):
     record(gym.make("CartPole-v1"), 10).save(tmp_path / "demo.npz")
-    words = ("make", tmp_path / "clip.mp4", "--demo", tmp_path / "demo.npz", "--style", "plain")
+    words = (
+        "make",
+        "-o",
+        tmp_path / "clip.mp4",
+        "--demo",
+        tmp_path / "demo.npz",
+        "--style",
+        "plain",
+    )
     code, said, _ = run(capsys, "video", *words)
     assert code == 0
     assert "600 x 400, 60 frames a second, 12 of 12 frames show the game" in said
@@ -63,7 +72,7 @@ def test_a_plain_video_is_as_large_as_the_game(capsys, tmp_path):
 def test_decode(capsys, tmp_path):
     path = samples.clicks(tmp_path / "clicks.mp4", (10,), 60)
     out = tmp_path / "clip"
-    words = ("video", "decode", path, out, "--size", 20, 30, "--crop", -8, 0, 64, 48)
+    words = ("video", "decode", path, "-o", out, "--size", 20, 30, "--crop", -8, 0, 64, 48)
     code, said, _ = run(capsys, *words)
     assert code == 0
     assert "15 frames of 30 x 20 in 1.0 s, 16,000 samples of sound" in said
@@ -81,7 +90,7 @@ def test_decode_deletes_nothing_that_it_did_not_write(capsys, tmp_path, monkeypa
         raise AssertionError("it decoded first")
 
     monkeypatch.setattr("hxwrappers.video.clip.steady", frames)
-    code, _, err = run(capsys, "video", "decode", path, tmp_path / "clips")
+    code, _, err = run(capsys, "video", "decode", path, "-o", tmp_path / "clips")
     assert code == 1
     assert "clips is a folder that holds clicks.mp4. Only an empty folder" in err
     assert list((tmp_path / "clips").iterdir()) == [path]
@@ -89,7 +98,7 @@ def test_decode_deletes_nothing_that_it_did_not_write(capsys, tmp_path, monkeypa
 
 def test_decode_finds_the_game(capsys, tmp_path):
     path = samples.clicks(tmp_path / "clicks.mp4", tuple(range(30, 60)), 60)
-    code, said, _ = run(capsys, "video", "decode", path, tmp_path / "clip", "--crop", "auto")
+    code, said, _ = run(capsys, "video", "decode", path, "-o", tmp_path / "clip", "--crop", "auto")
     assert code == 0
     assert "of which 64 x 48 from column 0 and row 0 on was taken" in said
 
@@ -97,19 +106,30 @@ def test_decode_finds_the_game(capsys, tmp_path):
 def test_errors_are_one_sentence(capsys, tmp_path):
     (tmp_path / "text.mp4").write_text("text" * 99)
     for words, match in (
-        (("decode", tmp_path / "none.mp4", tmp_path / "x"), "There is no video file"),
-        (("decode", tmp_path / "text.mp4", tmp_path / "x"), "is not a video"),
-        (("make", tmp_path / "x.mp4", "--demo", "none.npz"), "There is no demonstration file"),
+        (("decode", tmp_path / "none.mp4", "-o", tmp_path / "x"), "There is no video file"),
+        (("decode", tmp_path / "text.mp4", "-o", tmp_path / "x"), "is not a video"),
         (
-            ("make", tmp_path / "x.avi", "--demo", "montezuma-first-key"),
+            ("make", "-o", tmp_path / "x.mp4", "--demo", "none.npz"),
+            "There is no demonstration file",
+        ),
+        (
+            ("make", "-o", tmp_path / "x.avi", "--demo", "montezuma-first-key"),
             "a name that ends in .mp4, or in .mkv or .webm",
         ),
         (
-            ("make", tmp_path / "x.mp4", "--demo", "montezuma-first-key", "--crf", 99),
+            ("make", "-o", tmp_path / "x.mp4", "--demo", "montezuma-first-key", "--crf", 99),
             "crf of a style is 99",
         ),
         (
-            ("make", tmp_path / "x.mp4", "--demo", "montezuma-first-key", "--curvature", "nan"),
+            (
+                "make",
+                "-o",
+                tmp_path / "x.mp4",
+                "--demo",
+                "montezuma-first-key",
+                "--curvature",
+                "nan",
+            ),
             "curvature of a style is nan; it must be a number between 0 and 0.5",
         ),
     ):
@@ -121,7 +141,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
 
 
 def test_reward(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("hxwrappers.video.resolve.Embedder", PlaceEmbedder)
+    monkeypatch.setattr("hxwrappers.bridge.imitation.Embedder", PlaceEmbedder)
     embedder = tmp_path / "embedder.safetensors"
     PlaceEmbedder().save(embedder)
     demonstration().save(tmp_path / "clip")

@@ -6,8 +6,8 @@ import signal
 import numpy as np
 import pytest
 
-from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.cli import main
+from hxwrappers.files.checkpoints import load_checkpoint
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Embedder
 from hxwrappers.video.pretraining import Pretraining
@@ -46,6 +46,7 @@ def pretrain(capsys, clips, out, *words):
     return run(capsys, "video", "pretrain", *clips, "-o", out, *chosen)
 
 
+@pytest.mark.slow
 def test_pretrain_and_align(capsys, clips, tmp_path):
     pytest.importorskip("sklearn")
     for objective in ("both", "tdc"):
@@ -92,7 +93,7 @@ def test_pretrain_refuses_a_place_that_cannot_be_written_to_first(
     def training(*_, **__):
         raise AssertionError("it began first")
 
-    monkeypatch.setattr("hxwrappers.cli.video_embedding.Pretraining", training)
+    monkeypatch.setattr("hxwrappers.video.Pretraining", training)
     code, _, err = pretrain(capsys, clips, tmp_path)
     assert code == 1
     assert "is a folder, where a file is to be written" in err

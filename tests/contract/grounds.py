@@ -16,7 +16,7 @@ import hxwrappers.envs  # noqa: F401 - registers Procgen
 from hxwrappers import FrameInInfo
 from hxwrappers.demos import Demo, DemoRecording
 from hxwrappers.demos.environment import import_plugin
-from hxwrappers.testing._trajectory import Wrap, sample_actions
+from hxwrappers.testing.trajectory import Wrap, sample_actions
 from hxwrappers.video import DecodedClip
 from hxwrappers.video.stacks import resize_frames
 from tests.video import toys  # noqa: F401 - registers the walk

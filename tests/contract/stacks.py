@@ -19,9 +19,9 @@ from hxwrappers import (
     StickyActions,
     YouTubeImitationReward,
 )
-from hxwrappers.demos import FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.curriculum import FrontierSettings, LocalStore, SuccessTracker
 from hxwrappers.errors import (
-    DemoMismatchError,
+    DemoError,
     HxWrappersError,
     InvalidArgumentError,
     UnrewardedDemoWarning,
@@ -117,7 +117,7 @@ def refusal(layers: Sequence[str]) -> type[HxWrappersError] | None:
     what happens below it is another level. Its episodes are nothing to record further out.
     """
     if "DemoResetCurriculum" in layers[1:]:
-        return DemoMismatchError
+        return DemoError
     if "DemoResetCurriculum" in layers and "DemoRecorder" in layers:
         return InvalidArgumentError
     return None

@@ -10,8 +10,8 @@ from gymnasium.utils.env_checker import data_equivalence
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnvWrapper
 
 from hxwrappers.sb3 import VecCNDBonus, VecRNDBonus, VecStickyActions, VecYouTubeImitationReward
-from hxwrappers.sb3._stateful import load_wrapper_states, wrapper_states
-from hxwrappers.testing._trajectory import sample_actions
+from hxwrappers.sb3.stateful import load_wrapper_states, wrapper_states
+from hxwrappers.testing.trajectory import sample_actions
 from tests.contract.grounds import CARTPOLE, GROUNDS, WALK, Coarse, box_key
 from tests.contract.stacks import IMITATION, NOVELTY
 from tests.contract.test_vectors import ORDERS

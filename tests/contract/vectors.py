@@ -11,9 +11,9 @@ import numpy as np
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from hxwrappers.testing._contract import _arrays
-from hxwrappers.testing._trajectory import sample_actions
-from hxwrappers.vector._lanes import autoreset_mode
+from hxwrappers.bridge.vector_steps import autoreset_mode
+from hxwrappers.testing.contract import _arrays
+from hxwrappers.testing.trajectory import sample_actions
 
 Step = tuple[Any, Any, Any, Any, dict[str, Any]]
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from hxwrappers.demos import Demo
-from hxwrappers.demos.codec import decode, encode
 from hxwrappers.demos.openai import import_openai_demo, read_openai_demo
-from hxwrappers.demos.store import SnapshotLog
 from hxwrappers.errors import HxWrappersError
+from hxwrappers.snapshots.codec import decode, encode
+from hxwrappers.snapshots.store import SnapshotLog
 from tests.demos import samples
 
 _WORDS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFAB1FAB2)

@@ -16,8 +16,8 @@ import pytest
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, StickyAction, TimeLimit
 
 from hxwrappers.demos import Demo, DemoRecording
-from hxwrappers.demos.snapshots.ale_layout import FALSE
-from hxwrappers.demos.snapshots.ale_state import AleState, parse_ale_state
+from hxwrappers.snapshots.ale import AleState, parse_ale_state
+from hxwrappers.snapshots.ale_layout import FALSE
 
 gym.register_envs(ale_py)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.demos import Demo
-from hxwrappers.errors import DemoFileError
+from hxwrappers.errors import DemoError
 from tests.demos.samples import frame_env, record
 
 
@@ -87,19 +87,19 @@ def header_claims(shape):
 )
 def test_members_that_are_wrong(members, tmp_path, name, change, message):
     bad = {**members, f"{name}.npy": change(members[f"{name}.npy"])}
-    with pytest.raises(DemoFileError, match=message):
+    with pytest.raises(DemoError, match=message):
         Demo.load(write(tmp_path / "bad.npz", bad))
 
 
 def test_members_missing_doubled_or_too_many(members, tmp_path):
     fewer = {name: content for name, content in members.items() if name != "rewards.npy"}
     for bad in (fewer, {**members, "../evil.npy": b""}, {**members, "code.py": b""}):
-        with pytest.raises(DemoFileError, match="its members are not those"):
+        with pytest.raises(DemoError, match="its members are not those"):
             Demo.load(write(tmp_path / "bad.npz", bad))
     path = write(tmp_path / "bad.npz", members)
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "a") as archive:
         archive.writestr("rewards.npy", b"")
-    with pytest.raises(DemoFileError, match="its members are not those"):
+    with pytest.raises(DemoError, match="its members are not those"):
         Demo.load(path)
 
 
@@ -115,14 +115,14 @@ def test_a_small_file_cannot_ask_for_much(members, tmp_path):
     path.write_bytes(data)
     resource = pytest.importorskip("resource")  # POSIX
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(DemoFileError, match="which the file cannot hold"):
+    with pytest.raises(DemoError, match="which the file cannot hold"):
         Demo.load(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
 
 
 def test_a_bomb_in_the_metadata(members, tmp_path):
     bomb = npy(np.zeros(1 << 25, np.uint8))
-    with pytest.raises(DemoFileError, match="larger than metadata are"):
+    with pytest.raises(DemoError, match="larger than metadata are"):
         Demo.load(write(tmp_path / "bad.npz", {**members, "metadata.npy": bomb}))
 
 
@@ -133,7 +133,7 @@ def test_flipped_bits_are_noticed(members, tmp_path):
     data = bytearray(path.read_bytes())
     data[start] ^= 4
     path.write_bytes(data)
-    with pytest.raises(DemoFileError, match=r"BadZipFile|zlib"):
+    with pytest.raises(DemoError, match=r"BadZipFile|zlib"):
         Demo.load(path)
 
 
@@ -141,7 +141,7 @@ def test_flipped_bits_are_noticed(members, tmp_path):
 def test_truncated_files(members, tmp_path, kept):
     path = write(tmp_path / "bad.npz", members)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(DemoFileError, match="could not be read as a demonstration"):
+    with pytest.raises(DemoError, match="could not be read as a demonstration"):
         Demo.load(path)
 
 
@@ -155,9 +155,9 @@ def test_what_cannot_be_saved_is_said(tmp_path):
         demo.metadata,
         demo.snapshots,
     )
-    with pytest.raises(DemoFileError, match="only numbers"):
+    with pytest.raises(DemoError, match="only numbers"):
         odd.save(tmp_path / "demo.npz")
     demo.metadata.made_by["policy"] = object()
-    with pytest.raises(DemoFileError, match="not JSON values"):
+    with pytest.raises(DemoError, match="not JSON values"):
         demo.save(tmp_path / "demo.npz")
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ import pytest
 from gymnasium import spaces
 
 from hxwrappers.demos import DemoRecording, JournalWriter, recover_demos
-from hxwrappers.errors import JournalError
+from hxwrappers.errors import DemoError
 from tests.demos.samples import frame_env, play, record
 
 CHILD = """
@@ -158,10 +158,10 @@ def test_damage_is_named(tmp_path):
         bad[at] ^= 0x10
         path.write_bytes(bad)
         if at < len(good) - 300:
-            with pytest.raises(JournalError, match="damaged"):
+            with pytest.raises(DemoError, match="damaged"):
                 recover_demos(path)
         else:
-            with contextlib.suppress(JournalError):
+            with contextlib.suppress(DemoError):
                 assert len(recover_demos(path)) == 1
 
 
@@ -180,9 +180,9 @@ def test_files_that_are_no_journal(tmp_path, data, message):
     if message is None:
         assert recover_demos(path) == []
         return
-    with pytest.raises(JournalError, match=message):
+    with pytest.raises(DemoError, match=message):
         recover_demos(path)
-    with pytest.raises(JournalError, match="There is no journal"):
+    with pytest.raises(DemoError, match="There is no journal"):
         recover_demos(tmp_path / "nothing")
 
 
@@ -191,7 +191,7 @@ def test_a_journal_of_steps_without_a_beginning(tmp_path):
     writer = JournalWriter(path)
     writer.rewind(3)
     writer.close()
-    with pytest.raises(JournalError, match="before any run"):
+    with pytest.raises(DemoError, match="before any run"):
         recover_demos(path)
 
 

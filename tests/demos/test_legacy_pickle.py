@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hxwrappers.demos.legacy_pickle import load_plain_pickle
-from hxwrappers.errors import DemoFileError
+from hxwrappers.errors import DemoError
 from tests.limits import at_most
 
 plain = st.recursive(
@@ -122,7 +122,7 @@ def attacks(command: str) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", attacks(""))
 def test_attacks_are_refused(kind, tmp_path):
     trap = tmp_path / "trap"
-    with pytest.raises(DemoFileError) as caught:
+    with pytest.raises(DemoError) as caught:
         load_plain_pickle(attacks(f"touch {trap}")[kind])
     assert not trap.exists()
     assert (
@@ -160,7 +160,7 @@ BOMBS = {
 @pytest.mark.parametrize("kind", BOMBS)
 def test_bombs(kind):
     data = BOMBS[kind]
-    with at_most(memory=150e6, seconds=10), pytest.raises(DemoFileError):
+    with at_most(memory=150e6, seconds=10), pytest.raises(DemoError):
         load_plain_pickle(data)
 
 
@@ -176,7 +176,7 @@ def test_a_list_of_lists_of_lists_is_not_multiplied():
 def test_cycles_are_refused():
     loop: list[object] = []
     loop.append(loop)
-    with pytest.raises(DemoFileError):
+    with pytest.raises(DemoError):
         load_plain_pickle(pickle.dumps(loop, 3))
 
 

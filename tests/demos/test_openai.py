@@ -9,7 +9,7 @@ import pytest
 
 from hxwrappers.demos import Demo
 from hxwrappers.demos.openai import import_openai_demo, read_openai_demo
-from hxwrappers.errors import DemoFileError, DemoMismatchError, DemoVerificationError
+from hxwrappers.errors import DemoError
 from tests.demos.samples import (
     frame_env,
     legacy_document,
@@ -57,19 +57,19 @@ def test_another_dump_of_the_rom(tmp_path, document):
     assert demo.verify(frame_env()).ok
 
     wrong = {**other, "rewards": [*document["rewards"][:-1], 7.0]}
-    with pytest.raises(DemoVerificationError, match="at step 300"):
+    with pytest.raises(DemoError, match="at step 300"):
         import_openai_demo(write_legacy(tmp_path / "Pong.demo", wrong))
     nameless = write_legacy(tmp_path / "mine.demo", other)
-    with pytest.raises(DemoMismatchError, match="Say which game"):
+    with pytest.raises(DemoError, match="Say which game"):
         import_openai_demo(nameless)
     assert len(import_openai_demo(nameless, game="pong")) == 300
-    with pytest.raises(DemoMismatchError, match="no game called"):
+    with pytest.raises(DemoError, match="no game called"):
         import_openai_demo(nameless, game="chess")
 
 
 def test_another_game_is_refused(tmp_path, document):
     path = write_legacy(tmp_path / "Pong.demo", document)
-    with pytest.raises((DemoVerificationError, DemoFileError, DemoMismatchError)):
+    with pytest.raises((DemoError, DemoError, DemoError)):
         import_openai_demo(path, game="breakout")
 
 
@@ -105,20 +105,21 @@ def test_a_state_that_was_not_played_to_is_a_seam(tmp_path, document):
 )
 def test_documents_that_are_wrong(tmp_path, document, change, message):
     path = write_legacy(tmp_path / "Pong.demo", {**document, **change})
-    with pytest.raises(DemoFileError, match=message):
+    with pytest.raises(DemoError, match=message):
         read_openai_demo(path)
 
 
 def test_files_that_are_none(tmp_path):
-    with pytest.raises(DemoFileError, match="There is no demonstration"):
+    with pytest.raises(DemoError, match="There is no demonstration"):
         read_openai_demo(tmp_path / "Pong.demo")
     huge = tmp_path / "huge.demo"
     with huge.open("wb") as file:
         file.truncate(1 << 30)
-    with pytest.raises(DemoFileError, match="larger than"):
+    with pytest.raises(DemoError, match="larger than"):
         read_openai_demo(huge)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("game", "score", "steps"), [("Pong", 5, 22_869)])
 def test_a_real_one(tmp_path, game, score, steps):
     demo = import_openai_demo(openai_demo(game))
@@ -126,6 +127,7 @@ def test_a_real_one(tmp_path, game, score, steps):
     assert demo.verify(frame_env(game)).ok
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_montezumas_revenge_meets_its_targets(tmp_path):
     source = openai_demo("MontezumaRevenge")

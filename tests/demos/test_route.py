@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.demos import make_environment, shipped
-from hxwrappers.demos.montezuma import room_position
-from hxwrappers.demos.route import follow
+from hxwrappers.demos.route import follow, room_position
 from hxwrappers.errors import InvalidArgumentError
 from tests.demos.samples import frame_env, record
 

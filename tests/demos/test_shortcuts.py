@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hxwrappers import DemoResetCurriculum
-from hxwrappers.demos import FrontierSettings, LocalStore, StartingPoint, SuccessTracker
-from hxwrappers.demos.attempt import Attempt, AttemptSettings, Course, Verdict
+from hxwrappers.curriculum import FrontierSettings, LocalStore, StartingPoint, SuccessTracker
+from hxwrappers.curriculum.attempt import Attempt, AttemptRules, AttemptSettings, AttemptStatus
 from tests.demos.samples import lake_demo, lake_env
 from tests.wrappers.curricula import from_step, tracker_of
 
@@ -52,10 +52,10 @@ def test_states_from_before_there_were_shortcuts_are_read():
 def test_the_bound(saved, shrinks, last):
     settings = AttemptSettings(allowed_lag=2, shrink_bound=shrinks)
     returns = np.array([0.0, 0, 0, 0, 0, 0, 1])
-    attempt = Attempt(Course(returns, settings), 1, np.random.default_rng(0), saved)
+    attempt = Attempt(AttemptRules(returns, settings), 1, np.random.default_rng(0), saved)
     verdicts = [attempt.step(0.0, ended=False) for _ in range(6)]
     # Five steps are left of the demonstration; two more are allowed, less what can be saved.
-    ends = [index + 1 for index, verdict in enumerate(verdicts) if verdict is Verdict.LAGGING]
+    ends = [index + 1 for index, verdict in enumerate(verdicts) if verdict is AttemptStatus.LAGGING]
     assert (ends[0] if ends else None) == last
 
 

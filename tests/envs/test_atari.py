@@ -9,9 +9,9 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from hxwrappers import StickyActions
+from hxwrappers.bridge.sticky_coins import find_stickiness
 from hxwrappers.envs import ATARI_PRESETS, RoomTracker, make_atari
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.wrappers._sticky import find_stickiness
 
 # In gymnasium's checks these two are about wrappers in general.
 pytestmark = pytest.mark.filterwarnings(
@@ -99,6 +99,7 @@ def test_sticky_steps_come_from_our_wrapper_alone():
         env.close()
 
 
+@pytest.mark.slow
 def test_async_backend():
     envs = make_atari(
         "montezuma_revenge", preset="plain", num_envs=1, backend="async", track_rooms=True
@@ -139,6 +140,7 @@ def test_the_spec_goes_through_json():
         ({"game": "pong", "frame_skp": 2}, "no setting 'frame_skp'. Did you mean frame_skip"),
         ({"game": "pong", "sticky_level": "never"}, "no sticky_level 'never'"),
         ({"game": "pong", "num_envs": 2, "backend": "threads"}, "no backend 'threads'"),
+        ({"game": "pong", "num_envs": 2, "num_workers": 1}, "for the backend restorable"),
         ({"game": "pong", "num_envs": 2, "track_rooms": True}, 'Use backend="sync"'),
     ],
 )

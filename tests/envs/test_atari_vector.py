@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hxwrappers.envs import make_atari
-from hxwrappers.envs.atari_vector import GameSettings, RestorableAtariVectorEnv
+from hxwrappers.envs.atari_games import GameSettings
+from hxwrappers.envs.atari_vector import RestorableAtariVectorEnv
 from hxwrappers.errors import InvalidArgumentError, WorkerError
 
 roms = pytest.importorskip("ale_py.roms")
@@ -17,7 +18,7 @@ GAME = "montezuma_revenge"
 
 def make(num_envs=2, num_workers=0, room_byte=None, game=GAME, **settings):
     rom = str(roms.get_rom_path(game))
-    return RestorableAtariVectorEnv(GameSettings(rom, **settings), num_envs, num_workers, room_byte)
+    return RestorableAtariVectorEnv(rom, GameSettings(**settings), num_envs, num_workers, room_byte)
 
 
 def actions(steps, num_envs, seed=0):
@@ -110,8 +111,8 @@ def test_numbers_out_of_range(arguments):
 def test_a_dead_process_is_named():
     envs = make(2, 2)
     envs.reset(seed=0)
-    os.kill(envs._workers[1]._process.pid, signal.SIGKILL)
-    envs._workers[1]._process.join()
+    os.kill(envs._workers[1]._worker.pid, signal.SIGKILL)
+    envs._workers[1]._worker.process.join()
     with pytest.raises(WorkerError, match="has died"):
         envs.step(np.array([0, 0]))
     envs.close()

@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode
 from minigrid.wrappers import FullyObsWrapper
 
 from hxwrappers.envs import FixedLevel, GridObservation, make_minigrid
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.testing import check_wrapper
 
 gym.register_envs(minigrid)
@@ -141,5 +141,5 @@ def test_refuses(arguments, message):
 
 
 def test_refuses_other_environments():
-    with pytest.raises(InvalidSpaceError, match="no MiniGrid environment"):
+    with pytest.raises(InvalidArgumentError, match="no MiniGrid environment"):
         GridObservation(gym.make("CartPole-v1"))

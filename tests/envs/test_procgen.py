@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from hxwrappers.envs import make_procgen
-from hxwrappers.errors import AutoresetError, CheckpointError, InvalidArgumentError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.testing import check_wrapper
 from hxwrappers.wrappers import StickyActions
 
@@ -172,14 +172,14 @@ def test_refuses(arguments, message):
 
 
 def test_refuses_what_procgen_cannot_do():
-    with pytest.raises(AutoresetError, match='or backend="sync"'):
+    with pytest.raises(InvalidArgumentError, match='or backend="sync"'):
         make_procgen("coinrun", num_envs=2, autoreset_mode="NextStep")
     envs = make_procgen("coinrun", num_envs=2)
     for call in (lambda: envs.unwrapped.step(np.zeros(2, int)), envs.unwrapped.get_state):
         with pytest.raises(ResetNeeded):
             call()
     envs.reset(seed=0)
-    with pytest.raises(AutoresetError, match="reset_mask"):
+    with pytest.raises(InvalidArgumentError, match="reset_mask"):
         envs.unwrapped.reset(options={"reset_mask": np.array([True, False])})
     states = envs.unwrapped.get_state()
     with pytest.raises(CheckpointError, match="2 of 'maze'"):

@@ -4,14 +4,15 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from hxwrappers.cli.demo_sitting import _speed
+from hxwrappers.bridge.frame_source import steps_per_second
+from hxwrappers.cli.demo_record import _speed
 from hxwrappers.demos.environment import frames_per_step
-from hxwrappers.demos.play import find_keys
 from hxwrappers.envs import recipes
-from hxwrappers.envs.recipes import IdleStart, frames_per_second, knows_noop, make_from_recipe
-from hxwrappers.errors import EnvironmentRecipeError
+from hxwrappers.envs.recipes import frames_per_second, knows_noop, make_from_recipe
+from hxwrappers.envs.starts import IdleStart
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.recorder import find_keys
 from hxwrappers.wrappers import StickyActions
-from hxwrappers.wrappers._frame_source import steps_per_second
 
 PONG = {"maker": "atari", "game": "pong", "settings": {"preset": "cnd", "frame_skip": 5}}
 DOOR = {"maker": "minigrid", "game": "DoorKey-5x5", "settings": {"view": "full"}}
@@ -97,7 +98,7 @@ def test_other_environments_under_the_other_conditions():
     assert isinstance(make_from_recipe(DOOR, start="noop"), IdleStart)
     assert make_from_recipe(DOOR, start="epsilon").observation_space.shape == (21, 5, 5)
     assert not knows_noop(CARTPOLE)
-    with pytest.raises(EnvironmentRecipeError, match="CartPole-v1 knows no action"):
+    with pytest.raises(InvalidArgumentError, match="CartPole-v1 knows no action"):
         make_from_recipe(CARTPOLE, start="noop")
 
 
@@ -166,11 +167,11 @@ def test_idle_steps_that_end_the_episode():
     ],
 )
 def test_recipes_that_are_refused(recipe, says):
-    with pytest.raises(EnvironmentRecipeError, match=says):
+    with pytest.raises(InvalidArgumentError, match=says):
         make_from_recipe(recipe)
 
 
 def test_unknown_start():
-    with pytest.raises(EnvironmentRecipeError, match="'late'"):
+    with pytest.raises(InvalidArgumentError, match="'late'"):
         make_from_recipe(CARTPOLE, start="late")
     assert recipes.STARTS == ("plain", "noop", "sticky", "epsilon")

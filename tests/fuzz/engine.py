@@ -55,7 +55,7 @@ FORMATS = {
 }
 
 
-class Watched:
+class WatchedActor:
     """Reads inputs of one format and keeps account of what becomes of them.
 
     Args:
@@ -160,7 +160,7 @@ def _place(error: BaseException) -> str:
     return f"{Path(frames[-1].filename).name}:{frames[-1].name}" if frames else "elsewhere"
 
 
-def blind(watched: Watched, count: int, seed: int) -> None:
+def blind(watched: WatchedActor, count: int, seed: int) -> None:
     """Inputs by mutation alone: one to four after each other of a seed, or of what was accepted."""
     generator = np.random.default_rng(seed)
     pool = list(watched.seeds)
@@ -175,7 +175,7 @@ def blind(watched: Watched, count: int, seed: int) -> None:
             pool.append(data[:LONGEST])
 
 
-def guided(watched: Watched, count: int, seed: int, corpus: Path) -> None:
+def guided(watched: WatchedActor, count: int, seed: int, corpus: Path) -> None:
     """Inputs by libFuzzer, which is told which branches of the library each one took."""
     import atheris  # noqa: PLC0415 - where it is installed
 
@@ -197,7 +197,7 @@ def guided(watched: Watched, count: int, seed: int, corpus: Path) -> None:
 def main(arguments: list[str], *, is_guided: bool) -> None:
     """The child: format, inputs, seed, a folder to work in, one for findings."""
     name, count, seed, folder, findings = arguments
-    watched = Watched(name, Path(folder), Path(findings))
+    watched = WatchedActor(name, Path(folder), Path(findings))
     if is_guided:
         guided(watched, int(count), int(seed), Path(folder) / "corpus")
     else:

@@ -17,16 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from hxwrappers.demos import Demo, FrontierSettings, JournalWriter, SuccessTracker, recover_demos
-from hxwrappers.demos.codec import decode, encode
+from hxwrappers.curriculum import FrontierSettings, SuccessTracker
+from hxwrappers.curriculum.stores import FileStore
+from hxwrappers.demos import Demo, JournalWriter, recover_demos
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.demos.metadata import DemoMetadata
 from hxwrappers.demos.openai import read_openai_demo
-from hxwrappers.demos.stores import FileStore
-from hxwrappers.run_logs import read_run
-from hxwrappers.studio.messages import parse_message
+from hxwrappers.recorder.messages import parse_message
+from hxwrappers.runs.logs import read_run
+from hxwrappers.snapshots.codec import decode, encode
 from hxwrappers.video import DecodedClip
-from hxwrappers.video.truth import Truth
+from hxwrappers.video.synthesis.make import Truth
 from tests.demos import samples
 
 
@@ -271,7 +272,7 @@ class EventFile(ProgressFile):
     name = "events.out.tfevents.1.here.2.3"
 
     def seeds(self) -> list[bytes]:
-        from hxwrappers._event_log import EventLog  # noqa: PLC0415 - slow to import
+        from hxwrappers.runs.event_log import EventLog  # noqa: PLC0415 - slow to import
 
         log = EventLog(self.folder / "seed")
         for step in range(3):

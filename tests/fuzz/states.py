@@ -14,17 +14,17 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from hxwrappers._state_json import content_checksum
-from hxwrappers.checkpoints import checkpoint_kind, load_checkpoint, save_checkpoint
-from hxwrappers.demos.search import CellSettings, Search, SearchSettings
+from hxwrappers.files.checkpoints import checkpoint_kind, load_checkpoint, save_checkpoint
+from hxwrappers.files.state_json import content_checksum
 from hxwrappers.impala import Impala, load_policy
 from hxwrappers.novelty import RNDModel
 from hxwrappers.sb3 import DualValuePPO, save_policy
 from hxwrappers.sb3 import load_policy as load_sb3_policy
 from hxwrappers.sb3.zip_file import load_sb3_zip
+from hxwrappers.search.cells import CellSettings, Search, SearchSettings
 from hxwrappers.video import Embedder, Pretraining
-from hxwrappers.video.architecture import Architecture
 from hxwrappers.video.checkpoints import Checkpoints
+from hxwrappers.video.networks import Architecture
 from tests.fuzz.formats import Format, copied, walk
 from tests.impala import runs
 from tests.sb3.test_runs import build

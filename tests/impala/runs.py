@@ -15,10 +15,10 @@ from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from hxwrappers import DemoResetCurriculum
-from hxwrappers.demos import SuccessTracker
-from hxwrappers.errors import TrackerError
+from hxwrappers.curriculum import SuccessTracker
+from hxwrappers.errors import DemoError
 from hxwrappers.impala import Impala, ImpalaSettings
-from hxwrappers.impala.files import checkpoints
+from hxwrappers.impala.policy import checkpoints
 from tests.demos.samples import lake_env
 from tests.envs_for_tests import Corridor
 
@@ -46,7 +46,7 @@ def in_an_actor() -> bool:
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         worker = sys.modules["ray"].get_runtime_context().get_actor_id()
         return worker is not None
-    return multiprocessing.current_process().name.startswith("actor")
+    return multiprocessing.current_process().name.startswith("Actor")
 
 
 def make_wider_in_actors() -> VectorEnv:
@@ -103,7 +103,7 @@ def give_nan_in_actors() -> VectorEnv:
 class Losing(Crashing):
     """Fails with an error of the library."""
 
-    error = TrackerError
+    error = DemoError
 
 
 def lose_the_table_in_actors() -> VectorEnv:
@@ -158,9 +158,11 @@ def main(folder: str, total_timesteps: int) -> None:
 
     def save_and_tell() -> Path | None:
         path = save()
-        told = Path(folder) / "told.tmp"
-        told.write_text(json.dumps({"actors": run.process_ids, "steps": run.num_timesteps}))
-        told.replace(Path(folder) / "told.json")
+        reported_cause = Path(folder) / "told.tmp"
+        reported_cause.write_text(
+            json.dumps({"actors": run.process_ids, "steps": run.num_timesteps})
+        )
+        reported_cause.replace(Path(folder) / "told.json")
         return path
 
     run.save = save_and_tell  # type: ignore[method-assign]

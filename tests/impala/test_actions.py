@@ -8,19 +8,17 @@ from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv
 from torch.distributions import Categorical, Independent, Normal
 
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala import Impala, load_policy
 from hxwrappers.impala.acting import NetPolicy
 from hxwrappers.impala.actions import BoxActions, NumberedActions, actions_of
-from hxwrappers.impala.batches import BatchBuffer
-from hxwrappers.impala.layout import PREVIOUS_ACTION, PREVIOUS_REWARD
+from hxwrappers.impala.layout import PREVIOUS_ACTION, PREVIOUS_REWARD, EnvSpec
 from hxwrappers.impala.learner import Learner
 from hxwrappers.impala.net import ImpalaNet
-from hxwrappers.impala.playing import play
+from hxwrappers.impala.policy import play
 from hxwrappers.impala.sampler import Sampler
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
-from hxwrappers.impala.unrolls import UnrollShape
+from hxwrappers.impala.unrolls import BatchBuffer, UnrollShape
 from tests.impala import runs
 
 TWO = actions_of(spaces.Box(-2, 2, (2,)))
@@ -79,7 +77,7 @@ def test_environments_get_actions_of_their_space(space, drawn, given):
 
 @pytest.mark.parametrize("space", [spaces.MultiBinary(3), spaces.Box(0, 1, (0,)), spaces.Text(3)])
 def test_other_actions_are_refused(space):
-    with pytest.raises(InvalidSpaceError, match="Discrete or a Box"):
+    with pytest.raises(InvalidArgumentError, match="Discrete or a Box"):
         actions_of(space)
 
 

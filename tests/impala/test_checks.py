@@ -8,10 +8,10 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from hxwrappers.errors import InvalidArgumentError, InvalidObservationError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala.actions import NumberedActions
+from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.sampler import Sampler
-from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import UnrollShape
 from tests.impala.test_sampler import CountingPolicy
 
@@ -73,10 +73,10 @@ def play(mode=AutoresetMode.NEXT_STEP, **options):
         (
             "observation",
             np.nan,
-            InvalidObservationError,
+            InvalidArgumentError,
             r"nan under the key 'observation' at \[2\]",
         ),
-        ("speed", np.inf, InvalidObservationError, "inf under the key 'speed'"),
+        ("speed", np.inf, InvalidArgumentError, "inf under the key 'speed'"),
     ],
 )
 def test_the_environment_the_step_and_the_key_are_named(mode, key, value, error, message):
@@ -85,12 +85,12 @@ def test_the_environment_the_step_and_the_key_are_named(mode, key, value, error,
 
 
 def test_the_first_observation():
-    with pytest.raises(InvalidObservationError, match=r"step 0 of its episode.*'speed'"):
+    with pytest.raises(InvalidArgumentError, match=r"step 0 of its episode.*'speed'"):
         play(key="speed", value=np.nan, at=0)
 
 
 def test_the_observation_that_an_episode_was_cut_at():
-    with pytest.raises(InvalidObservationError, match=r"number 1 of .*'speed'"):
+    with pytest.raises(InvalidArgumentError, match=r"number 1 of .*'speed'"):
         play(AutoresetMode.SAME_STEP, key="speed", value=np.nan, cut=True)
 
 

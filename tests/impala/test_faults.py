@@ -13,21 +13,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hxwrappers.checkpoints import load_checkpoint
 from hxwrappers.errors import (
-    ActorError,
     CheckpointError,
+    DemoError,
     FileWriteError,
     InvalidArgumentError,
-    InvalidObservationError,
-    InvalidSpaceError,
-    TrackerError,
+    WorkerError,
 )
+from hxwrappers.files.checkpoints import load_checkpoint
 from hxwrappers.impala import Impala, load_policy
-from hxwrappers.impala.actor import Failure
-from hxwrappers.impala.backend import Filled, note_failure
-from hxwrappers.impala.files import LOCK, alone, checkpoints
+from hxwrappers.impala.actor import Failure, FilledUnroll, note_failure
 from hxwrappers.impala.learner import Learner
+from hxwrappers.impala.policy import LOCK, checkpoints, exclusive_run
 from hxwrappers.impala.reports import Report
 from hxwrappers.impala.unrolls import UnrollShape
 from tests.impala import runs
@@ -44,14 +41,14 @@ def in_background(action, *arguments) -> threading.Thread:
 
 
 def test_why_an_actor_dies_is_told_once(capsys):
-    actor = SimpleNamespace(number=2, ready=True, starts=2, failures=0, told="")
+    actor = SimpleNamespace(number=2, ready=True, starts=2, failures=0, reported_cause="")
     failure = Failure("ValueError", "a bug", "Traceback: ValueError: a bug")
     for _ in range(2):
         note_failure(actor, failure, limit=9)
     note_failure(actor, None, limit=9, code=-9)
-    told = capsys.readouterr().err
-    assert told.count("Traceback: ValueError: a bug") == 1
-    assert told.count("Actor 2 has died and is replaced: killed by SIGKILL") == 1
+    reported_cause = capsys.readouterr().err
+    assert reported_cause.count("Traceback: ValueError: a bug") == 1
+    assert reported_cause.count("Actor 2 has died and is replaced: killed by SIGKILL") == 1
 
 
 def test_a_killed_actor_is_replaced_and_everything_ends_clean(tmp_path):
@@ -101,22 +98,22 @@ def test_a_killed_actor_is_replaced_and_everything_ends_clean(tmp_path):
     actions, state = policy.act(np.zeros((5, 2), np.float32))
     assert actions.shape == (5,)
     assert policy.act(np.zeros((5, 2), np.float32), state)[0].shape == (5,)
-    with pytest.raises(InvalidSpaceError, match="made for"):
+    with pytest.raises(InvalidArgumentError, match="made for"):
         policy.act(np.zeros((5, 3), np.float32))
 
 
 @pytest.mark.parametrize(
     ("make_env", "error", "messages"),
     [
-        (runs.fail_in_actors, ActorError, ["at its start", "in fail_in_actors", "on strike"]),
+        (runs.fail_in_actors, WorkerError, ["at its start", "in fail_in_actors", "on strike"]),
         (
             runs.make_wider_in_actors,
-            InvalidSpaceError,
+            InvalidArgumentError,
             ["count=7, first=0), but must be"],
         ),
-        (runs.make_taller_in_actors, InvalidSpaceError, ["layout is", "shape=(4,)", "(2,)"]),
-        (runs.crash_in_actors, ActorError, ["2 times in a row", "the thirtieth step"]),
-        (runs.lose_a_process_in_actors, ActorError, ["EOFError", "the thirtieth step"]),
+        (runs.make_taller_in_actors, InvalidArgumentError, ["layout is", "shape=(4,)", "(2,)"]),
+        (runs.crash_in_actors, WorkerError, ["2 times in a row", "the thirtieth step"]),
+        (runs.lose_a_process_in_actors, WorkerError, ["EOFError", "the thirtieth step"]),
     ],
 )
 def test_an_actor_that_fails_shows_why(make_env, error, messages):
@@ -130,7 +127,7 @@ def test_an_actor_that_fails_shows_why(make_env, error, messages):
 
 def test_what_was_learned_is_kept_whatever_an_actor_fails_with(tmp_path):
     run = Impala(runs.lose_the_table_in_actors, runs.settings(max_failures=1), tmp_path)
-    with pytest.raises(TrackerError, match="the thirtieth step"):
+    with pytest.raises(DemoError, match="the thirtieth step"):
         run.train(ENDLESS, progress=False)
     assert run.updates
     assert load_policy(tmp_path).num_timesteps == run.num_timesteps
@@ -142,11 +139,11 @@ def test_actors_have_the_precision_of_a_cpu_whatever_the_learner_has(monkeypatch
 
     class Backend:
         def __init__(self, make_env, spec, settings, precision, *others):
-            raise ActorError(precision)
+            raise WorkerError(precision)
 
     monkeypatch.setattr("hxwrappers.impala.trainer.hardware_precision", precision)
     monkeypatch.setattr("hxwrappers.impala.trainer.ProcessActors", Backend)
-    with pytest.raises(ActorError, match="float32"):
+    with pytest.raises(WorkerError, match="float32"):
         Impala(runs.make_corridors, runs.settings(device="cpu:0")).train(1, progress=False)
 
 
@@ -166,7 +163,7 @@ def test_batches_without_a_finite_gradient_are_no_updates(monkeypatch, capsys):
             unroll.valid[...] = True
             unroll.rewards[...] = 3e38 if self.count // 2 % 2 else 1
             self.count += 1
-            return Filled(0, unroll, Report(0, [], {}))
+            return FilledUnroll(0, unroll, Report(0, [], {}))
 
         def publish(self, weights, version):
             published.append(version)
@@ -190,10 +187,11 @@ def test_batches_without_a_finite_gradient_are_no_updates(monkeypatch, capsys):
 
 def test_an_environment_that_gives_nan_ends_the_run_with_its_name():
     run = Impala(runs.give_nan_in_actors, runs.settings(unroll_length=100, max_failures=2))
-    with pytest.raises(InvalidObservationError, match=r"number 1 of its actor.*nan.* at \[0\]"):
+    with pytest.raises(InvalidArgumentError, match=r"number 1 of its actor.*nan.* at \[0\]"):
         run.train(ENDLESS, progress=False)
 
 
+@pytest.mark.slow
 def test_environments_in_processes_of_their_own_end_with_their_actor():
     run = Impala(runs.make_in_processes, runs.settings())
     children = []
@@ -221,7 +219,7 @@ def test_environments_in_processes_of_their_own_end_with_their_actor():
 def test_a_silent_actor_is_killed_and_reported():
     options = {"unroll_length": 100, "actor_timeout": 1.0, "max_failures": 1}
     run = Impala(runs.get_stuck, runs.settings(**options))
-    with pytest.raises(ActorError, match="1 s while waiting for"):
+    with pytest.raises(WorkerError, match="1 s while waiting for"):
         run.train(ENDLESS, progress=False)
 
 
@@ -246,24 +244,24 @@ def test_actors_are_not_blamed_for_a_slow_learner(monkeypatch):
 
 
 def start_run(folder: Path) -> tuple[multiprocessing.Process, dict]:
-    told = folder / "told.json"
-    told.unlink(missing_ok=True)
+    reported_cause = folder / "told.json"
+    reported_cause.unlink(missing_ok=True)
     process = multiprocessing.get_context("forkserver").Process(
         target=runs.main, args=(str(folder), ENDLESS)
     )
     process.start()
     try:
-        wait_for("a checkpoint", lambda: told.exists() or not process.is_alive())
+        wait_for("a checkpoint", lambda: reported_cause.exists() or not process.is_alive())
         assert process.is_alive()
     except AssertionError:
         process.kill()
         raise
-    return process, json.loads(told.read_text())
+    return process, json.loads(reported_cause.read_text())
 
 
 @pytest.mark.slow
 def test_killed_resumed_and_ended_by_a_signal(tmp_path, capfd):
-    process, told = start_run(tmp_path)
+    process, reported_cause = start_run(tmp_path)
     for resumes in (False, True):
         other = Impala(runs.make_corridors, runs.settings(), tmp_path)
         if resumes:
@@ -272,11 +270,11 @@ def test_killed_resumed_and_ended_by_a_signal(tmp_path, capfd):
             other.train(ENDLESS, progress=False)
     process.kill()
     process.join(PATIENCE)
-    wait_for("the actors' end", lambda: all(is_gone(actor) for actor in told["actors"]))
+    wait_for("the actors' end", lambda: all(is_gone(actor) for actor in reported_cause["actors"]))
     saved = checkpoints(tmp_path)[-1]
     run = Impala(runs.make_corridors, runs.settings(), tmp_path)
     steps = run.resume()
-    assert steps >= told["steps"]
+    assert steps >= reported_cause["steps"]
     assert steps == int(saved.stem.split("-")[1])
     # Where the newest is damaged, the one before it is taken.
     damaged = tmp_path / "checkpoint-999999999999.safetensors"
@@ -285,8 +283,8 @@ def test_killed_resumed_and_ended_by_a_signal(tmp_path, capfd):
         assert Impala(runs.make_corridors, runs.settings(), tmp_path).resume() == steps
     damaged.unlink()
 
-    process, told = start_run(tmp_path)
-    assert told["steps"] > steps
+    process, reported_cause = start_run(tmp_path)
+    assert reported_cause["steps"] > steps
     (tmp_path / "told.json").unlink()
     process.terminate()
     process.join(PATIENCE)
@@ -294,16 +292,18 @@ def test_killed_resumed_and_ended_by_a_signal(tmp_path, capfd):
     complaints = capfd.readouterr().err
     assert "Traceback" not in complaints
     assert "leaked" not in complaints
-    assert all(is_gone(actor) for actor in told["actors"])
+    assert all(is_gone(actor) for actor in reported_cause["actors"])
     final = json.loads((tmp_path / "told.json").read_text())
-    assert final["steps"] >= told["steps"]  # equal, if the signal came before the next batch
+    assert (
+        final["steps"] >= reported_cause["steps"]
+    )  # equal, if the signal came before the next batch
     assert load_policy(tmp_path).num_timesteps == final["steps"]
     assert run.updates < load_checkpoint(checkpoints(tmp_path)[-1], "Impala")["updates"]
 
 
 def test_two_runs_that_start_at_once(tmp_path):
     folder = tmp_path / "new"
-    with alone(folder):
+    with exclusive_run(folder):
         run = Impala(runs.make_corridors, runs.settings(), folder)
         with pytest.raises(CheckpointError, match="choose another folder"):
             run.train(1)
@@ -315,9 +315,9 @@ def test_a_disk_without_locks(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", flock)
-    with alone(tmp_path), alone(tmp_path):
+    with exclusive_run(tmp_path), exclusive_run(tmp_path):
         pass
-    with pytest.raises(FileWriteError), alone(tmp_path / LOCK / "folder"):
+    with pytest.raises(FileWriteError), exclusive_run(tmp_path / LOCK / "folder"):
         pass
 
 

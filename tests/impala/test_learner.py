@@ -9,14 +9,12 @@ from gymnasium import spaces
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.impala.actions import NumberedActions
-from hxwrappers.impala.batches import BatchBuffer
-from hxwrappers.impala.layout import Layout
+from hxwrappers.impala.correction import vtrace
+from hxwrappers.impala.layout import EnvSpec, Layout
 from hxwrappers.impala.learner import Learner, clip_rewards
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
-from hxwrappers.impala.unrolls import Unroll, UnrollShape
-from hxwrappers.impala.vtrace import vtrace
+from hxwrappers.impala.unrolls import BatchBuffer, Unroll, UnrollShape
 
 LAYOUT = Layout.of(spaces.Box(-1, 1, (4,), np.float32))
 LENGTH = 5

@@ -12,6 +12,7 @@ def learned(task, seed=0):
     return score(task, steps, seed, **settings)
 
 
+@pytest.mark.slow
 def test_memory_is_learned_with_an_lstm():
     assert learned("recall") > 0.75  # seven deviations above chance
 

@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers.envs import make_minigrid
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.net import ImpalaNet
@@ -180,7 +180,7 @@ def test_the_papers_shallow_net():
 
 def test_a_part_with_the_name_of_a_previous_input():
     layout = Layout.of(spaces.Dict({"previous action": VECTOR}))
-    with pytest.raises(InvalidSpaceError, match="Rename it"):
+    with pytest.raises(InvalidArgumentError, match="Rename it"):
         layout.with_previous(NumberedActions(3))
 
 
@@ -233,19 +233,19 @@ def test_large_batches_are_looked_at_in_chunks():
 
 
 def test_bad_spaces_and_nets():
-    with pytest.raises(InvalidSpaceError, match="FlattenObservation"):
+    with pytest.raises(InvalidArgumentError, match="FlattenObservation"):
         Layout.of(spaces.Text(3))
-    with pytest.raises(InvalidSpaceError, match="several images"):
+    with pytest.raises(InvalidArgumentError, match="several images"):
         Layout.of(spaces.Dict(a=IMAGE, b=IMAGE))
     with pytest.raises(InvalidArgumentError, match="residual"):
         build(IMAGE, net="resnet")
-    with pytest.raises(InvalidSpaceError, match="auto"):
+    with pytest.raises(InvalidArgumentError, match="auto"):
         build(VECTOR, net="nature")
-    with pytest.raises(InvalidSpaceError, match="auto"):
+    with pytest.raises(InvalidArgumentError, match="auto"):
         build(IMAGE, net="mlp")
-    with pytest.raises(InvalidSpaceError, match="36 pixels"):
+    with pytest.raises(InvalidArgumentError, match="36 pixels"):
         build(spaces.Box(0, 255, (3, 20, 20), np.uint8), net="nature")
-    with pytest.raises(InvalidSpaceError, match="20 pixels"):
+    with pytest.raises(InvalidArgumentError, match="20 pixels"):
         build(spaces.Box(0, 255, (3, 19, 20), np.uint8), net="shallow")
 
 

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from hxwrappers.demos import FrontierSettings, LocalStore, RayStore, SuccessTracker
-from hxwrappers.errors import ActorError, InvalidSpaceError
+from hxwrappers.curriculum import FrontierSettings, LocalStore, RayStore, SuccessTracker
+from hxwrappers.errors import InvalidArgumentError, WorkerError
 from hxwrappers.impala import Impala
 from tests.demos.samples import lake_demo
 from tests.impala import runs
@@ -82,13 +82,13 @@ def test_training_goes_on_when_a_node_is_removed(ray_cluster, tmp_path):
 @pytest.mark.parametrize(
     ("make_env", "error", "messages"),
     [
-        (runs.fail_in_actors, ActorError, ["at its start", "in fail_in_actors", "on strike"]),
+        (runs.fail_in_actors, WorkerError, ["at its start", "in fail_in_actors", "on strike"]),
         (
             runs.make_wider_in_actors,
-            InvalidSpaceError,
+            InvalidArgumentError,
             ["count=7, first=0), but must be"],
         ),
-        (runs.crash_in_actors, ActorError, ["2 times in a row", "the thirtieth step"]),
+        (runs.crash_in_actors, WorkerError, ["2 times in a row", "the thirtieth step"]),
     ],
 )
 def test_an_actor_that_fails_shows_why(ray_cluster, make_env, error, messages):
@@ -132,11 +132,11 @@ def test_environments_in_processes_of_their_own(ray_cluster):
 def test_a_silent_actor_is_replaced_and_reported(ray_cluster):
     options = {"unroll_length": 100, "actor_timeout": 120.0, "max_failures": 1, "num_actors": 1}
     run = Impala(runs.get_stuck, settings(**options))
-    with pytest.raises(ActorError, match="120 s while waiting for an unroll"):
+    with pytest.raises(WorkerError, match="120 s while waiting for an unroll"):
         run.train(ENDLESS, progress=False)
 
 
 def test_without_room_it_says_so(ray_cluster):
     hopeless = Impala(runs.make_corridors, settings(actor_timeout=5.0, cpus_per_actor=2.0))
-    with pytest.raises(ActorError, match="CPU free, and each actor needs 2 CPU"):
+    with pytest.raises(WorkerError, match="CPU free, and each actor needs 2 CPU"):
         hopeless.train(ENDLESS, progress=False)

@@ -9,19 +9,17 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.actor import Failure, Ready
-from hxwrappers.impala.layout import Layout
+from hxwrappers.impala.layout import EnvSpec, Layout
 from hxwrappers.impala.net import ImpalaNet
-from hxwrappers.impala.playing import play
+from hxwrappers.impala.policy import play
 from hxwrappers.impala.ray_actors import _RemoteActor
 from hxwrappers.impala.reports import EpisodeWatch
 from hxwrappers.impala.sampler import Sampler, run_actor
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.spec import EnvSpec
-from hxwrappers.impala.unrolls import Unroll, UnrollShape
-from hxwrappers.impala.weights import flat_weights
+from hxwrappers.impala.unrolls import Unroll, UnrollShape, flat_weights
 from tests.envs_for_tests import Corridor
 
 MODES = list(AutoresetMode)
@@ -157,15 +155,15 @@ def test_reports_tell_of_the_episodes(mode):
     _, reports = unrolls(mode, 10)
     episodes = [episode for report in reports for episode in report.episodes]
     for lane in range(NUM_ENVS):
-        told = [(e.reward_sum, e.length) for e in episodes if e.lane == lane]
+        reported_cause = [(e.reward_sum, e.length) for e in episodes if e.lane == lane]
         wanted, total, length = [], 0.0, 0
         for row in expected(lane, 200):
             total, length = total + row[3], length + 1
             if row[4] or row[5]:
                 wanted.append((total, length))
                 total, length = 0.0, 0
-        assert told == wanted[: len(told)]
-        assert len(told) > 10
+        assert reported_cause == wanted[: len(reported_cause)]
+        assert len(reported_cause) > 10
 
 
 class Telling(gym.Wrapper):
@@ -173,8 +171,8 @@ class Telling(gym.Wrapper):
 
     def step(self, action):
         *rest, info = self.env.step(action)
-        told = {"imitation/matched": 2.0, "extrinsic_reward": 3.0, "imitation_share": 0.5}
-        return *rest, info | told | {"secret": 1.0}
+        reported_cause = {"imitation/matched": 2.0, "extrinsic_reward": 3.0, "imitation_share": 0.5}
+        return *rest, info | reported_cause | {"secret": 1.0}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -252,12 +250,12 @@ def test_playing_less_than_nothing():
 
 
 def test_playing_tells_how_far_it_is():
-    told = []
+    reported_cause = []
     env = make(AutoresetMode.SAME_STEP)
-    play(env, CountingPolicy(), 10, progress=lambda *counts: told.append(counts))
-    assert told[-1] == (12, 12)  # rounded up to the three environments
-    assert told == sorted(told)
-    assert {wanted for _, wanted in told} == {12}
+    play(env, CountingPolicy(), 10, progress=lambda *counts: reported_cause.append(counts))
+    assert reported_cause[-1] == (12, 12)  # rounded up to the three environments
+    assert reported_cause == sorted(reported_cause)
+    assert {wanted for _, wanted in reported_cause} == {12}
 
 
 def test_actions_may_begin_at_another_number():
@@ -322,7 +320,7 @@ def test_spaces_that_are_refused():
             super().__init__()
             self.action_space = spaces.MultiBinary(2)
 
-    with pytest.raises(InvalidSpaceError, match="of a Discrete or a Box"):
+    with pytest.raises(InvalidArgumentError, match="of a Discrete or a Box"):
         Sampler(SyncVectorEnv([Binary]), CountingPolicy(), 0)
 
 

@@ -12,8 +12,16 @@ from torch import nn
 
 from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.layout import Layout
-from hxwrappers.impala.unrolls import Field, SharedArrays, Unroll, UnrollShape
-from hxwrappers.impala.weights import BEING_WRITTEN, SharedWeights, copy_weights, flat_weights
+from hxwrappers.impala.unrolls import (
+    BEING_WRITTEN,
+    Field,
+    SharedArrays,
+    SharedWeights,
+    Unroll,
+    UnrollShape,
+    copy_weights,
+    flat_weights,
+)
 
 CONTEXT = multiprocessing.get_context("spawn")
 SPACE = spaces.Dict(

@@ -17,9 +17,9 @@ from torch import zeros
 
 from hxwrappers.impala import processes
 from hxwrappers.impala.actor import Delivery, Ready
+from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.processes import ProcessActors
 from hxwrappers.impala.reports import Report
-from hxwrappers.impala.spec import EnvSpec
 from hxwrappers.impala.unrolls import Unroll
 from tests.impala import runs
 
@@ -31,7 +31,7 @@ class Process:
     """A played process, which does one thing at a time."""
 
     def __init__(self, world, arguments):
-        self.world, (self.pipe, self.job) = world, arguments
+        self.world, (_, self.pipe, _, (self.job,)) = world, arguments
         self.alive, self.doing, self.slot = True, "starting", None
         self.number = len(world.processes)
         self.pid = 1000 + self.number
@@ -146,7 +146,7 @@ class World:
             RawArray=lambda _, size: (ctypes.c_ubyte * size)(),
             set_forkserver_preload=lambda _: None,
         )
-        monkeypatch.setattr(processes.multiprocessing, "get_context", lambda _: context)
+        monkeypatch.setattr(processes, "fast_context", lambda: context)
         monkeypatch.setattr(processes, "wait", self.wait)
         monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=self.clock))
         self.actors = ProcessActors(
@@ -239,7 +239,7 @@ class World:
 
     def signature(self):
         """Two states with the same are the same for all that may follow."""
-        current = {actor.process.number: actor.number for actor in self.actors._actors}
+        current = {actor.worker.process.number: actor.number for actor in self.actors._actors}
         names = {Ready: "r", Delivery: "d", type(PARTIAL): "p"}
         known = sorted(
             (

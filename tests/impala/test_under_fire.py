@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from gymnasium.vector import SyncVectorEnv
 
+from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.processes import ProcessActors
-from hxwrappers.impala.spec import EnvSpec
-from hxwrappers.impala.weights import flat_weights
+from hxwrappers.impala.unrolls import flat_weights
 from tests.impala import runs
 
 

@@ -48,7 +48,7 @@ class Deaths(NamedTuple):
 
     kills: int
     writing: int
-    alone: int
+    exclusive_run: int
     steps: int
 
 
@@ -62,7 +62,7 @@ def kill_again_and_again(name: str, folder: Path, kills: int, seed: int = 0) -> 
     run = folder / "run"
     run.mkdir(parents=True)
     before: Saved | None = None
-    writing = alone = 0
+    writing = exclusive_run = 0
     spread = PATIENCE
     for number in range(kills):
         with _started(name, run, ENDLESS) as process:
@@ -79,7 +79,7 @@ def kill_again_and_again(name: str, folder: Path, kills: int, seed: int = 0) -> 
             assert process.is_alive(), _said(folder)
             only_main = moments.random() < 0.3
             _kill(process, only_main=only_main)
-        alone += only_main
+        exclusive_run += only_main
         writing += bool(_temporaries(run))
         assert len(_temporaries(run)) <= 1, _temporaries(run)
         before = _compare(before, _look(target, run))
@@ -104,7 +104,7 @@ def kill_again_and_again(name: str, folder: Path, kills: int, seed: int = 0) -> 
         known = [row["steps"] for row in before.rows]
         assert logged == sorted(set(logged))
         assert logged[: len(known)] == known
-    return Deaths(kills, writing, alone, before.steps)
+    return Deaths(kills, writing, exclusive_run, before.steps)
 
 
 @contextmanager

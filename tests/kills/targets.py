@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from hxwrappers import _precision
-from hxwrappers.checkpoints import load_checkpoint
+from hxwrappers._utils import precision
 from hxwrappers.cli import main as hxw
-from hxwrappers.cli.demo_sitting import Wish, sit_down
+from hxwrappers.cli.demo_record import RecordingOptions, run_recording
 from hxwrappers.demos import recover_demos, shipped
-from hxwrappers.demos.search import CellSettings, Limits, Search, SearchSettings
-from hxwrappers.impala.files import checkpoints
+from hxwrappers.files.checkpoints import load_checkpoint
+from hxwrappers.impala.policy import checkpoints
+from hxwrappers.search.cells import CellSettings, Limits, Search, SearchSettings
 from hxwrappers.video import Pretraining
 from tests.demos.samples import frame_env, lake_demo
 
@@ -92,7 +92,7 @@ def _example(name: str, *more: str, demo: bool = False) -> Callable[[Path, int],
         words += ["--total-timesteps", str(total), "--checkpoint-every", "256", *more]
         if demo:
             lake_demo().save(folder.parent / "lake.npz")
-            words += ["--demo", str(folder.parent / "lake.npz"), "--success-rate", "2.0"]
+            words += ["--demo", str(folder.parent / "lake.npz"), "--success-rate", "1.0"]
             words += ["--episodes", "0"]
         words += ["--resume"] if (folder / "checkpoint.safetensors").exists() else []
         _main(name, words)
@@ -175,9 +175,11 @@ def _search(folder: Path) -> Saved | None:
 def recording(folder: Path, total: int) -> None:
     """Plays by hand as `hxw demo record` does, with going back in time, until it is killed."""
     folder.mkdir(parents=True, exist_ok=True)
-    wish = Wish("ALE/Pong-v5", folder / "demo.npz", None, None, (), None, None, 0, (), 20)
+    wish = RecordingOptions(
+        "ALE/Pong-v5", folder / "demo.npz", None, None, (), None, None, 0, (), 20
+    )
     generator = np.random.default_rng()
-    with sit_down(wish, "kills") as sitting:
+    with run_recording(wish, "kills") as sitting:
         session = sitting.begin()
         session.advance(["right"], ["right"], -1.0)
         session.advance(["right"], [], -0.5)
@@ -221,7 +223,7 @@ def _youtube(folder: Path) -> Saved | None:
     """Whatever stands under its name is whole."""
     from hxwrappers.demos import Demo  # noqa: PLC0415
     from hxwrappers.video import Clip, DecodedClip, Embedder  # noqa: PLC0415
-    from hxwrappers.video.truth import Truth  # noqa: PLC0415
+    from hxwrappers.video.synthesis.make import Truth  # noqa: PLC0415
 
     stages = 0
     for pattern, load in (
@@ -292,7 +294,7 @@ def child(name: str, folder: Path, total: int) -> None:
     os.setsid()
     torch.set_num_threads(1)
     # Two runs that are compared bit by bit may not decide by the clock, each for itself.
-    _precision.is_bfloat16_faster = lambda *_, **__: False
+    precision.is_bfloat16_faster = lambda *_, **__: False
     with (folder.parent / "said.txt").open("a") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)

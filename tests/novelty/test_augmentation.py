@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hxwrappers.novelty.augmentation import TILE_SIZES, augment, tile_mask
+from hxwrappers.novelty.contrastive import TILE_SIZES, augment, tile_mask
 
 
 def seeded(seed: int) -> torch.Generator:

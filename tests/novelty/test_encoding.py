@@ -9,7 +9,7 @@ from gymnasium.vector.utils import batch_space, iterate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hxwrappers.errors import InvalidObservationError, InvalidSpaceError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty import RNDModel
 from hxwrappers.novelty.encoding import Encoding, batch_of_one, find_part
 
@@ -52,7 +52,7 @@ def test_discrete_values_are_told_apart(number, start, data):
 
 @pytest.mark.parametrize("value", [-1, 5])
 def test_values_that_the_space_does_not_have_are_refused(value):
-    with pytest.raises(InvalidObservationError, match="does not have"):
+    with pytest.raises(InvalidArgumentError, match="does not have"):
         Encoding.of(spaces.Discrete(5)).encode(np.array([value]))
 
 
@@ -123,5 +123,5 @@ def test_which_part_is_scored(space, key, path):
     ],
 )
 def test_parts_that_cannot_be_found(space, key, match):
-    with pytest.raises(InvalidSpaceError, match=match):
+    with pytest.raises(InvalidArgumentError, match=match):
         find_part(space, key)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from hxwrappers.bridge.model_holder import resolve_model
 from hxwrappers.errors import CheckpointError
 from hxwrappers.novelty import CNDModel, RNDModel
-from hxwrappers.novelty.resolve import resolve_model
 from tests.novelty.samples import VECTOR, make, observations
 from tests.traps import Trap
 

@@ -7,13 +7,11 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hxwrappers.bridge.model_holder import model_from_state
 from hxwrappers.errors import (
     InvalidArgumentError,
-    InvalidObservationError,
-    InvalidSpaceError,
 )
 from hxwrappers.novelty import CNDModel, RNDModel
-from hxwrappers.novelty.resolve import model_of
 from tests.novelty.samples import CND_LOSSES, IMAGE, SMALL, VECTOR, drive, make, observations
 
 
@@ -33,15 +31,15 @@ def test_what_was_trained_on_becomes_less_new(kind, space):
     model = make(kind, space, **settings)
     if kind != "rnd":
         model.settings["target_learning_rate"] = 1e-12
-    seen, unseen = observations(space, 8, seed=1), observations(space, 8, seed=2)
+    seen, hidden_from_env = observations(space, 8, seed=1), observations(space, 8, seed=2)
     if space is VECTOR:
-        seen, unseen = seen + 5.0, unseen - 5.0
+        seen, hidden_from_env = seen + 5.0, hidden_from_env - 5.0
     else:
-        seen, unseen = seen // 4, 255 - unseen // 4
-    before = model.score(seen).mean(), model.score(unseen).mean()
+        seen, hidden_from_env = seen // 4, 255 - hidden_from_env // 4
+    before = model.score(seen).mean(), model.score(hidden_from_env).mean()
     for _ in range(150):
         model._distil(model.layout.frames(seen, model.device))
-    after = model.score(seen).mean(), model.score(unseen).mean()
+    after = model.score(seen).mean(), model.score(hidden_from_env).mean()
     assert after[0] < 0.3 * before[0]
     assert after[0] / before[0] < 0.5 * after[1] / before[1]
 
@@ -273,7 +271,7 @@ def test_nothing_is_learned_from_a_bad_batch():
     model.open_streams(2)
     batch = observations(VECTOR, 2)
     batch[1, 2] = np.nan
-    with pytest.raises(InvalidObservationError, match="NaN"):
+    with pytest.raises(InvalidArgumentError, match="NaN"):
         model.observe(batch, np.arange(2))
     assert len(model._rollout) == 0
 
@@ -323,7 +321,7 @@ def test_settings_of_cnd_out_of_range_are_refused_by_name(settings):
 
 
 def test_st_dim_needs_images():
-    with pytest.raises(InvalidSpaceError, match="st_dim"):
+    with pytest.raises(InvalidArgumentError, match="st_dim"):
         CNDModel(VECTOR, contrastive_loss="st_dim")
 
 
@@ -372,7 +370,7 @@ def test_a_model_of_a_machine_with_a_gpu_loads_on_one_without(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     model = make("rnd")
     model.settings["device"] = "cuda"
-    assert model_of(model.state_dict(), VECTOR).device.type == "cpu"
+    assert model_from_state(model.state_dict(), VECTOR).device.type == "cpu"
 
 
 def test_a_warm_up_of_one_step_gives_no_huge_bonuses():
@@ -390,3 +388,13 @@ def test_an_empty_batch_has_no_scores_and_no_features(space):
     assert model.score(nothing).shape == model.bonus(nothing).shape == (0,)
     assert model.features(nothing).shape == (0, 16)
     assert model.observe(nothing, np.arange(0)).shape == (0,)
+
+
+@pytest.mark.parametrize("model_class", [RNDModel, CNDModel])
+@pytest.mark.parametrize(("space", "width"), [(VECTOR, 128), (IMAGE, 512)])
+def test_nets_of_vectors_are_smaller_than_those_of_images(model_class, space, width):
+    model = model_class(space, seed=0)
+    assert model.features(observations(space, 2)).shape == (2, width)
+    assert model.settings["features"] == width  # as it is saved
+    own = model_class(space, features=7, seed=0)
+    assert own.features(observations(space, 2)).shape == (2, 7)

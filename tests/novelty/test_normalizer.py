@@ -5,7 +5,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from hxwrappers.novelty.normalizer import InputNormalizer
+from hxwrappers.novelty.moments import InputNormalizer
 from hxwrappers.novelty.observations import ObservationLayout
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from hxwrappers.errors import InvalidArgumentError, InvalidObservationError, InvalidSpaceError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty import CNDModel
 from hxwrappers.novelty.observations import ObservationLayout
 
@@ -86,13 +86,13 @@ def test_the_guess_can_be_overruled():
 @pytest.mark.parametrize(
     ("space", "arguments", "error"),
     [
-        (spaces.Text(4), {}, InvalidSpaceError),
-        (spaces.Sequence(spaces.Discrete(4)), {}, InvalidSpaceError),
-        (spaces.Discrete(10**6), {}, InvalidSpaceError),
-        (spaces.Dict(), {}, InvalidSpaceError),
-        (spaces.Dict(a=image(64, 64, 3), b=spaces.Discrete(2)), {}, InvalidSpaceError),
-        (spaces.Box(0, 1, (0,)), {}, InvalidSpaceError),
-        (image(64, 40, 64), {}, InvalidSpaceError),
+        (spaces.Text(4), {}, InvalidArgumentError),
+        (spaces.Sequence(spaces.Discrete(4)), {}, InvalidArgumentError),
+        (spaces.Discrete(10**6), {}, InvalidArgumentError),
+        (spaces.Dict(), {}, InvalidArgumentError),
+        (spaces.Dict(a=image(64, 64, 3), b=spaces.Discrete(2)), {}, InvalidArgumentError),
+        (spaces.Box(0, 1, (0,)), {}, InvalidArgumentError),
+        (image(64, 40, 64), {}, InvalidArgumentError),
         (image(4, 84, 84), {"channel_axis": 1}, InvalidArgumentError),
         (image(4, 84, 84), {"newest_channels": 5}, InvalidArgumentError),
         (image(4, 84, 84), {"newest_channels": 0}, InvalidArgumentError),
@@ -119,7 +119,7 @@ def test_spaces_that_cannot_be_read(space, arguments, error):
 )
 def test_observations_that_are_not_of_their_space(batch, match):
     layout = ObservationLayout.of(spaces.Box(-1, 1, (3,)))
-    with pytest.raises(InvalidObservationError, match=match):
+    with pytest.raises(InvalidArgumentError, match=match):
         layout.frames(batch, CPU)
 
 

@@ -19,8 +19,7 @@ from hxwrappers.novelty import (
     RNDModel,
 )
 from hxwrappers.novelty.contrastive import feature_guard, info_nce, pair_distance, vicreg
-from hxwrappers.novelty.moments import RewardFilter
-from hxwrappers.novelty.normalizer import InputNormalizer
+from hxwrappers.novelty.moments import InputNormalizer, RewardFilter
 from hxwrappers.novelty.observations import ObservationLayout
 
 FIRST = 2 * torch.sin(torch.arange(24.0)).reshape(4, 6)

@@ -68,6 +68,7 @@ def test_it_equals_the_vector_twin(ours, twin, settings, env_class):
     assert venv.model.updates == envs.model.updates > 3
 
 
+@pytest.mark.slow
 def test_stock_ppo_in_worker_processes():
     venv = make_vec_env("CartPole-v1", n_envs=2, vec_env_cls=SubprocVecEnv)
     venv = VecRNDBonus(venv, **SETTINGS)

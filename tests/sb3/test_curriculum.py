@@ -13,11 +13,11 @@ from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from hxwrappers import DemoResetCurriculum, SkipReplayedSteps
-from hxwrappers.demos import FrontierSettings, SuccessTracker
+from hxwrappers.curriculum import FrontierSettings, SuccessTracker
 from hxwrappers.errors import CheckpointError, WorkerError
-from hxwrappers.sb3 import CurriculumLog
-from hxwrappers.sb3.histories import CurriculumHistory
-from hxwrappers.sb3.runs import CHECKPOINT, TrainingRun
+from hxwrappers.sb3 import BlockVecEnv, CurriculumLog
+from hxwrappers.sb3.history import CurriculumHistory
+from hxwrappers.sb3.training_run import CHECKPOINT, TrainingRun
 from tests.demos.samples import lake_demo, lake_env, paid_early
 
 RULES = FrontierSettings(window=2, update_every=8, memory=30)
@@ -71,11 +71,15 @@ def test_the_rows_of_a_log_grow_with_episodes_rather_than_steps(demo):
     assert log.rows[-1]["episodes_counted"] == tracker.episodes
 
 
-def test_a_killed_worker_is_a_clear_error_and_nothing_is_lost(demo, tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("vector", [SubprocVecEnv, BlockVecEnv])
+def test_a_killed_worker_is_a_clear_error_and_nothing_is_lost(demo, tmp_path, vector):
     tracker = SuccessTracker(demo, RULES)
-    processes = partial(SubprocVecEnv, start_method="fork")
+    processes = partial(vector, start_method="fork")
     model = build(demo, tracker, processes, num_envs=2)
-    workers = model.get_env().unwrapped.processes
+    envs = model.get_env().unwrapped
+    own = vector is BlockVecEnv
+    workers = [each.process for each in envs._workers] if own else envs.processes
     run = TrainingRun(model, tmp_path, progress=False, history=CurriculumHistory(tracker))
     run.train(1000)
     episodes = tracker.episodes
@@ -183,7 +187,13 @@ def test_the_curriculum_steps_aside_in_a_vector(demo, vectors):
     envs.close()
 
 
-@pytest.mark.parametrize("vectors", [DummyVecEnv, partial(SubprocVecEnv, start_method="fork")])
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        DummyVecEnv,
+        pytest.param(partial(SubprocVecEnv, start_method="fork"), marks=pytest.mark.slow),
+    ],
+)
 def test_several_demonstrations_in_a_vector_have_a_frontier_each(demo, vectors):
     longer = lake_demo(1, 3, 1, 1, 2, 1, 2, 2)
     tracker = SuccessTracker([demo, longer], RULES)

@@ -15,7 +15,7 @@ from hxwrappers.demos import shipped
 from hxwrappers.envs import make_atari
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3 import DemoImitation, DemoRecurrentPPO
-from hxwrappers.sb3.demo_imitation import imitation_loss
+from hxwrappers.sb3.self_imitation import imitation_loss
 from tests.demos.samples import lake_demo, lake_env
 from tests.wrappers.curricula import tracker_of
 
@@ -49,7 +49,14 @@ def model_of(algorithm, make, **kwargs):
 
 
 # Once the value is known there is nothing to gain any more; the recurrent one knows it soon.
-@pytest.mark.parametrize(("algorithm", "steps"), [(PPO, 400), (A2C, 400), (DemoRecurrentPPO, 96)])
+@pytest.mark.parametrize(
+    ("algorithm", "steps"),
+    [
+        (PPO, 400),
+        pytest.param(A2C, 400, marks=pytest.mark.slow),
+        pytest.param(DemoRecurrentPPO, 96, marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_demonstrated_becomes_likely(algorithm, steps):
     tracker = tracker_of(DEMO, window=2)
     make = partial(lake, tracker, replay_steps=2)
@@ -74,6 +81,7 @@ def test_what_is_demonstrated_becomes_likely(algorithm, steps):
     assert imitation.env.get_wrapper_attr("tracker") is tracker
 
 
+@pytest.mark.slow
 def test_only_its_gradient_is_added_and_weight_zero_changes_nothing():
     tracker = tracker_of(DEMO, window=2)
 
@@ -119,7 +127,13 @@ def test_frames_of_which_the_demonstration_changed_its_mind_are_not_imitated():
     demo = shipped("montezuma-first-key")
     tracker = tracker_of(demo, window=32)
     curriculum = partial(
-        DemoResetCurriculum, demo=demo, tracker=tracker, replay_steps=16, replay_multiple=4
+        DemoResetCurriculum,
+        demo=demo,
+        tracker=tracker,
+        replay_steps=16,
+        replay_multiple=4,
+        # The agent's attempts end at the key; what is imitated goes to the demonstration's end.
+        extra_steps=None,
     )
 
     def make():

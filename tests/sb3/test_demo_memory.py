@@ -10,7 +10,8 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from hxwrappers import DemoResetCurriculum
-from hxwrappers.demos import DemoRecording, FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.curriculum import FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.demos import DemoRecording
 from hxwrappers.sb3 import DemoRecurrentPPO
 
 
@@ -92,6 +93,7 @@ def plays_from_the_start(model):
     return np.mean(won)
 
 
+@pytest.mark.slow
 def test_the_memory_task_is_learned_from_replayed_cues():
     model, tracker = learn_from_the_junction(replay_steps=3, steps=8_000)
     assert tracker.success_rates.mean() > 0.9

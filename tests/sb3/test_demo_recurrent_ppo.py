@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import (
     VecMonitor,
 )
 
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3 import DemoRecurrentPPO, from_vector_env
 
 REPLAYED, NEAR = 2, 4
@@ -178,7 +178,7 @@ def test_ratios_are_one_for_all_spaces(actions, is_dict):
 
 def test_continuous_actions_have_no_temperature():
     env_kwargs = {"actions": spaces.Box(-1, 1, (2,))}
-    with pytest.raises(InvalidSpaceError, match="near_start_temperature=1"):
+    with pytest.raises(InvalidArgumentError, match="near_start_temperature=1"):
         make(env_kwargs=env_kwargs)
     assert make(env_kwargs=env_kwargs, near_start_temperature=1.0).learn(48).num_timesteps == 48
 

@@ -14,8 +14,8 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
 from hxwrappers import RNDBonus
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, InvalidSpaceError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.files.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.sb3 import DualValuePPO, ExplorationLog, VecCNDBonus, VecRNDBonus
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
 from tests.envs_for_tests import Corridor, Pictures
@@ -467,7 +467,7 @@ def test_the_published_optimiser(policy):
 
 
 def test_the_network_of_rnd_needs_images_that_fill_its_kernels():
-    with pytest.raises(InvalidSpaceError, match="44 pixels"):
+    with pytest.raises(InvalidArgumentError, match="44 pixels"):
         DualValuePPO("RNDPolicy", VecRNDBonus(DummyVecEnv([Pictures]), **QUICK), **SHORT)
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from hxwrappers.errors import InvalidArgumentError, InvalidSpaceError
-from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.sb3.policies import CompactCNN
 
 FRAMES = spaces.Box(0, 255, (4, 84, 84), np.uint8)
 
@@ -35,14 +35,23 @@ def test_precisions_agree_and_learn_in_float32(precision):
 
 
 def test_smallest_images():
-    assert CompactCNN(spaces.Box(0, 255, (1, 20, 20), np.uint8), 8)(
-        torch.zeros(2, 1, 20, 20)
+    assert CompactCNN(spaces.Box(0, 255, (1, 14, 14), np.uint8), 8)(
+        torch.zeros(2, 1, 14, 14)
     ).shape == (2, 8)
 
 
-@pytest.mark.parametrize("shape", [(4,), (4, 19, 84), (84, 84, 4)])
+@pytest.mark.parametrize(
+    ("side", "kernel"), [(84, (8, 8)), (64, (8, 8)), (63, (5, 5)), (42, (5, 5))]
+)
+def test_small_images_get_small_filters(side, kernel):
+    space = spaces.Box(0, 255, (4, side, side), np.uint8)
+    first = next(CompactCNN(space).parameters())
+    assert first.shape == (16, 4, *kernel)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 13, 84), (84, 84, 4)])
 def test_not_images(shape):
-    with pytest.raises(InvalidSpaceError, match="images"):
+    with pytest.raises(InvalidArgumentError, match="images"):
         CompactCNN(spaces.Box(0, 255, shape, np.uint8))
 
 

@@ -13,10 +13,12 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from hxwrappers.cli import main
-from hxwrappers.errors import CheckpointError, InvalidSpaceError
-from hxwrappers.sb3 import VecRNDBonus, load_policy, save_policy
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.sb3 import DualValuePPO, TrainingRun, VecRNDBonus, load_policy, save_policy
 from hxwrappers.sb3._inert_pickle import Inert, read_pickle
 from hxwrappers.sb3.normalization import Normalization
+from hxwrappers.sb3.trainer_file import load_trainer_policy
 from hxwrappers.sb3.zip_file import load_sb3_zip
 from tests.traps import trap
 
@@ -151,6 +153,73 @@ def test_the_command_reports_the_true_score(tmp_path, capsys):
     assert "holds by itself" in capsys.readouterr().err
 
 
+def evaluated(words, capsys):
+    assert main(words) == 0
+    return json.loads(capsys.readouterr().out)["starts"]["plain"]["mean"]["value"]
+
+
+@pytest.mark.parametrize("clipped", [0.5, 10.0])
+def test_a_trainers_file_holds_how_it_was_normalised(tmp_path, capsys, clipped):
+    envs = VecNormalize(make_vec_env("HxScaled-v0", 4, seed=0), norm_reward=False, clip_obs=clipped)
+    bonus = VecRNDBonus(envs, coefficient=0.0, warmup_steps=4, features=4)
+    like_ppo = {"n_epochs": 10, "clip_range": 0.2, "gamma": 0.9, "intrinsic_coef": 0.0}
+    model = DualValuePPO("MlpPolicy", bonus, **QUICK, **like_ppo, learning_rate=0.02)
+    run = TrainingRun(model, tmp_path / "run", progress=False)
+    run.train(512)
+    model.save(tmp_path / "model.zip")
+    envs.save(tmp_path / "vecnormalize.pkl")
+    seen = observations({})
+    expected = model.predict(envs.normalize_obs(seen), deterministic=True)[0]
+    assert 0 < expected.mean() < 1
+    options = ["--env", "HxScaled-v0", "--starts", "plain", "--episodes", "3", "--json"]
+    options += ["--deterministic", "--device", "cpu", "--algo", "dual_value_ppo"]
+    for file in (tmp_path / "model.zip", run.folder / "checkpoint.safetensors"):
+        playable = load_trainer_policy(file, recipe(), algorithm="DualValuePPO", device="cpu")
+        np.testing.assert_array_equal(playable.predict(seen, deterministic=True)[0], expected)
+        words = ["evaluate", str(file), *options]
+        assert evaluated(words, capsys) == 16.0
+        assert evaluated([*words, "--vecnormalize", str(tmp_path / "vecnormalize.pkl")], capsys)
+        assert main([*words, "--vecnormalize", "none"]) == 1
+        assert "would leave them as they are" in capsys.readouterr().err
+
+
+def test_a_trainers_file_of_an_older_version_asks_how_it_was_clipped(tmp_path):
+    envs = VecNormalize(make_vec_env("HxScaled-v0", 2, seed=0), norm_reward=False)
+    model = DualValuePPO("MlpPolicy", VecRNDBonus(envs, warmup_steps=4, features=4), **QUICK)
+    envs.save(tmp_path / "vecnormalize.pkl")
+    model.save(tmp_path / "model.zip")
+    state = load_checkpoint(tmp_path / "model.zip", "DualValuePPO")
+    for layer in state["wrappers"]:
+        layer["state"] = {
+            name: value
+            for name, value in layer["state"].items()
+            if name not in {"clip_obs", "epsilon"}
+        }
+    save_checkpoint(tmp_path / "model.zip", "DualValuePPO", state)
+    with pytest.raises(CheckpointError, match="--vecnormalize FILE"):
+        load_trainer_policy(tmp_path / "model.zip", recipe())
+    statistics = tmp_path / "vecnormalize.pkl"
+    playable = load_trainer_policy(tmp_path / "model.zip", recipe(), vecnormalize=statistics)
+    playable.require_fit(gym.make("HxScaled-v0"))
+
+
+@pytest.mark.parametrize("layers", [0, 2])
+def test_a_trainers_file_that_contradicts(tmp_path, layers):
+    envs = make_vec_env("HxScaled-v0", 2, seed=0)
+    for _ in range(layers):
+        envs = VecNormalize(envs, norm_reward=False)
+    model = DualValuePPO("MlpPolicy", VecRNDBonus(envs, warmup_steps=4, features=4), **QUICK)
+    model.save(tmp_path / "model.zip")
+    normalized().save(tmp_path / "vecnormalize.pkl")
+    with pytest.raises(
+        CheckpointError if layers else InvalidArgumentError,
+        match="2 times" if layers else "Leave --vecnormalize out",
+    ):
+        load_trainer_policy(
+            tmp_path / "model.zip", recipe(), vecnormalize=tmp_path / "vecnormalize.pkl"
+        )
+
+
 def test_a_bonus_around_it_and_frames_stacked_inside_change_nothing(tmp_path):
     stacked = VecFrameStack(make_vec_env("HxScaled-v0", 2, seed=0), 2)
     envs = VecNormalize(stacked, norm_reward=False)
@@ -160,7 +229,7 @@ def test_a_bonus_around_it_and_frames_stacked_inside_change_nothing(tmp_path):
     expected = model.predict(envs.normalize_obs(seen), deterministic=True)[0]
     playable = load_policy(tmp_path / "policy.safetensors")
     np.testing.assert_array_equal(playable.predict(seen, deterministic=True)[0], expected)
-    with pytest.raises(InvalidSpaceError, match="VecFrameStack"):
+    with pytest.raises(InvalidArgumentError, match="VecFrameStack"):
         playable.require_fit(gym.make("HxScaled-v0"))
 
 

@@ -6,12 +6,20 @@ import torch
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
+from hxwrappers.demos import shipped
 from hxwrappers.envs import make_atari
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.sb3 import DualValuePPO, VecRNDBonus, from_vector_env
-from hxwrappers.sb3.extractors import CompactCNN
+from hxwrappers.errors import CheckpointError, DemoError, InvalidArgumentError
+from hxwrappers.novelty.starts import Way
+from hxwrappers.sb3 import (
+    DualValuePPO,
+    VecCNDBonus,
+    VecRNDBonus,
+    WayImitation,
+    from_vector_env,
+)
 from hxwrappers.sb3.novelty_resets import VecNoveltyResets
-from hxwrappers.sb3.runs import TrainingRun
+from hxwrappers.sb3.policies import CompactCNN
+from hxwrappers.sb3.training_run import TrainingRun
 
 pytest.importorskip("ale_py")
 ENVS = 4
@@ -22,6 +30,7 @@ def bonus(seed=0, **arguments):
         "montezuma_revenge",
         num_envs=ENVS,
         backend="restorable",
+        num_workers=0,
         track_rooms=True,
         terminal_on_life_loss=True,
         sticky_actions=0.25,
@@ -37,13 +46,9 @@ def bonus(seed=0, **arguments):
     )
 
 
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 0)
-
-
 def resets(**arguments):
-    venv = VecNoveltyResets(bonus(), **{"every": 4, "seed": 0, **arguments})
+    arguments = {"every": 4, "seed": 0, **arguments}
+    venv = VecNoveltyResets(bonus(), **arguments)
     venv.seed(0)  # else each first reset seeds the games by chance
     return venv
 
@@ -54,38 +59,105 @@ def play(venv, steps, seed=0):
         yield venv.step(generator.integers(0, 18, ENVS))
 
 
-def test_episodes_start_at_points_and_are_cut_there():
-    venv = resets(game_share=0.0, way_share=0.0, scout_share=0.25, limit=12, scout_limit=6)
+def test_episodes_on_ways_have_the_time_of_the_way_and_some_more():
+    venv = resets(way_share=1.0, game_share=0.0, limit=20, slack=3)
     venv.reset()
-    assert venv.scouts.tolist() == [False, False, False, True]
-    lengths, ends = np.zeros(ENVS, int), {"game": [], "new": [], "scout": []}
+    list(play(venv, 30))
+    end = max(venv.archive.points, key=lambda point: point.steps)
+    steps = [point.steps for point in end.way()]
+    assert steps[0] == 0
+    assert set(np.diff(steps[1:]).tolist()) == {4}  # the first step depends on the environment
+    venv.archive.add_way(Way(100.0, end, end.steps + 2))
+    lengths, ends = np.zeros(ENVS, int), []
+    for _, _, dones, infos in play(venv, 300):
+        lengths += 1
+        for index in np.flatnonzero(dones):
+            if infos[index]["start"] == "way":
+                ends.append(lengths[index])
+                assert not infos[index]["TimeLimit.truncated"]  # it has failed
+            lengths[index] = 0
+    assert set(ends) >= {2 + 3, 6 + 3, 10 + 3}  # the reach is 8 steps, points are 4 apart
+    assert max(ends) == 10 + 3
+
+
+def test_episodes_on_ways_go_on_after_rewards_on_the_way():
+    venv = resets(way_share=1.0, game_share=0.0, slack=3)
+    venv.reset()
+    list(play(venv, 10))
+    end = max(venv.archive.points, key=lambda point: point.steps)
+    venv.archive.add_way(Way(500.0, end, end.steps + 8))
+    true_step, lengths, ends = venv.venv.step_wait, np.zeros(ENVS, int), {100.0: [], 500.0: []}
+
+    def paid():  # all episodes earn something with their third step
+        observations, rewards, dones, infos = true_step()
+        for index, info in enumerate(infos):
+            third = venv._lengths[index] == 2
+            info["extrinsic_reward"] = [100.0, 500.0][index % 2] if third else 0.0
+        return observations, rewards, dones, infos
+
+    venv.venv.step_wait = paid
+    for _, _, dones, infos in play(venv, 60):
+        lengths += 1
+        for index in np.flatnonzero(dones):
+            if infos[index]["start"] == "way":
+                late = not infos[index]["TimeLimit.truncated"]
+                ends[[100.0, 500.0][index % 2]].append((int(lengths[index]), late))
+            lengths[index] = 0
+    assert set(ends[500.0]) == {(3 + 3, False)}
+    assert all(late and length > 3 + 3 for length, late in ends[100.0])  # half of the way
+
+
+@pytest.mark.slow
+def test_episodes_start_at_points_and_are_cut_there():
+    venv = resets(game_share=0.25, way_share=0.25, limit=12)
+    venv.reset()
+    lengths, ends = np.zeros(ENVS, int), {"game": [], "new": []}
     for observations, _, dones, infos in play(venv, 700):
         lengths += 1
         for index in np.flatnonzero(dones):
             info = infos[index]
-            ends[info["start"]].append((index, lengths[index], info["TimeLimit.truncated"]))
+            ends[info["start"]].append((lengths[index], info["TimeLimit.truncated"]))
             lengths[index] = 0
             shown = [point.snapshot.observation for point in venv.archive.points]
-            assert any((observations[index] == each).all() for each in shown)
-    assert len(ends["game"]) == ENVS  # the first episodes begin with the game
-    for kind, bound in (("new", 12), ("scout", 6)):
-        assert len(ends[kind]) > 30
-        for index, length, truncated in ends[kind]:
-            assert venv.scouts[index] == (kind == "scout")
-            assert length == bound if truncated else length <= bound
-    assert not all(truncated for *_, truncated in ends["new"])  # lives are lost
+            assert venv._kinds[index] == "game" or any(
+                (observations[index] == each).all() for each in shown
+            )
+    assert sorted(venv._kinds) == ["game", "new", "new", "new"]  # no way is known
+    assert len(ends["new"]) > 30
+    for length, truncated in ends["new"]:
+        assert length == 12 if truncated else length <= 12
+    assert not all(truncated for _, truncated in ends["new"])  # lives are lost
 
 
+def test_a_reach_beyond_a_way_begins_at_the_games_own_start():
+    venv = resets(way_share=1.0, game_share=0.0, slack=3)
+    venv.reset()
+    venv.add_demo(shipped("montezuma-first-key"))
+    venv.archive.reach = 140.0  # of 106 steps; its far end lies beyond them
+    firsts = [frozen.observation for frozen in venv._begins]
+    begun = 0
+    for observations, _, dones, _ in play(venv, 350):
+        for index in np.flatnonzero(dones):
+            if venv._back[index] > 106:
+                begun += 1
+                assert any((observations[index] == first).all() for first in firsts)
+                assert venv._limits[index] == 106 + 3
+                assert venv._pending[index].steps == 0
+    assert begun > 5
+
+
+@pytest.mark.slow
 def test_ways_lead_from_the_start_to_the_reward():
-    venv = resets(way_share=0.75, game_share=0.25, scout_share=0.0)
+    venv = resets(way_share=0.75, game_share=0.25)
     venv.reset()
     list(play(venv, 20))
+    longest = int(np.argmax(venv._lengths))
     # A reward, as if the key had been fetched.
     true_step = venv.venv.step_wait
 
     def paid():
         observations, rewards, dones, infos = true_step()
-        infos[2]["extrinsic_reward"] = 100.0
+        infos[longest]["extrinsic_reward"] = 100.0
         return observations, rewards, dones, infos
 
     venv.venv.step_wait = paid
@@ -96,29 +168,63 @@ def test_ways_lead_from_the_start_to_the_reward():
     points = way.end.way()
     assert all(point.score == 0 for point in points)
     assert len(points) >= 4
+    assert way.steps == 21
+    assert all(point.action is None for point in points)
     assert (points[0].snapshot.observation[:-1] == 0).all()  # the game's first picture
     ended = [info["start"] for *_, infos in play(venv, 800) for info in infos if "start" in info]
     # Those in flight at the reward may have begun at any point, and last long.
-    assert "way" in ended
-    assert set(ended[-20:]) == {"game", "way"}
+    assert ended.count("way") > 20
+    assert sorted(venv._kinds) == ["game", "way", "way", "way"]
 
 
-def test_scouts_hold_their_actions_and_nothing_is_learned_from_them():
-    venv = resets(scout_share=0.5, hold=1.0)
-    model = DualValuePPO("CnnPolicy", venv, n_steps=16, batch_size=8, n_epochs=1)
-    model.learn(64)
-    buffer = model.rollout_buffer
-    batches = list(buffer.get(8))
-    assert sum(len(batch.actions) for batch in batches) == 2 * 16
-    played = buffer.actions.reshape(ENVS, 16)[~venv.scouts]
-    assert sorted(torch.cat([batch.actions for batch in batches]).ravel().tolist()) == sorted(
-        played.ravel().tolist()
+def test_a_demonstration_is_a_way_with_a_point_at_each_step():
+    demo = shipped("montezuma-first-key")  # 100 points with the last of 424 frames
+    venv = resets(way_share=1.0, game_share=0.0)
+    venv.reset()
+    venv.add_demo(demo)
+    (way,) = venv.archive.ways
+    points = way.end.way()
+    assert (way.score, way.steps, len(points)) == (100.0, 106, 106)
+    assert [point.steps for point in points] == list(range(106))
+    for point in points:
+        held = demo.actions[4 * point.steps : 4 * point.steps + 4]
+        assert point.action == (held[0] if len(set(held.tolist())) == 1 else None)
+    assert sum(point.action is not None for point in points) > 70
+    # The demonstration goes on from the last point as it did: the reward comes.
+    venv._freezer.restore([0], [points[-1].snapshot])
+    earned = [venv._freezer.step(np.array([int(demo.actions[-1])] * ENVS))[1][0] for _ in range(2)]
+    assert 100 in earned
+
+
+def test_demonstrations_that_are_no_ways_are_refused():
+    venv = resets()
+    with pytest.raises(DemoError, match="earns 0 points"):
+        venv.add_demo(shipped("montezuma-first-key").slice(stop=40))
+    clipped = make_atari(
+        "montezuma_revenge", num_envs=1, num_workers=0, backend="restorable", clip_rewards=True
     )
+    venv = VecNoveltyResets(VecRNDBonus(from_vector_env(clipped), net="compact"))
+    with pytest.raises(InvalidArgumentError, match="clip_rewards=False"):
+        venv.add_demo(shipped("montezuma-first-key"))
 
 
+def test_actions_that_the_game_does_not_know_are_refused():
+    venv = resets()
+    venv.reset()
+    venv.add_demo(shipped("montezuma-first-key"))
+    state = venv.state_dict()
+    assert max(state["archive"]["actions"]) < 18
+    venv.load_state_dict(state)
+    state["archive"]["actions"][3] = 18
+    with pytest.raises(CheckpointError, match="VecNoveltyResets"):
+        venv.load_state_dict(state)
+
+
+@pytest.mark.slow
 def test_a_resumed_run_is_the_run_that_was_never_stopped(tmp_path):
     def run(folder, steps, resume=False):
-        venv = resets(scout_share=0.25, limit=10, scout_limit=5)
+        venv = resets(limit=10)
+        venv.add_demo(shipped("montezuma-first-key"))
         model = DualValuePPO(
             "CnnPolicy",
             venv,
@@ -131,7 +237,9 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(tmp_path):
                 "features_extractor_kwargs": {"precision": "float32"},
             },
         )
-        training = TrainingRun(model, tmp_path / folder, 0, 128, progress=False)
+        training = TrainingRun(
+            model, tmp_path / folder, 0, 128, progress=False, callbacks=[WayImitation()]
+        )
         training.begin(resume=resume)
         training.train(steps)
         return model
@@ -149,6 +257,7 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(tmp_path):
     assert len(archives[0]["points"]) > 5
 
 
+@pytest.mark.slow
 def test_states_of_another_game_or_damaged_ones_are_refused():
     venv = resets()
     venv.reset()
@@ -166,19 +275,50 @@ def test_states_of_another_game_or_damaged_ones_are_refused():
             venv.load_state_dict({**state, "snapshots": {**packed, **damage}})
     with pytest.raises(CheckpointError):
         venv.load_state_dict({})
-    other = make_atari("pitfall", num_envs=1, backend="restorable")
+    other = make_atari("pitfall", num_envs=1, backend="restorable", num_workers=0)
     other.reset(seed=0)
     with pytest.raises(CheckpointError):
         other.unpack(packed)
     venv.load_state_dict(state)
 
 
+@pytest.mark.slow
 def test_at_evaluation_it_steps_aside():
     venv = resets(limit=3)
     venv.reset()
     venv.training = False
     for *_, infos in play(venv, 40):
         assert not any("start" in info or info.get("TimeLimit.truncated") for info in infos)
+
+
+def test_games_that_are_begun_in_frozen_states_are_not_reset_before(monkeypatch):
+    venv = resets(limit=3)
+    venv.reset()
+    games, counted = venv._freezer, []
+    true_reset = games._reset
+    monkeypatch.setattr(games, "_reset", lambda *args: (counted.append(args), true_reset(*args)))
+    played = play(venv, 250)
+    assert sum(infos[0]["lives"] < 6 for *_, infos in played) > 0  # lives are lost
+    assert not counted
+    venv.training = False
+    list(play(venv, 300))
+    assert counted
+
+
+def test_the_bonus_knows_what_came_before_the_first_step_from_a_point():
+    game = {"screen_size": 42, "terminal_on_life_loss": True, "num_workers": 0}
+    envs = make_atari("montezuma_revenge", num_envs=ENVS, backend="restorable", **game)
+    envs = from_vector_env(envs)
+    quick = {"net": "compact", "features": 16, "warmup_steps": 4, "seed": 0}
+    inside = VecCNDBonus(envs, scored="current", **quick)
+    venv = VecNoveltyResets(inside, every=4, limit=3, seed=0)
+    venv.seed(0)
+    venv.reset()
+    begun = 0
+    for observations, _, dones, _ in play(venv, 250):
+        np.testing.assert_array_equal(inside._previous, observations)
+        begun += dones.sum()
+    assert begun > 20
 
 
 def test_what_cannot_be_frozen_is_refused():
@@ -194,11 +334,9 @@ def test_what_cannot_be_frozen_is_refused():
     [
         {"game_share": 1.5},
         {"game_share": 0.5, "way_share": 0.6},
-        {"scout_share": -1},
+        {"slack": 0},
         {"every": 0},
         {"limit": 0},
-        {"scout_limit": 0},
-        {"hold": 2},
     ],
 )
 def test_numbers_out_of_range(arguments):

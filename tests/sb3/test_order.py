@@ -30,7 +30,6 @@ from stable_baselines3.common.vec_env import (
 from hxwrappers import RNDBonus
 from hxwrappers.errors import (
     InvalidArgumentError,
-    InvalidSpaceError,
     SharedModelWarning,
     StatisticsWarning,
 )
@@ -46,7 +45,7 @@ from hxwrappers.sb3 import (
     VecYouTubeImitationReward,
     evaluation_env,
 )
-from hxwrappers.sb3._stateful import novelty_models
+from hxwrappers.sb3.stateful import novelty_models
 from hxwrappers.video.checkpoints import Checkpoints
 
 QUICK = {
@@ -88,6 +87,8 @@ class Walk(gym.Env):
         self.action_space = (
             spaces.Box(-1, 1, (1,), np.float32) if continuous else spaces.Discrete(2)
         )
+        if not continuous:  # there are no masks for a Box
+            self.action_masks = self.masks
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -110,7 +111,7 @@ class Walk(gym.Env):
     def compute_reward(self, achieved, desired, _):
         return np.abs(np.asarray(achieved) - desired).sum(axis=-1) / 4
 
-    def action_masks(self):
+    def masks(self):
         return np.ones(2, bool)
 
 
@@ -454,7 +455,7 @@ def test_an_environment_for_evaluation_is_a_plain_one():
             evaluation_env(build("RND"), build(order))
     with pytest.raises(InvalidArgumentError, match="without"):
         evaluation_env(build("RND"), RNDBonus(Walk(), **QUICK))
-    with pytest.raises(InvalidSpaceError, match="observes"):
+    with pytest.raises(InvalidArgumentError, match="observes"):
         evaluation_env(build("RND"), Witness(DummyVecEnv([lambda: Monitor(Walk(goal=True))])))
     with pytest.raises(InvalidArgumentError, match="Witness"):
         evaluation_env(build("RND"), "CartPole-v1")

@@ -112,7 +112,3 @@ def test_the_policy_alone(tmp_path):
     np.testing.assert_array_equal(
         playable.predict(seen, deterministic=True)[0], model.predict(seen, deterministic=True)[0]
     )
-    envs = VecRNDBonus(VecNormalize(DummyVecEnv([Corridor]), norm_reward=False), **QUICK)
-    DualValuePPO("MlpPolicy", envs, **SHORT).save(tmp_path / "normalized.zip")
-    with pytest.raises(CheckpointError, match="VecNormalize"):
-        load_trainer_policy(tmp_path / "normalized.zip", recipe)

@@ -14,8 +14,8 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus
-from hxwrappers.sb3.histories import ExplorationHistory
-from hxwrappers.sb3.runs import TrainingRun
+from hxwrappers.sb3.history import ExplorationHistory
+from hxwrappers.sb3.training_run import TrainingRun
 from tests.processes import wait_for
 
 
@@ -56,6 +56,7 @@ def test_a_history_survives_a_rollout_that_another_callback_stops():
     assert history.rows == []
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
     straight = build(tmp_path / "straight")
     straight.train(256)

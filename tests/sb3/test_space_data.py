@@ -5,8 +5,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from hxwrappers.checkpoints import is_plain
-from hxwrappers.errors import CheckpointError, InvalidSpaceError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.files.checkpoints import is_plain
 from hxwrappers.sb3.space_data import read_space, space_data
 
 
@@ -36,7 +36,7 @@ def test_images_take_no_room():
 
 
 def test_other_spaces_are_refused():
-    with pytest.raises(InvalidSpaceError, match="Text"):
+    with pytest.raises(InvalidArgumentError, match="Text"):
         space_data(spaces.Text(4))
 
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
-from hxwrappers.demos.search import Limits
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, SearchError
-from hxwrappers.search import NoveltySearch, NoveltySearchSettings
-from tests.demos.search import toys
+from hxwrappers.errors import CheckpointError, DemoError, InvalidArgumentError
+from hxwrappers.files.checkpoints import load_checkpoint, save_checkpoint
+from hxwrappers.search.cells import Limits
+from hxwrappers.search.search import NoveltySearch
+from hxwrappers.search.settings import NoveltySearchSettings
+from tests.search.cells import toys
 
 MONTEZUMA = NoveltySearchSettings("ALE/MontezumaRevenge-v5", explore=20, batch=2, siblings=3)
 
@@ -100,7 +101,7 @@ def test_goals_that_pay_nothing(name):
         (row(), 600),
         (row(novelty=1.0), 150),
         (NoveltySearchSettings(CORRIDOR), 3000),
-        (MONTEZUMA, 2500),
+        pytest.param(MONTEZUMA, 2500, marks=pytest.mark.slow),
     ],
     ids=["row", "guided", "corridor", "montezuma"],
 )
@@ -123,6 +124,7 @@ def test_another_seed_is_another_search():
     assert contents(searches[0]) != contents(searches[1])
 
 
+@pytest.mark.slow
 def test_several_workers_one_of_which_dies():
     search = NoveltySearch(row(), workers=2)
     killed = []
@@ -155,7 +157,7 @@ def test_what_is_doomed_does_not_join():
 def test_checkpoints_of_other_searches_and_damaged_ones(tmp_path):
     file = tmp_path / "search.safetensors"
     NoveltySearch(row(), checkpoint=file).run(Limits(steps=300))
-    with pytest.raises(SearchError, match="what differs is seed, siblings"):
+    with pytest.raises(DemoError, match="what differs is seed, siblings"):
         NoveltySearch(row(seed=3, siblings=5), checkpoint=file)
     state = load_checkpoint(file, "NoveltySearch")
     population = state["population"]
@@ -181,11 +183,11 @@ def test_a_reward_of_ones_own():
     search = NoveltySearch(settings)
     assert search.run(Limits(score=0.1, steps=50_000)).score >= 0.1
     assert len(search.demo()) == search.best.length
-    with pytest.raises(SearchError, match=r"reward function .*broken failed: ZeroDivision"):
+    with pytest.raises(DemoError, match=r"reward function .*broken failed: ZeroDivision"):
         NoveltySearch(
             NoveltySearchSettings("CartPole-v1", reward="tests.search.test_novelty_search:broken")
         ).run(Limits(steps=100))
-    with pytest.raises(SearchError, match="has no function 'missing' for a reward"):
+    with pytest.raises(DemoError, match="has no function 'missing' for a reward"):
         NoveltySearch(
             NoveltySearchSettings("CartPole-v1", reward="tests.search.test_novelty_search:missing")
         )

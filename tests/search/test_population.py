@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hxwrappers.demos.search import Entry, Node
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.search import Population
+from hxwrappers.search.cells.archive import Entry, Node
+from hxwrappers.search.population import Population
 
 
 def way(score=0.0, length=1):

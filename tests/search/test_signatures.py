@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from hxwrappers.errors import SearchError
+from hxwrappers.errors import DemoError
 from hxwrappers.search.groups import Groups
 from hxwrappers.search.signatures import SCENE_DISTANCE, scene_part, signatures, vector_size
 from hxwrappers.search.views import Frames, Numbers, make_view
@@ -75,7 +75,7 @@ def test_views():
     view = make_view(env, env.reset(seed=0)[0])
     assert isinstance(view, Numbers)
     assert view(env, 3).tolist() == [float(place == 3) for place in range(16)]
-    with pytest.raises(SearchError, match="neither as pictures nor as"):
+    with pytest.raises(DemoError, match="neither as pictures nor as"):
         make_view(Huge(), None)
 
 

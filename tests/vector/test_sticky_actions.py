@@ -11,14 +11,13 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 import hxwrappers
 from hxwrappers import StickyActions as SingleStickyActions
+from hxwrappers.bridge.vector_steps import autoreset_mode, lane_seeds
 from hxwrappers.errors import (
-    AutoresetError,
     CheckpointError,
     InvalidArgumentError,
     StackedStickinessWarning,
 )
 from hxwrappers.vector import StickyActions
-from hxwrappers.vector._lanes import autoreset_mode, lane_seeds
 from tests.toys import ACTION_SPACES, InPlace, make_echo
 
 LENGTHS = (3, 4, 6)
@@ -144,7 +143,7 @@ def test_refuses_an_environment_without_autoreset_mode():
     env = SyncVectorEnv([make_echo])
     env.autoreset_mode = None
     env.metadata = {}
-    with pytest.raises(AutoresetError, match="does not say when it resets"):
+    with pytest.raises(InvalidArgumentError, match="does not say when it resets"):
         StickyActions(env)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from hxwrappers.video import Part, write_video
+from hxwrappers.video.synthesis import Part, write_video
 
 RATE = 30_720
 PER_FRAME = 512

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hxwrappers.errors import EmbedderError
+from hxwrappers.errors import VideoError
+from hxwrappers.runs.video_plots import draw_alignment, draw_neighbours, draw_saliency, saliency
 from hxwrappers.video.alignment import embed_clips, measure_alignment, pixels
-from hxwrappers.video.drawings import draw_alignment, draw_neighbours, draw_saliency, saliency
 from hxwrappers.video.embedder import Embedder
 from tests.video.squares import moving_square, tiny
 
@@ -43,7 +43,7 @@ def test_all_are_measured_on_the_same_clips(embedder, clips):
 
 def test_names_of_baselines_are_taken(embedder, clips):
     for embedders in ({}, {"pixels": embedder}):
-        with pytest.raises(EmbedderError, match="at least one embedder"):
+        with pytest.raises(VideoError, match="at least one embedder"):
             embed_clips(clips, embedders)
 
 

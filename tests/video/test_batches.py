@@ -8,11 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hxwrappers.errors import PretrainingError
-from hxwrappers.video.augmentation import colour_map, cut, draw_window
-from hxwrappers.video.batches import BatchMaker, made_ahead
+from hxwrappers.errors import VideoError
+from hxwrappers.video.batches import BatchMaker, cut, draw_colour_map, draw_window, prefetch
+from hxwrappers.video.clip import resized
 from hxwrappers.video.decoded import DecodedClip
-from hxwrappers.video.load import resized
 from hxwrappers.video.stacks import centre_crop, history_of, network_input, resize_frames
 from tests.video.squares import moving_square, tiny
 
@@ -104,13 +103,13 @@ def test_every_crop_is_drawn():
 
 def test_colours_change_by_stack_and_only_so_far():
     stacks = torch.full((6, 4, 2, 2, 3), 100, dtype=torch.uint8)
-    changed = colour_map(np.random.default_rng(0), stacks, 0.2)
+    changed = draw_colour_map(np.random.default_rng(0), stacks, 0.2)
     assert changed.shape == stacks.shape
     assert (changed == changed[:, :1, :1, :1]).all()
     assert len(changed[:, 0, 0, 0].unique(dim=0)) == 6
     # Contrast 1.2, three elements of the matrix 0.1 too large, brightness up by a tenth.
     assert (changed - 100).abs().max() <= 1.2 * 100 * 1.3 + 25.5 - 100
-    assert torch.equal(colour_map(np.random.default_rng(0), stacks, 0.0), stacks.float())
+    assert torch.equal(draw_colour_map(np.random.default_rng(0), stacks, 0.0), stacks.float())
 
 
 def test_input_of_the_network_keeps_frames_and_colours_apart():
@@ -154,14 +153,14 @@ def test_resizing_keeps_flat_colours_and_leaves_the_right_size_alone():
     ],
 )
 def test_clips_that_cannot_be_learned_from_are_refused(clips, changes, complaint):
-    with pytest.raises(PretrainingError, match=complaint):
+    with pytest.raises(VideoError, match=complaint):
         BatchMaker(clips, tiny(**changes))
 
 
 def test_clips_of_other_frame_rates_are_refused_and_tdc_needs_no_sound():
     clip = moving_square()
     slower = DecodedClip("slower", clip.frames, 10.0, clip.sound, clip.sample_rate)
-    with pytest.raises(PretrainingError, match="15, 10 frames per second"):
+    with pytest.raises(VideoError, match="15, 10 frames per second"):
         BatchMaker([clip, slower], tiny())
     mute = DecodedClip("mute", clip.frames, 15.0, clip.sound[:0], 4000)
     assert len(BatchMaker([mute], tiny(objective="tdc")).make(0).sounds) == 0
@@ -176,7 +175,7 @@ def test_things_are_made_ahead_in_order_and_errors_arrive():
             raise ZeroDivisionError
         return number
 
-    things = made_ahead(make, 0, 9, ahead=2)
+    things = prefetch(make, 0, 9, ahead=2)
     assert [next(things) for _ in range(6)] == [0, 1, 2, 3, 4, 5]
     with pytest.raises(ZeroDivisionError):
         next(things)

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hxwrappers.checkpoints import save_checkpoint
-from hxwrappers.errors import CheckpointError, DemonstrationError, EmbedderError
+from hxwrappers.errors import CheckpointError, VideoError
+from hxwrappers.files.checkpoints import save_checkpoint
 from hxwrappers.video.checkpoints import CheckpointMatcher, Checkpoints
 from tests.video.toys import PlaceEmbedder, demonstration
 
@@ -52,7 +52,7 @@ def test_an_embedding_at_the_centre_is_like_nothing():
 
 @pytest.mark.parametrize("frames", [1, 16, 32])
 def test_too_short(frames):
-    with pytest.raises(DemonstrationError, match=f"has {frames} frames, .* at least 2"):
+    with pytest.raises(VideoError, match=f"has {frames} frames, .* at least 2"):
         Checkpoints.of(demonstration(frames), PlaceEmbedder())
     assert len(Checkpoints.of(demonstration(33), PlaceEmbedder())) == 2
 
@@ -62,15 +62,15 @@ def test_an_embedder_of_another_rate():
     embedder.frames_per_second = 15.0
     assert len(Checkpoints.of(demonstration(33), embedder)) == 2
     embedder.frames_per_second = 30.0
-    with pytest.raises(EmbedderError, match="Decode it at 30"):
+    with pytest.raises(VideoError, match="Decode it at 30"):
         Checkpoints.of(demonstration(33), embedder)
 
 
 def test_embedders_that_do_not_fit():
-    with pytest.raises(EmbedderError, match=r"gave \(5, 2\) for 40 frames"):
+    with pytest.raises(VideoError, match=r"gave \(5, 2\) for 40 frames"):
         Checkpoints.of(demonstration(), Given(np.zeros((5, 2))))
     track = Checkpoints.of(demonstration(), PlaceEmbedder())
-    with pytest.raises(EmbedderError, match="dimension 40"):
+    with pytest.raises(VideoError, match="dimension 40"):
         track.similarities(torch.zeros(1, 7))
 
 

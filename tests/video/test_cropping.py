@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from hxwrappers.errors import CropError
-from hxwrappers.video import Clip, Part, write_video
+from hxwrappers.errors import VideoError
+from hxwrappers.video import Clip
 from hxwrappers.video.cropping import changing_window, find_picture
-from hxwrappers.video.pictures import Crop
-from hxwrappers.video.style import Style
-from hxwrappers.video.styler import Styler
+from hxwrappers.video.frames import Crop
+from hxwrappers.video.synthesis import Part, write_video
+from hxwrappers.video.synthesis.style import Style
+from hxwrappers.video.synthesis.styler import Styler
 
 
 def test_what_changes_rarely_or_little_is_left_out():
@@ -42,6 +43,7 @@ def test_every_style_is_cut_to_the_game(tmp_path, seed):
     np.testing.assert_allclose(found, (left, top, width, height), atol=0.012 * style.width)
 
 
+@pytest.mark.slow
 def test_a_long_video_is_thinned_out_and_a_large_one_measured_in_its_own_pixels(tmp_path):
     def parts():
         for number in range(300):
@@ -58,5 +60,5 @@ def test_a_still_video_is_refused(tmp_path):
     path = tmp_path / "still.mkv"
     picture = np.full((48, 64, 3), 7, np.uint8)
     write_video(path, [Part(picture)] * 10, frames_per_second=10.0, size=(48, 64), lossless=True)
-    with pytest.raises(CropError, match="Nothing changes"):
+    with pytest.raises(VideoError, match="Nothing changes"):
         find_picture(Clip(path))

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from hxwrappers.errors import DecodedClipError, FileWriteError
+from hxwrappers.errors import FileWriteError, VideoError
 from hxwrappers.video import DecodedClip
-from hxwrappers.video.array_file import ArrayFile
+from hxwrappers.video.decoded import ArrayFile
 
 
 def make(frames=7, samples=100, name="a clip"):
@@ -75,19 +75,19 @@ def test_nothing_but_a_clip_is_replaced(tmp_path):
 def test_arrays_that_are_no_clip(field, value):
     clip = make()
     values = {name: getattr(clip, name) for name in clip.__dataclass_fields__}
-    with pytest.raises(DecodedClipError, match="clip"):
+    with pytest.raises(VideoError, match="clip"):
         DecodedClip(**{**values, field: value})
 
 
 def test_damaged_and_hostile_folders(tmp_path):
-    with pytest.raises(DecodedClipError, match="holds no decoded clip"):
+    with pytest.raises(VideoError, match="holds no decoded clip"):
         DecodedClip.load(tmp_path)
     folder = tmp_path / "clip"
 
     def refuse(name, content, match):
         make().save(folder)
         (folder / name).write_bytes(content)
-        with pytest.raises(DecodedClipError, match=match):
+        with pytest.raises(VideoError, match=match):
             DecodedClip.load(folder)
 
     good = json.dumps({"format": "hxwrappers-clip", "version": 1})

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
-from hxwrappers.errors import CheckpointError, EmbedderError
+from hxwrappers.errors import CheckpointError, VideoError
+from hxwrappers.files.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Embedder
 from tests.traps import Trap
@@ -80,7 +80,7 @@ def test_saved_and_loaded_it_is_the_same(embedder, tmp_path):
     ],
 )
 def test_stacks_of_another_shape_are_refused(embedder, wrong):
-    with pytest.raises(EmbedderError, match=r"this embedder takes \(batch, 4, 20, 20, 3\)"):
+    with pytest.raises(VideoError, match=r"this embedder takes \(batch, 4, 20, 20, 3\)"):
         embedder.embed(wrong)
 
 

@@ -5,11 +5,11 @@ import pytest
 from tests.demos import fuzz
 
 
-@pytest.mark.parametrize("number", [90, pytest.param(900, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [36, pytest.param(900, marks=pytest.mark.slow)])
 def test_some_mutations(number):
     outcomes = fuzz.run(1_000_000, number, "tests.video.fuzz")
     assert sum(outcomes.values()) == number
-    for outcome in ("VideoFileError", "DecodedClipError", "accepted"):
+    for outcome in ("VideoError", "VideoError", "accepted"):
         assert outcomes[outcome] > number / 18
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.video.measures import (
+from hxwrappers.video.alignment import (
     cycle_consistency,
     distances,
     kendalls_tau,

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.video.architecture import Architecture
-from hxwrappers.video.networks import AudioNet, PairClassifier, VisualNet
+from hxwrappers.video.networks import Architecture, AudioNet, PairClassifier, VisualNet
 
 
 def parameters(module):

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, PretrainingError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, VideoError
 from hxwrappers.video.embedder import Embedder
 from hxwrappers.video.pretraining import Pretraining
 from hxwrappers.video.settings import PretrainingSettings, preset
@@ -81,7 +81,7 @@ def test_it_stops_when_asked_and_goes_on():
 
 def test_a_loss_that_is_no_number_is_an_error():
     training = Pretraining(CLIPS, tiny(learning_rate=1e38), device="cpu")
-    with pytest.raises(PretrainingError, match="the loss has become nan"):
+    with pytest.raises(VideoError, match="the loss has become nan"):
         training.run(8)
 
 

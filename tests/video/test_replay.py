@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from hxwrappers.errors import EmptyClipError, InvalidArgumentError
-from hxwrappers.plots import plot_reward_replay
+from hxwrappers.errors import InvalidArgumentError, VideoError
+from hxwrappers.runs.plots import plot_reward_replay
 from hxwrappers.video.checkpoints import Checkpoints
-from hxwrappers.video.replay import replay_reward
-from hxwrappers.video.reward import ImitationReward
+from hxwrappers.video.reward import ImitationReward, replay_reward
 from tests.video.toys import PLACES, PlaceEmbedder, demonstration, picture
 
 
@@ -37,7 +36,7 @@ def test_where_a_run_is_stuck(track, tmp_path):
     assert (whole.stuck_at(), whole.share) == (None, 1.0)
     still = replay_reward([picture(0)] * 9, track, PlaceEmbedder())
     assert (still.stuck_at(), still.reward) == (0, 0.0)
-    with pytest.raises(EmptyClipError):
+    with pytest.raises(VideoError):
         replay_reward([], track, PlaceEmbedder())
     for rule in ({"tolerance": -1}, {"threshold": 2.0}, {"threshold": float("nan")}):
         with pytest.raises(InvalidArgumentError, match="the first lies in"):

@@ -6,13 +6,12 @@ import torch
 
 from hxwrappers.errors import (
     CheckpointError,
-    EmbedderError,
     InvalidArgumentError,
-    InvalidObservationError,
+    VideoError,
 )
 from hxwrappers.video.checkpoints import Checkpoints
-from hxwrappers.video.history import FrameHistory
 from hxwrappers.video.reward import ImitationReward
+from hxwrappers.video.stacks import FrameHistory
 from tests.video.toys import PLACES, PlaceEmbedder, demonstration, picture
 
 
@@ -119,11 +118,11 @@ def test_settings_out_of_range(settings):
 
 def test_another_embedder_and_other_frames():
     track = Checkpoints(torch.eye(3), torch.zeros(3), torch.arange(3), 15.0)
-    with pytest.raises(EmbedderError, match="40 numbers a frame"):
+    with pytest.raises(VideoError, match="40 numbers a frame"):
         ImitationReward(track, PlaceEmbedder())
     imitation = make()
     for bad in (frames(0)[..., :1], frames(0).astype(np.float32), frames(0)[0]):
-        with pytest.raises(InvalidObservationError, match="RGB"):
+        with pytest.raises(InvalidArgumentError, match="RGB"):
             imitation.begin(bad)
 
 
@@ -132,7 +131,7 @@ def test_a_refused_frame_leaves_no_gap_in_the_history():
     lane, frame = np.array([0]), np.ones((1, 2, 2, 3), np.uint8)
     history.begin(0 * frame, lane)
     history.add(frame, lane)
-    with pytest.raises(InvalidObservationError, match="RGB"):
+    with pytest.raises(InvalidArgumentError, match="RGB"):
         history.add(frame[..., :1], lane)
     history.add(2 * frame, lane)
     assert history.stacks(lane)[0, :, 0, 0, 0].tolist() == [0, 1, 2]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hxwrappers.errors import InvalidArgumentError, PretrainingError
+from hxwrappers.errors import InvalidArgumentError, VideoError
 from hxwrappers.video.sampling import (
     PUBLISHED_INTERVALS,
     SoundSampler,
@@ -50,7 +50,7 @@ def test_videos_intervals_and_gaps_are_uniform():
 
 def test_a_clip_must_be_longer_than_the_longest_gap():
     TemporalSampler([201])
-    with pytest.raises(PretrainingError, match="The clip b has 200 frames"):
+    with pytest.raises(VideoError, match="The clip b has 200 frames"):
         TemporalSampler([201, 200], names=["a", "b"])
 
 
@@ -74,7 +74,7 @@ def test_sounds_are_with_their_frame_or_far_from_it(sounding, window, sounds, ne
     flags = [np.asarray(each) for each in sounding]
     try:
         sampler = SoundSampler(flags, window, sounds=sounds, negatives=negatives)
-    except PretrainingError:
+    except VideoError:
         assert any(
             not each.any() or (negatives == "sounding" and _span(each) <= 2 * window)
             for each in flags
@@ -110,9 +110,9 @@ def test_counterexamples_are_uniform_over_all_frames_outside_the_window():
 
 def test_silent_and_short_clips_are_refused():
     sounding = np.ones(10, bool)
-    with pytest.raises(PretrainingError, match="Clip 1 is silent"):
+    with pytest.raises(VideoError, match="Clip 1 is silent"):
         SoundSampler([sounding, ~sounding], window=3)
-    with pytest.raises(PretrainingError, match="10 frames is too short"):
+    with pytest.raises(VideoError, match="10 frames is too short"):
         SoundSampler([sounding], window=10)
     with pytest.raises(InvalidArgumentError, match="sounds is 'loud'"):
         SoundSampler([sounding], 3, sounds="loud")

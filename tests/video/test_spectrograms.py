@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.video.spectrograms import SoundFrontEnd, SoundSettings, frame_levels
+from hxwrappers.video.sound import SoundFrontEnd, SoundSettings, frame_levels
 from tests.video.squares import moving_square
 
 RATE = 16_000

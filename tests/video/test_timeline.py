@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hxwrappers.video.timeline import EPSILON, Timed, frames_until, steady
+from hxwrappers.video.frames import EPSILON, Timed, frames_up_to, steady
 
 GAPS = st.lists(st.floats(0, 2, allow_nan=False), min_size=1, max_size=20)
 RATES = st.sampled_from([1.0, 7.5, 15.0, 24.0, 29.97, 60.0])
@@ -17,7 +17,7 @@ def test_each_moment_shows_the_last_frame_before_it(gaps, rate, start, length):
     frames = [Timed(at, end, index) for index, at in enumerate(starts)]
     shown = list(steady(frames, int, rate, start, stop))
     last = end if stop is None else min(end, stop)
-    assert len(shown) == frames_until(last - start, rate)
+    assert len(shown) == frames_up_to(last - start, rate)
     for count, index in enumerate(shown):
         moment = start + count / rate
         known = [number for number, at in enumerate(starts) if at <= moment + EPSILON]
@@ -34,6 +34,6 @@ def test_times_that_go_backwards_never_break_the_order(times):
 
 @given(st.floats(0, 1000), RATES)
 def test_frames_until(stop, rate):
-    count = frames_until(stop, rate)
+    count = frames_up_to(stop, rate)
     assert count / rate >= stop - EPSILON
     assert count == 0 or (count - 1) / rate < stop - EPSILON

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from hxwrappers.checkpoints import load_checkpoint, save_checkpoint
+from hxwrappers.files.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.video import DecodedClip
 
 PLACES = 40

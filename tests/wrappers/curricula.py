@@ -1,6 +1,6 @@
 """What the tests of the curriculum begin with."""
 
-from hxwrappers.demos import FrontierSettings, LocalStore, SuccessTracker
+from hxwrappers.curriculum import FrontierSettings, LocalStore, SuccessTracker
 
 
 def tracker_of(demo, **frontier):

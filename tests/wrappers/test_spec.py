@@ -5,8 +5,9 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 
 from hxwrappers import CNDBonus, DemoResetCurriculum, RNDBonus, StickyActions
-from hxwrappers.demos import DemoRecording, SuccessTracker
-from hxwrappers.errors import DemoFileError, InvalidArgumentError
+from hxwrappers.curriculum import SuccessTracker
+from hxwrappers.demos import DemoRecording
+from hxwrappers.errors import DemoError, InvalidArgumentError
 from hxwrappers.novelty import CNDModel, RNDModel
 
 
@@ -57,9 +58,9 @@ def test_a_spec_used_in_this_process_shares_the_tracker(demo):
 def test_a_damaged_text_is_refused(demo):
     text = DemoResetCurriculum(lake(), demo).spec.additional_wrappers[0]
     assert text.kwargs["demo"] is demo
-    with pytest.raises(DemoFileError, match="damaged"):
+    with pytest.raises(DemoError, match="damaged"):
         DemoResetCurriculum(lake(), "data:application/x-hxwrappers-demo;base64,%%%")
-    with pytest.raises(DemoFileError, match="Nothing in it was executed"):
+    with pytest.raises(DemoError, match="Nothing in it was executed"):
         DemoResetCurriculum(lake(), "data:application/x-hxwrappers-demo;base64,AAAA")
 
 

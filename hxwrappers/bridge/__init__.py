@@ -1,0 +1,1 @@
+"""Parts that the shelves share: held models, matching, coins, info entries, vector steps."""

@@ -1,0 +1,247 @@
+"""Novelty models as wrappers hold them: set-up, freezing, saving."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+
+from hxwrappers.bridge.callers import WatchesCallers, evaluates, warn_of_evaluation
+from hxwrappers.bridge.coefficient import Coefficient
+from hxwrappers.bridge.frame_stack import newest_channels
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.files import load_checkpoint
+from hxwrappers.files.checkpoints import checkpoint_errors
+from hxwrappers.files.net_sizes import limit_parameters
+from hxwrappers.novelty import CNDModel, NoveltyModel, RNDModel
+from hxwrappers.novelty.encoding import batch_of_one, find_part, select
+
+
+def resolve_model(
+    kind: type[NoveltyModel],
+    model: NoveltyModel | str | os.PathLike[str] | None,
+    space: spaces.Space[Any],
+    settings: Mapping[str, Any],
+) -> NoveltyModel:
+    """The model that a wrapper shall use.
+
+    Args:
+        kind: The class of model that the wrapper is for.
+        model: A model to share, the path of a saved one, or None for a new one.
+        space: The observation space that it must fit.
+        settings: Settings of a new model; for a saved one they replace the saved settings.
+
+    Raises:
+        InvalidArgumentError: A model of another class, or settings for a model that exists.
+        InvalidArgumentError: A model for other observations.
+        CheckpointError: The file is unreadable or of another model.
+    """
+    if model is None:
+        return kind(space, **settings)
+    if not isinstance(model, NoveltyModel):
+        state = load_checkpoint(model, kind.__name__)
+        return _made(kind, space, state, settings)
+    if not isinstance(model, kind):
+        raise InvalidArgumentError(f"model is a {type(model).__name__}, not a {kind.__name__}.")
+    if settings:
+        raise InvalidArgumentError(
+            f"The settings {', '.join(sorted(settings))} would have no effect: a model was "
+            "given, and it has its own. Give one or the other."
+        )
+    if model.layout.space != space:
+        raise InvalidArgumentError(
+            f"The model is for observations in {model.layout.space}, these are in {space}."
+        )
+    return model
+
+
+def model_from_state(state: Mapping[str, Any], space: spaces.Space[Any]) -> NoveltyModel:
+    """The model that a state is of, whichever kind that is.
+
+    Args:
+        state: What `NoveltyModel.state_dict` gave.
+        space: The observation space.
+
+    Raises:
+        CheckpointError: The state is no novelty model's, or damaged.
+
+    Example:
+        >>> space = spaces.Box(-1, 1, (3,))
+        >>> type(model_from_state(RNDModel(space).state_dict(), space)).__name__
+        'RNDModel'
+    """
+    kinds: dict[str, type[NoveltyModel]] = {"RNDModel": RNDModel, "CNDModel": CNDModel}
+    with checkpoint_errors("This is the state of no novelty model", "Save one with its save()."):
+        kind = kinds[state["signature"]["model"]]
+    return _made(kind, space, state, {})
+
+
+def _made(
+    kind: type[NoveltyModel],
+    space: spaces.Space[Any],
+    state: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> NoveltyModel:
+    """The model that a state from a file is of, with some settings in place of its own."""
+    with checkpoint_errors("The settings in the state of a novelty model are damaged"):
+        saved = dict(state["settings"])
+        if str(saved.get("device")).startswith("cuda") and not torch.cuda.is_available():
+            saved["device"] = "auto"
+        with limit_parameters(state):
+            model = kind(space, **{**saved, **settings})
+    model.load_state_dict(state)
+    return model
+
+
+class ModelHolder(WatchesCallers):
+    """Set-up, freezing and persistence of a wrapper's model."""
+
+    model: NoveltyModel
+    model_class: ClassVar[type[NoveltyModel]]
+    coefficient = Coefficient()
+    """Scale of the bonus in the reward; can be changed at any time."""
+
+    def _hold(
+        self,
+        env: Any,
+        model: NoveltyModel | str | os.PathLike[str] | None,
+        coefficient: float,
+        space: spaces.Space[Any],
+        observation_key: str | None,
+        settings: Mapping[str, Any],
+        num_envs: int,
+    ) -> None:
+        """Set up coefficient, part of the observation, model and streams, for any kind of env."""
+        self._path = find_part(space, observation_key)
+        part: spaces.Space[Any] = select(space, self._path)
+        if model is None and settings.get("newest_channels") is None:
+            newest = newest_channels(env, part, settings.get("channel_axis"))
+            settings = settings if newest is None else {**settings, "newest_channels": newest}
+        self.coefficient = coefficient
+        self.model = resolve_model(self.model_class, model, part, settings)
+        self._owns_model = model is not self.model
+        self._training = True
+        self._streams = self.model.open_streams(num_envs)
+        self._previous: Any = None
+
+    @property
+    def training(self) -> bool:
+        """Whether the model learns from these environments; set it to False to only score them.
+
+        Other wrappers that share the model go on teaching it. A model that is frozen itself, by
+        its own `training`, learns from none of them.
+        """
+        return self._training and self.model.training
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        self._training = value
+
+    def _scored(self, observations: Any) -> Any:
+        """The part of a batch that is scored, as one array or tensor."""
+        return self.model.layout.encode(select(observations, self._path))
+
+    def _scored_one(self, observation: Any) -> Any:
+        """The same of one observation, as a batch of one in memory of its own."""
+        return self.model.layout.encode(batch_of_one(select(observation, self._path)))
+
+    def _watch(self) -> None:
+        """Also warn where an evaluation teaches the model."""
+        super()._watch()
+        if self.training and evaluates():
+            warn_of_evaluation(
+                f"evaluate_policy plays in a {type(self).__name__} that goes on learning, so its "
+                "episodes change the bonus of the training."
+            )
+
+    def _observe(self, observations: Any, streams: np.ndarray, previous: Any) -> Any:
+        """The bonuses of the observations that steps led to, learned from unless frozen."""
+        if not self.training:
+            return self.model.bonus(previous if self.model.scores_previous else observations)
+        return self.model.observe(observations, streams, previous)
+
+    def warm_up(self, seed: int | None = None) -> int:
+        """Go through the model's warm-up with random actions, before an agent is trained.
+
+        As published: the moments of observations come from a random agent, and the agent that is
+        trained earns the bonus from its first step on. Without it the first `warmup_steps` of that
+        agent are the warm-up. Does nothing where the warm-up is over, as in a saved model. Reset
+        the environment afterwards.
+
+        Args:
+            seed: Seed of the reset and of the actions.
+
+        Returns:
+            The steps made of each environment.
+
+        Raises:
+            InvalidArgumentError: The model does not learn from these environments.
+        """
+        if self.model.warming_up and not self.training:
+            raise InvalidArgumentError(
+                f"{type(self).__name__} is frozen and sets no moments. Set training = True first."
+            )
+        walk, steps = self._random_steps(seed), 0
+        while self.model.warming_up:
+            steps = next(walk)
+        return steps
+
+    @abstractmethod
+    def _random_steps(self, seed: int | None) -> Iterator[int]:
+        """Reset, and step with random actions for ever; gives the number of steps after each."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The model, with everything learned and counted, and what it needs to go on."""
+        state: dict[str, Any] = {"model": self.model.state_dict()}
+        if self.model.uses_previous and self._previous is not None:
+            state["previous"] = torch.as_tensor(self._previous).clone()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave; the observations before the next step only if they fit.
+
+        Raises:
+            CheckpointError: The state is of another model, or incomplete.
+        """
+        if "model" not in state:
+            raise CheckpointError(
+                f"This is no state of a {type(self).__name__}: it has {sorted(state)}, but no "
+                "'model'. Pass what state_dict() returned."
+            )
+        self.model.load_state_dict(state["model"])
+        previous = state.get("previous")
+        if isinstance(previous, torch.Tensor) and len(previous) == len(self._streams):
+            self._previous = previous.numpy().copy()
+
+
+class TrainingSwitch:
+    """Reads and sets `training` where it is: at the nearest wrapper inside that has it.
+
+    Without this, setting it outside would only make an attribute that nobody looks at.
+    """
+
+    @property
+    def training(self) -> bool:
+        """That of the nearest wrapper inside which has one; there is none where none has."""
+        return bool(_owner(self).training)
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        _owner(self).training = value
+
+
+def _owner(wrapper: Any) -> Any:
+    layer = wrapper
+    # What a layer has itself is asked, since Stable-Baselines3's wrappers also answer for those
+    # inside, but do not set there.
+    while (layer := vars(layer).get("env", vars(layer).get("venv"))) is not None:
+        if "training" in dir(layer):
+            return layer
+    raise AttributeError(
+        f"{type(wrapper).__name__!r} has no attribute 'training', since nothing inside it has one."
+    )

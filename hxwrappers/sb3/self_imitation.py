@@ -1,0 +1,210 @@
+"""The self-imitation of given steps beside PPO: the callback that adds its gradient, its loss."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
+from stable_baselines3.common.callbacks import BaseCallback
+from torch import Tensor
+
+from hxwrappers._utils.checks import require_count, require_range
+from hxwrappers.files.generators import own_generator
+from hxwrappers.novelty.networks import learning
+
+
+class Stretch(NamedTuple):
+    """Some steps to imitate, as the agent would have taken them.
+
+    Attributes:
+        observations: As the policy takes them, `(steps, ...)`, or a dict of these.
+        actions: Those taken, `(steps, ...)`.
+        returns: Discounted, from each step on, `(steps,)`.
+        imitated: False for steps that are only there for a hidden state, `(steps,)`.
+    """
+
+    observations: Any
+    actions: Tensor
+    returns: Tensor
+    imitated: Tensor
+
+    def at(self, rows: Tensor) -> Stretch:
+        """Some of the steps."""
+        parts = (map_values(part, lambda all_rows: all_rows[rows]) for part in self)
+        return Stretch(*parts)
+
+
+class SelfImitation(BaseCallback):
+    """Adds the gradient of a self-imitation loss to each update of an on-policy trainer.
+
+    Args:
+        weight: Of the whole term; published 0.1.
+        value_weight: Of the value loss in it; published 0.01.
+        entropy_weight: Of the entropy in it; published 1e-5.
+        batch_size: Steps in each update; recurrent policies take a whole stretch.
+        seed: Seed of what is drawn.
+
+    Raises:
+        InvalidArgumentError: A number is out of range.
+    """
+
+    def __init__(
+        self,
+        weight: float = 0.1,
+        value_weight: float = 0.01,
+        entropy_weight: float = 1e-5,
+        batch_size: int = 64,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in (
+            ("weight", weight),
+            ("value_weight", value_weight),
+            ("entropy_weight", entropy_weight),
+        ):
+            require_range(name, value, minimum=0.0)
+        require_count("batch_size", batch_size, 1)
+        self.weight, self.value_weight = weight, value_weight
+        self.entropy_weight = entropy_weight
+        self.batch_size, self.seed = batch_size, seed
+        self._stretches: list[Stretch] = []
+        self._losses: list[float] = []
+        self._generator = own_generator(seed, "SelfImitation")
+        self._hook: Any = None
+
+    @abstractmethod
+    def collect(self) -> list[Stretch]:
+        """The steps to imitate while the trainer learns from the rollout that now begins."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the policy is."""
+        return self.model.device
+
+    def _on_training_start(self) -> None:
+        optimizer = self.model.policy.optimizer
+        self._hook = optimizer.register_step_pre_hook(lambda *_: self._add_gradient())
+
+    def _on_training_end(self) -> None:
+        self._hook.remove()
+        self._stretches = []
+
+    def _on_rollout_start(self) -> None:
+        # From the number of steps, so that there is nothing to save and resume.
+        self._generator = own_generator(self.seed, "SelfImitation", self.num_timesteps)
+        if self._losses:
+            self.logger.record("curriculum/imitation_loss", float(np.mean(self._losses)))
+        self._losses = []
+        self._stretches = self.collect()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _evaluate(self, observations: Any, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Values, log probabilities and entropies; of recurrent policies those of one sequence."""
+        policy: Any = self.model.policy
+        if isinstance(self.model.action_space, spaces.MultiBinary):
+            actions = actions.float()  # as torch's likelihood of coins wants them
+        context: tuple[Any, ...] = ()
+        if isinstance(policy, RecurrentActorCriticPolicy):
+            lstm = policy.lstm_actor
+            zeros = torch.zeros(lstm.num_layers, 1, lstm.hidden_size, device=self.device)
+            starts = torch.zeros(len(actions), device=self.device)
+            context = (RNNStates((zeros, zeros), (zeros, zeros)), starts)
+        unmasked = getattr(policy, "without_learning_masks", nullcontext)
+        with unmasked():
+            values, log_prob, entropy = policy.evaluate_actions(observations, actions, *context)
+        # The first column is the value of the extrinsic rewards, where there are two.
+        return values.reshape(len(actions), -1)[:, 0], log_prob, entropy
+
+    def _add_gradient(self) -> None:
+        """Add the gradient of the term to that which the trainer is about to follow."""
+        if not self._stretches or not self.weight:
+            return
+        stretch = self._stretches[int(self._generator.integers(len(self._stretches)))]
+        rows = stretch.imitated
+        if not isinstance(self.model.policy, RecurrentActorCriticPolicy):
+            drawn = self._generator.integers(length(stretch.actions), size=self.batch_size)
+            picked = torch.as_tensor(drawn, device=self.device)
+            stretch, rows = stretch.at(picked), rows[picked]
+        with learning():
+            values, log_prob, entropy = self._evaluate(stretch.observations, stretch.actions)
+            loss = self.weight * imitation_loss(
+                log_prob[rows],
+                values[rows],
+                stretch.returns[rows],
+                None if entropy is None else entropy[rows],
+                value_weight=self.value_weight,
+                entropy_weight=self.entropy_weight,
+            )
+            loss.backward()  # type: ignore[no-untyped-call]
+        self._losses.append(float(loss.detach()))
+        limit = getattr(self.model, "max_grad_norm", None)
+        if limit is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.policy.parameters(), limit)
+
+
+def imitation_loss(
+    log_prob: Tensor,
+    values: Tensor,
+    returns: Tensor,
+    entropy: Tensor | None = None,
+    *,
+    value_weight: float = 0.01,
+    entropy_weight: float = 1e-5,
+) -> Tensor:
+    """The loss of self-imitation, the mean over steps (Oh et al. 2018, arXiv 1806.05635).
+
+    With `gain = max(0, return - value)` it is `-log_prob * gain + value_weight * gain**2 / 2 -
+    entropy_weight * entropy`; in its first part the gain is a number, through which no gradient
+    goes.
+
+    Args:
+        log_prob: Of the actions taken, `(steps,)`.
+        values: What the agent expects, `(steps,)`.
+        returns: What was earned from there on, `(steps,)`.
+        entropy: Of the policy, `(steps,)`; None takes `-log_prob`.
+        value_weight: Weight of the value loss.
+        entropy_weight: Weight of the entropy.
+
+    Example:
+        >>> log_prob, values = torch.tensor([-1.0, -2.0]), torch.tensor([0.5, 3.0])
+        >>> imitation_loss(log_prob, values, torch.tensor([1.0, 1.0]), value_weight=1.0,
+        ...                entropy_weight=0.0)
+        tensor(0.3125)
+    """
+    gain = (returns - values).clamp(min=0.0)
+    spread = -log_prob if entropy is None else entropy
+    losses = -log_prob * gain.detach() + value_weight * 0.5 * gain.square()
+    return (losses - entropy_weight * spread).mean()
+
+
+def joined(stretches: list[Stretch]) -> Stretch:
+    """The imitated steps of all, in one."""
+    kept = [stretch.at(stretch.imitated) for stretch in stretches]
+    columns: list[Any] = []
+    for parts in zip(*kept, strict=True):
+        if isinstance(parts[0], dict):
+            columns.append({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+        else:
+            columns.append(torch.cat(parts))
+    return Stretch(*columns)
+
+
+def map_values(data: Any, change: Callable[[Any], Any]) -> Any:
+    """Change an array, or each of a dict of them."""
+    if isinstance(data, dict):
+        return {name: change(value) for name, value in data.items()}
+    return change(data)
+
+
+def length(data: Any) -> int:
+    """Rows of an array, or of each of a dict of them."""
+    return len(next(iter(data.values())) if isinstance(data, dict) else data)

@@ -1,0 +1,205 @@
+"""Long training runs: checkpoints and exact resume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from hxwrappers._utils.progress import ProgressBar
+from hxwrappers._utils.signals import stop_on_signals
+from hxwrappers.errors import CheckpointError, InvalidArgumentError, WorkerError
+from hxwrappers.files import load_newest, save_checkpoint
+from hxwrappers.files.atomic import try_to_save
+from hxwrappers.files.checkpoints import checkpoint_errors
+from hxwrappers.files.generators import ENV_SEEDS, derived_seed
+from hxwrappers.runs.event_log import EventLog
+from hxwrappers.sb3.history import ExplorationHistory, History
+from hxwrappers.sb3.persistence import load_model_state, model_state
+
+CHECKPOINT, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
+KIND = "TrainingRun"
+
+
+@dataclass
+class TrainingRun:
+    """Trains a model in segments, with a checkpoint after each.
+
+    Every segment begins with fresh episodes, seeded by `seed` and the number of steps so far,
+    whether or not the run was stopped in between. That is what makes a resumed run equal to one
+    that was never stopped, bit for bit on a CPU, although emulators cannot be saved: the price is
+    that the episodes in flight at a checkpoint are cut.
+
+    Args:
+        model: The model, built the same way each time.
+        folder: Where the checkpoint and the TensorBoard log go.
+        seed: Seed of the episodes.
+        checkpoint_every: Steps between two checkpoints; rounded up to whole rollouts.
+        progress: Whether to show the progress, as `hxwrappers.runs.ProgressBar` does.
+        history: What is kept of the run's course.
+        stop_when: Asked after each rollout; true ends the run.
+        callbacks: Further callbacks for the model's training.
+
+    Example:
+        >>> import tempfile
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> from hxwrappers.sb3 import DualValuePPO, VecRNDBonus
+        >>> envs = VecRNDBonus(make_vec_env("CartPole-v1", n_envs=2), warmup_steps=8, seed=0)
+        >>> model = DualValuePPO("MlpPolicy", envs, n_steps=16, batch_size=16, seed=0)
+        >>> run = TrainingRun(model, Path(tempfile.mkdtemp()), progress=False)
+        >>> run.train(64).rows[-1]["steps"]
+        64.0
+    """
+
+    model: OnPolicyAlgorithm
+    folder: Path
+    seed: int = 0
+    checkpoint_every: int = 100_000
+    progress: bool = True
+    history: History = field(default_factory=ExplorationHistory)
+    stop_when: Callable[[], bool] | None = None
+    callbacks: Sequence[BaseCallback] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, OnPolicyAlgorithm):
+            raise InvalidArgumentError(
+                f"A TrainingRun trains algorithms that learn from rollouts (PPO, RecurrentPPO, "
+                f"DualValuePPO, A2C, ...), not {type(self.model).__name__}: replay buffers are in "
+                "no checkpoint of it. Use model.learn with a callback that saves."
+            )
+        if self.checkpoint_every < 1:
+            raise InvalidArgumentError(
+                f"checkpoint_every is {self.checkpoint_every}; it must be at least 1."
+            )
+        for name in ("learning_rate", "clip_range", "clip_range_vf"):
+            value = getattr(self.model, name, None)
+            if callable(value) and value(1.0) != value(0.0):  # some are functions even if constant
+                raise InvalidArgumentError(
+                    f"A TrainingRun has no end that a schedule of the {name} could refer to; make "
+                    f"the model with a constant {name}."
+                )
+        self.folder = Path(self.folder)
+        self.interrupted = False
+
+    def resume(self) -> int:
+        """Load the checkpoint in the folder, and get the number of steps it has behind it.
+
+        Raises:
+            CheckpointError: There is none, or it does not fit the model.
+        """
+        path = self.folder / CHECKPOINT
+        state = load_newest([path, self.folder / PREVIOUS], KIND)
+        with checkpoint_errors(f"{path} is incomplete"):
+            model, history = state["model"], state["history"]
+            load_model_state(self.model, model)
+            self.history.load_state_dict(history)
+        return self.model.num_timesteps
+
+    def begin(self, *, resume: bool) -> int:
+        """Make sure that no other run is overwritten, or go on with the one in the folder.
+
+        Args:
+            resume: Go on with it.
+
+        Returns:
+            The number of steps behind it.
+
+        Raises:
+            CheckpointError: There is a run that would be overwritten, or none to go on with that
+                fits.
+        """
+        if resume:
+            return self.resume()
+        if (self.folder / CHECKPOINT).exists():
+            raise CheckpointError(
+                f"{self.folder} holds a run already: give --resume to go on with it, or another "
+                "--folder."
+            )
+        return self.model.num_timesteps
+
+    def train(self, total_timesteps: int | None = None) -> History:
+        """Train until the model has made so many steps, `stop_when` says so, or a signal comes.
+
+        Without a number of steps the last two alone end it.
+
+        Ctrl-C or SIGTERM ends the run after the current rollout, with a checkpoint; `interrupted`
+        is then true.
+
+        Raises:
+            WorkerError: The process of an environment has died. What was learned up to then is
+                saved first.
+            FileWriteError: The last checkpoint cannot be written; call `save` once there is room.
+                (One in the midst of training is tried again when the next is due.)
+        """
+        model, saved = self.model, self.model.num_timesteps
+        log = _TensorBoard(self.folder, saved)
+        model.set_logger(Logger(str(self.folder), [log]))
+        with (
+            ProgressBar("step", total_timesteps, initial=saved, hidden=not self.progress) as bar,
+            stop_on_signals() as stopping,
+            closing(log),
+        ):
+            self._begin_segment()
+            over = self.stop_when or (lambda: False)
+            last = math.inf if total_timesteps is None else total_timesteps
+            while model.num_timesteps < last and not stopping() and not over():
+                if model.num_timesteps - saved >= self.checkpoint_every:
+                    try_to_save(self.save)
+                    saved = model.num_timesteps
+                    self._begin_segment()
+                self._roll_out()
+                self._show(bar)
+            self.interrupted = stopping()
+        self.save()
+        return self.history
+
+    def save(self) -> None:
+        """Write the checkpoint atomically; the one before it is kept beside it."""
+        state = {"model": model_state(self.model), "history": self.history.state_dict()}
+        path = self.folder / CHECKPOINT
+        save_checkpoint(path, KIND, state, previous=self.folder / PREVIOUS)
+
+    def _roll_out(self) -> None:
+        """Collect one rollout and learn from it."""
+        try:
+            callbacks = [self.history, *self.callbacks]
+            self.model.learn(1, callback=callbacks, reset_num_timesteps=False)
+        except (EOFError, BrokenPipeError, ConnectionResetError, WorkerError) as error:
+            path = self.folder / CHECKPOINT
+            kept = f"is in {path}; go on from there with resume()"
+            if not try_to_save(self.save):
+                kept = "is in memory alone; call save() once there is room"
+            raise WorkerError(
+                "The process of an environment has died: it was killed, ran out of memory or "
+                f"crashed. What was learned up to step {self.model.num_timesteps:,} {kept}."
+            ) from error
+
+    def _begin_segment(self) -> None:
+        env = self.model.get_env()
+        if env is not None:
+            steps = self.model.num_timesteps
+            env.seed(derived_seed(self.seed, "segment", steps, below=ENV_SEEDS))
+        self.model._last_obs = None
+
+    def _show(self, bar: ProgressBar) -> None:
+        shown = self.history.shown().items()
+        note = ", ".join(f"{name} {figure}" for name, figure in shown)
+        bar.show(self.model.num_timesteps, note=note)
+
+
+class _TensorBoard(TensorBoardOutputFormat):
+    """What the model logs, in the files of an `EventLog`."""
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        self.writer = EventLog(folder, steps)
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Close the file; should the model be trained otherwise, it goes on in another one."""
+        self.writer.close()

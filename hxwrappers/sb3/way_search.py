@@ -1,0 +1,83 @@
+"""A search by novelty beside training, whose ways episodes start on."""
+
+from __future__ import annotations
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from hxwrappers._utils.checks import require_range
+from hxwrappers.sb3.novelty_resets import require_resets
+from hxwrappers.search import NoveltySearch
+from hxwrappers.search.cells import Limits
+
+
+class WaySearch(BaseCallback):
+    """Searches for a way to a reward while the agent has none to learn.
+
+    Before a rollout, as long as `VecNoveltyResets` knows no way, and again once the agent has
+    learned to follow those that it knows from their beginnings, the search goes on for some frames.
+    The best way that it has found is shortened and given to `VecNoveltyResets.add_demo`, so that
+    episodes start on it, ever earlier. Go-Explore (Ecoffet et al. 2021, arXiv 2004.12919) searches
+    and learns so, one after the other; here both take turns.
+
+    A search takes many more steps for each second than training does, since no policy plays and
+    little is learned: Montezuma's first key takes it 100,000 to 600,000 frames.
+
+    Args:
+        search: The search, of the game that the agent plays, with rewards as they are there. Give
+            it a checkpoint where training shall be resumed.
+        first_frames: Frames of the emulator that it may take without any from the agent. Later it
+            may have taken so many more than the agent's games.
+        frames: Frames of the emulator before one rollout.
+        shorten_frames: Frames in which a way found is made shorter.
+
+    Raises:
+        InvalidArgumentError: A number is out of range, or, when training begins, there is no
+            `VecNoveltyResets`.
+
+    Example:
+        >>> from hxwrappers.envs import make_atari
+        >>> from hxwrappers.search import NoveltySearchSettings
+        >>> from hxwrappers.sb3 import DualValuePPO, VecNoveltyResets, VecRNDBonus, from_vector_env
+        >>> games = make_atari("freeway", screen_size=42, num_envs=2, num_workers=0,
+        ...                    backend="restorable")
+        >>> envs = VecNoveltyResets(VecRNDBonus(from_vector_env(games), net="compact"))
+        >>> model = DualValuePPO("CnnPolicy", envs, n_steps=16, batch_size=16)
+        >>> search = NoveltySearch(NoveltySearchSettings("ALE/Freeway-v5"))
+        >>> model = model.learn(32, callback=WaySearch(search, frames=2_000, shorten_frames=0))
+        >>> search.progress.steps >= 2_000
+        True
+    """
+
+    def __init__(
+        self,
+        search: NoveltySearch,
+        first_frames: int = 2_000_000,
+        frames: int = 100_000,
+        shorten_frames: int = 200_000,
+    ) -> None:
+        super().__init__()
+        require_range("first_frames", first_frames, minimum=0)
+        require_range("frames", frames, minimum=1)
+        require_range("shorten_frames", shorten_frames, minimum=0)
+        self.search = search
+        self.first_frames, self.frames = first_frames, frames
+        self.shorten_frames = shorten_frames
+
+    def _on_rollout_start(self) -> None:
+        resets = require_resets(self.training_env, "WaySearch")
+        archive = resets.archive
+        if archive.ways and not archive.has_learned:
+            return
+        known = archive.score if archive.ways else 0.0
+        searched = self.search.progress.steps
+        allowed = self.first_frames + resets.frame_skip * self.num_timesteps
+        if self.search.best.score <= known and searched < allowed:
+            self.search.run(Limits(steps=searched + self.frames))
+            searched = self.search.progress.steps
+        self.logger.record("exploration/searched_frames", searched)
+        if self.search.best.score <= known:
+            return
+        resets.add_demo(self.search.demo(shorten_steps=self.shorten_frames))
+
+    def _on_step(self) -> bool:
+        return True

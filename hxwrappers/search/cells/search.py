@@ -1,0 +1,233 @@
+"""The search: the first phase of go-explore."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from hxwrappers.demos import Demo
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.search.cells.adaptation import Adaptation
+from hxwrappers.search.cells.archive import Archive, Cell, Entry, Node, draw, visit_weights
+from hxwrappers.search.cells.explorer import Exploration, Explorer, Order
+from hxwrappers.search.cells.run import SearchRun
+from hxwrappers.search.cells.settings import SearchSettings
+from hxwrappers.search.cells.state import (
+    archive_from_state,
+    cells_state,
+    entries_from_state,
+    entries_state,
+)
+
+_MEGABYTE = 1e6
+_SHARE_KEPT = 0.9
+
+
+@dataclass
+class _WorkerState:
+    """What the search keeps of one worker: cells it has not heard of or is to forget, its order."""
+
+    news: dict[Cell, None]
+    forgotten: list[Cell] = field(default_factory=list)
+    starts: list[tuple[int, Node]] = field(default_factory=list)
+
+
+class Search(SearchRun[SearchSettings]):
+    """The first phase of go-explore (Ecoffet et al. 2019, arXiv 1901.10995; 2021, Nature 590).
+
+    Again and again a cell is drawn, cells visited rarely before others; its state is restored;
+    random actions, many of them repeated, are taken from there; and every cell reached on the way
+    that is new, or was reached with a higher score or in fewer steps, is remembered with the way to
+    it and a snapshot. With one worker the search is the same every time.
+
+    Args:
+        settings: What to search and how.
+        workers: Processes that explore; one explores in this process.
+        checkpoint: A file to keep the search in, and to go on from where it exists already.
+        checkpoint_every: Seconds between two writes of it.
+
+    Attributes:
+        settings: What is searched and how.
+        best: The best way of all, which may lead to the episode's end.
+        best_end: The best way to the episode's own end; None while none is known.
+        archive: The cells found.
+        rooms: The rooms found, in the order in which they were.
+
+    Raises:
+        DemoError: The environment cannot be searched, or the checkpoint is of another search.
+        CheckpointError: The checkpoint is damaged.
+        DemoError: The cells do not fit the environment.
+
+    Example:
+        >>> from hxwrappers.search.cells import CellSettings, Limits, SearchSettings
+        >>> lake = {"is_slippery": False}
+        >>> search = Search(SearchSettings("FrozenLake-v1", lake, CellSettings("observation")))
+        >>> search.run(Limits(score=1.0, steps=50_000)).score
+        1.0
+        >>> search.demo().score
+        1.0
+    """
+
+    kind: ClassVar[str] = "Search"
+
+    make_explorer: ClassVar[Any] = Explorer
+
+    def demo(
+        self,
+        *,
+        end: bool = False,
+        snapshot_every: int = 50,
+        shorten_steps: int = 0,
+        made_by: Mapping[str, Any] | None = None,
+        room: int | None = None,
+    ) -> Demo:
+        """The best trajectory found as a demonstration, played from the reset and verified.
+
+        Args:
+            end: Whether it shall be the best way to the episode's own end.
+            snapshot_every: Steps between two snapshots.
+            shorten_steps: Steps of the environment to try with whether the way can be shortened;
+                a way into a room stays as it is.
+            made_by: Entries to add to what the metadata say of how it was found.
+            room: The best way into this room in place of the best score: 1 for the room that was
+                found first, and so on.
+
+        Raises:
+            InvalidArgumentError: There is no such room, or no way to the end was found.
+            DemoError: The environment's snapshots turn out not to be exact.
+        """
+        if room is None:
+            return super().demo(
+                end=end,
+                snapshot_every=snapshot_every,
+                shorten_steps=shorten_steps,
+                made_by=made_by,
+            )
+        # Not shortened: a shorter way with the score of one into a room need not lead there.
+        entry = self._best_into(room)
+        return self.way_to_demo(entry, snapshot_every=snapshot_every, made_by=made_by)
+
+    def _prepare(self) -> None:
+        self.archive = Archive()
+        self.rooms: list[Cell] = []
+        self._desks: list[_WorkerState] = []
+        self._adaptation = Adaptation(self.settings.cells)
+
+    def _begin(self) -> None:
+        first = self._explorer.beginning()
+        self.best = Entry(0.0, 0, first.lives, Node(None, b""), first.snapshot, first.picture)
+        self._keep(first.cell, self.best)
+
+    def _extent(self) -> tuple[int, int]:
+        return len(self.archive), len(self.rooms)
+
+    def _open(self, count: int) -> None:
+        self._desks = [_WorkerState(dict.fromkeys(self.archive.cells)) for _ in range(count)]
+
+    def _order(self, worker: int) -> Order:
+        desk = self._desks[worker]
+        known = []
+        for cell in desk.news:
+            entry = self.archive.get(cell)
+            if entry is not None:
+                known.append((cell, entry.score, entry.length))
+        forgotten = desk.forgotten
+        desk.news, desk.forgotten, desk.starts = {}, [], []
+        starts = []
+        weights = visit_weights(self.archive.visits)
+        numbers = draw(weights, self.settings.batch, self._generator).tolist()
+        for number, seed in zip(numbers, self._seeds(self.settings.batch), strict=True):
+            entry = self.archive.entries[number]
+            starts.append((self.archive.cells[number], entry.start(seed)))
+            desk.starts.append((number, entry.node))
+        return Order(known, forgotten, self._adaptation.size, starts)
+
+    def _merge_report(self, worker: int, explorations: list[Exploration] | None) -> None:
+        desk = self._desks[worker]
+        if explorations is None:
+            desk.news = dict.fromkeys(self.archive.cells)
+            return
+        for (number, node), exploration in zip(desk.starts, explorations, strict=True):
+            changed = self._add(number, node, exploration)
+            for other in self._desks:
+                other.news.update(changed)
+        self._adapt()
+        self._keep_within_memory()
+
+    def _add(self, number: int, node: Node, exploration: Exploration) -> dict[Cell, None]:
+        """Add what an exploration found to the archive and return the cells that changed."""
+        start = self.archive.entries[number] if number < len(self.archive) else None
+        if exploration.snapshot is not None and start is not None and start.node is node:
+            start.snapshot = exploration.snapshot
+        changed: dict[Cell, None] = {}
+        for finding in exploration.findings:
+            node = Node(node, finding.actions)
+            entry = Entry(
+                finding.score,
+                finding.length,
+                finding.lives,
+                node,
+                finding.snapshot,
+                finding.picture,
+            )
+            self._offer(entry, terminated=finding.terminated)
+            cell = self._adaptation.cell(finding.cell, finding.picture)
+            if finding.snapshot is not None and self._keep(cell, entry):
+                changed[cell] = None
+        self._adaptation.see(exploration.picture)
+        self.archive.visit(exploration.visited)
+        self._count(exploration.steps, fell=exploration.fell)
+        return changed
+
+    def _adapt(self) -> None:
+        rebuilt = self._adaptation.adapt(self.archive, self._explorations, self._generator)
+        if rebuilt is not None:
+            self.archive = rebuilt
+            for desk in self._desks:
+                desk.news, desk.forgotten = dict.fromkeys(rebuilt.cells), []
+
+    def _keep_within_memory(self) -> None:
+        memory = self.settings.memory
+        if memory is None or self.archive.size <= memory * _MEGABYTE:
+            return
+        dropped = self.archive.drop(int(_SHARE_KEPT * memory * _MEGABYTE))
+        for desk in self._desks:
+            desk.forgotten += dropped
+
+    def _keep(self, cell: Cell, entry: Entry) -> bool:
+        if cell not in self.archive:
+            self._record_room(cell)
+            self._note_new()
+        return self.archive.offer(cell, entry)
+
+    def _record_room(self, cell: Cell) -> None:
+        room = self._explorer.room(cell)
+        if room is not None and room not in self.rooms:
+            self.rooms.append(room)
+
+    def _best_into(self, number: int) -> Entry:
+        if not 1 <= number <= len(self.rooms):
+            raise InvalidArgumentError(
+                f"Room number {number} was asked for, but {len(self.rooms)} rooms are known."
+            )
+        room = self.rooms[number - 1]
+        ways = [
+            entry
+            for cell, entry in zip(self.archive.cells, self.archive.entries, strict=True)
+            if self._explorer.room(cell) == room
+        ]
+        return max(ways, key=lambda entry: (entry.score, -entry.length))
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "archive": {**cells_state(self.archive), **entries_state(self.archive.entries)},
+            "adaptation": self._adaptation.state_dict(),
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        entries = entries_from_state(state["archive"], self._explorer.actions.size)
+        self.archive = archive_from_state(state["archive"], entries)
+        self._adaptation.load_state_dict(state["adaptation"])
+        for cell in self.archive.cells:
+            self._record_room(cell)

@@ -1,0 +1,278 @@
+"""Styles of made videos: picture, card, sound, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.video.synthesis.looks import draw_looks
+from hxwrappers.video.synthesis.palettes import PALETTES
+
+_CROP = (0.0, 0.4)
+_SECONDS = (0.0, 3600.0)
+_SHARE = (0.0, 1.0)
+_RANGES: dict[str, tuple[float, float]] = {
+    "height": (16, 4320),
+    "width": (16, 7680),
+    "picture_height": (0.05, 1),
+    "picture_aspect": (0, 10),
+    "shift_x": (-1, 1),
+    "shift_y": (-1, 1),
+    "crop_left": _CROP,
+    "crop_top": _CROP,
+    "crop_right": _CROP,
+    "crop_bottom": _CROP,
+    "border": (0, 255),
+    "brightness": (-0.5, 0.5),
+    "contrast": (0.01, 3),
+    "saturation": (0, 3),
+    "hue": (-360, 360),
+    "gamma": (0.1, 4),
+    "blur": (1, 20),
+    "noise": (0, 100),
+    "crf": (0, 51),
+    "frames_per_second": (1, 240),
+    "skip_seconds": _SECONDS,
+    "intro_seconds": _SECONDS,
+    "outro_seconds": _SECONDS,
+    "volume": (0, 100),
+    "sound_noise": (0, 1),
+    "sound_rate": (8000, 192_000),
+    "rescales": (0, 8),
+    "chroma_blur": (0, 40),
+    "ringing": (0, 1.5),
+    "scan_lines": _SHARE,
+    "curvature": (0, 0.5),
+    "vignette": _SHARE,
+    "perspective": (0, 0.3),
+    "shake": (0, 0.1),
+    "webcam": (0, 0.5),
+    "logo": (0, 0.5),
+    "subtitles": (0, 0.3),
+    "timer": (0, 0.3),
+    "drop_share": (0, 0.9),
+    "ghosting": (0, 0.95),
+    "speed": (0.25, 4),
+    "music": _SHARE,
+    "jingles": (0, 60),
+    "silence": _SHARE,
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a video of a game looks and sounds.
+
+    The defaults are the plain style for Atari games: the picture and sound as they are. See `plain`
+    for other games.
+
+    Attributes:
+        height: Rows of the video, even.
+        width: Columns of the video, even.
+        picture_height: Share of the rows that the game's picture fills, in (0, 1].
+        picture_aspect: Width of the shown picture over its height; 0 fills the whole width.
+        shift_x: Where the picture lies across: -1 at the left edge, 0 in the middle, 1 at the
+            right edge.
+        shift_y: Where it lies down: -1 at the top, 1 at the bottom.
+        crop_left: Share of the game's picture that is cut off at its left, in [0, 0.4].
+        crop_top: The same at its top.
+        crop_right: The same at its right.
+        crop_bottom: The same at its bottom.
+        border: Level of grey of the border, 0 to 255.
+        brightness: Added to the brightness, in [-0.5, 0.5] of its range.
+        contrast: Factor of the contrast, in (0, 3].
+        saturation: Factor of the colourfulness, in [0, 3].
+        hue: Turn of the colours in degrees.
+        gamma: Exponent of the brightness, in (0, 4].
+        blur: The picture is made smaller by this factor, 1 or more, and larger again.
+        noise: Standard deviation of the noise on the pixels, in levels.
+        crf: Compression of the pictures, 0 (best) to 51.
+        frames_per_second: Rate of the video.
+        skip_seconds: How much of the game's beginning is missing.
+        intro_seconds: Length of a card before the game, with music.
+        outro_seconds: Length of a card after it.
+        volume: Factor of the game's sound.
+        sound_noise: Standard deviation of the noise on the sound, whose range is [-1, 1].
+        sound_rate: Samples a second of the video's sound.
+        palette: Colours of another television standard, for Atari games: `"game"` (as they are),
+            `"ntsc"` (an emulator whose hues stand off), `"pal"`, or `"secam"`, which has eight.
+        rescales: How often the picture was resized and compressed before, 0 to 8.
+        chroma_blur: Columns over which colours bleed, as in NTSC's signal, 0 to 40.
+        ringing: Strength of the edges' echo, as in NTSC's signal, in [0, 1.5].
+        scan_lines: Darkness of the gaps between a television's lines, in [0, 1].
+        curvature: Bend of a television's tube, in [0, 0.5].
+        vignette: How much darker the corners are: the angle of the lens, in [0, 1] radians.
+        perspective: The screen is filmed from aside: share of the sides by which each corner may
+            move inwards, in [0, 0.3].
+        shake: How far the camera moves, as share of the rows, in [0, 0.1].
+        webcam: Height of a picture of the player in a lower corner, as share of the rows.
+        logo: Height of a logo in an upper corner, as share of the rows.
+        subtitles: Height of subtitles' letters, as share of the rows.
+        timer: Height of a running clock's digits, as share of the rows.
+        drop_share: Share of the frames that show the one before again, in [0, 0.9].
+        ghosting: Share of the frame before in each frame, in [0, 0.95].
+        speed: How much faster the game is shown and heard, in [0.25, 4].
+        music: Loudness of music over the game's sound, in [0, 1].
+        jingles: Alerts of an uploader's software in a minute, 0 to 60.
+        silence: Share of the game's time without sound, in stretches of 5 seconds; with 1 the
+            video has no sound at all.
+
+    Raises:
+        InvalidArgumentError: A number is out of range or none, or there is no such palette.
+
+    Example:
+        >>> (Style().height, Style().width), Style.stranger(3).crf
+        ((210, 160), 30)
+    """
+
+    height: int = 210
+    width: int = 160
+    picture_height: float = 1.0
+    picture_aspect: float = 0.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    crop_left: float = 0.0
+    crop_top: float = 0.0
+    crop_right: float = 0.0
+    crop_bottom: float = 0.0
+    border: int = 0
+    brightness: float = 0.0
+    contrast: float = 1.0
+    saturation: float = 1.0
+    hue: float = 0.0
+    gamma: float = 1.0
+    blur: float = 1.0
+    noise: float = 0.0
+    crf: int = 12
+    frames_per_second: float = 60.0
+    skip_seconds: float = 0.0
+    intro_seconds: float = 0.0
+    outro_seconds: float = 0.0
+    volume: float = 1.0
+    sound_noise: float = 0.0
+    sound_rate: int = 48_000
+    palette: str = "game"
+    rescales: int = 0
+    chroma_blur: int = 0
+    ringing: float = 0.0
+    scan_lines: float = 0.0
+    curvature: float = 0.0
+    vignette: float = 0.0
+    perspective: float = 0.0
+    shake: float = 0.0
+    webcam: float = 0.0
+    logo: float = 0.0
+    subtitles: float = 0.0
+    timer: float = 0.0
+    drop_share: float = 0.0
+    ghosting: float = 0.0
+    speed: float = 1.0
+    music: float = 0.0
+    jingles: float = 0.0
+    silence: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value: Any = getattr(self, name)
+            whole = isinstance(getattr(type(self), name), int)
+            kind = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+            if not (kind and low <= value <= high):
+                number = "a whole number" if whole else "a number"
+                raise InvalidArgumentError(
+                    f"{name} of a style is {value!r}; it must be {number} between {low:g} and "
+                    f"{high:g}."
+                )
+        if self.palette not in PALETTES:
+            raise InvalidArgumentError(
+                f"palette of a style is {self.palette!r}; it must be one of {', '.join(PALETTES)}."
+            )
+        if self.height % 2 or self.width % 2:
+            raise InvalidArgumentError(
+                f"A video of {self.height} rows and {self.width} columns cannot be written; both "
+                "must be even."
+            )
+
+    @classmethod
+    def plain(cls, picture: npt.NDArray[np.uint8], **chosen: Any) -> Style:
+        """The style that leaves a game's picture and sound as they are.
+
+        Args:
+            picture: One of the game's pictures, `(rows, columns, 3)`; the video is as large, but
+                for the last of an odd number of rows or columns.
+            **chosen: Attributes that shall be otherwise.
+
+        Raises:
+            InvalidArgumentError: There is no such attribute, or a value is out of range.
+
+        Example:
+            >>> style = Style.plain(np.zeros((161, 80, 3), np.uint8), crf=18)
+            >>> style.height, style.width, style.crf
+            (160, 80, 18)
+        """
+        height, width = (side // 2 * 2 for side in picture.shape[:2])
+        return cls.of({"height": height, "width": width, **chosen})
+
+    @classmethod
+    def stranger(cls, seed: int, **chosen: Any) -> Style:
+        """A style like that of a stranger's upload: everything is a little, or a lot, different.
+
+        Args:
+            seed: Two seeds give two strangers.
+            **chosen: Attributes that shall not be left to chance.
+
+        Raises:
+            InvalidArgumentError: There is no such attribute, or a value is out of range.
+        """
+        return cls.of({**draw_looks(["stranger"], seed), **chosen})
+
+    @classmethod
+    def upload(
+        cls,
+        looks: Sequence[str],
+        seed: int,
+        *,
+        picture: npt.NDArray[np.uint8] | None = None,
+        **chosen: Any,
+    ) -> Style:
+        """A style that differs from the game in the ways that are named, and in no others.
+
+        Args:
+            looks: Names from `hxwrappers.video.synthesis.looks.LOOKS`; of what two change, the
+                later's stays.
+            seed: Two seeds give two uploaders.
+            picture: One of the game's pictures, which sets the size where no look does.
+            **chosen: Attributes that shall not be left to chance.
+
+        Raises:
+            InvalidArgumentError: There is no such look or attribute, or a value is out of range.
+
+        Example:
+            >>> style = Style.upload(["television", "silent"], seed=4, frames_per_second=30.0)
+            >>> style.height, style.scan_lines > 0.3, style.silence, style.hue
+            (480, True, 1.0, 0.0)
+        """
+        drawn = {**draw_looks(looks, seed), **chosen}
+        return cls.of(drawn) if picture is None else cls.plain(picture, **drawn)
+
+    @classmethod
+    def of(cls, attributes: dict[str, Any]) -> Style:
+        """The plain style for Atari games with some attributes of one's own.
+
+        Args:
+            attributes: Values by name.
+
+        Raises:
+            InvalidArgumentError: There is no such attribute, or a value is out of range.
+        """
+        names = [field.name for field in fields(cls)]
+        unknown = set(attributes) - set(names)
+        if unknown:
+            raise InvalidArgumentError(
+                f"A style has no {', '.join(sorted(unknown))}; it has {', '.join(names)}."
+            )
+        return cls(**attributes)

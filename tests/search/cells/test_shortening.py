@@ -1,0 +1,38 @@
+"""A way that is shortened leads as far in fewer steps."""
+
+import pytest
+
+from hxwrappers.search.cells.actions import actions_of
+from hxwrappers.search.cells.archive import Entry, Node
+from hxwrappers.search.cells.outcome import make_demo
+from hxwrappers.search.cells.shortening import shortened
+from tests.search.cells import toys
+
+
+def way(settings, actions, score, length):
+    packed = actions_of(settings.make_env().action_space, settings.env_id).pack(actions)
+    return Entry(score, length, 2, Node(None, packed), None)
+
+
+@pytest.mark.parametrize(
+    ("actions", "score", "shortest"),
+    [
+        ([1] * 15, 6.0, 15),  # nothing can be left out
+        ([0, 1] * 20 + [1] * 15, 6.0, 15),
+        ([1, 1, 0] * 9 + [0], 1.0, 5),  # the rest of the way earns nothing
+        ([1] * 5 + [0] * 5 + [1] * 10 + [0, 1, 1, 0] * 9, 1.0, 5),
+    ],
+)
+def test_it_leads_as_far(actions, score, shortest):
+    settings = toys.settings()
+    found = way(settings, actions, score, len(actions))
+    short = shortened(settings, found, 50_000)
+    assert short.score == score
+    assert short.length == shortest
+    assert make_demo(settings, short, {}).score == score
+
+
+def test_without_steps_it_stays():
+    settings = toys.settings()
+    found = way(settings, [0, 1] * 20 + [1] * 15, 6.0, 55)
+    assert shortened(settings, found, 0) is found
