@@ -171,13 +171,9 @@ def run_example(
         every,
         history=history,
         stop_when=clock.is_over,
+        callbacks=() if quick is None else quick.callbacks(options.seed),
     )
     begun = run.begin(resume=options.resume)
-    if quick is not None:
-        search_file = options.folder / "search.safetensors"
-        if not options.resume:  # one that was stopped before its first checkpoint may lie there
-            search_file.unlink(missing_ok=True)
-        run.callbacks = quick.callbacks(options.seed, search_file)
     if options.resume:
         print(f"resuming at step {begun:,}")
     goal = f"for {minutes:g} minutes" if minutes else f"to step {total_timesteps:,}"

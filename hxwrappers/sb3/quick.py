@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -139,17 +138,16 @@ class QuickAtari:
         env: gym.Env[Any, Any] = make_atari(self.game, track_rooms=knows_rooms(self.game), **single)
         return env
 
-    def callbacks(self, seed: int, search_file: Path | None = None) -> list[BaseCallback]:
+    def callbacks(self, seed: int) -> list[BaseCallback]:
         """What takes part in the trainer's learning: the search for ways, and their imitation.
 
         Args:
             seed: Seed of the search and of what is imitated.
-            search_file: Where the search is kept, and gone on with if it is there.
         """
         if self.starts != "search":
             return []
         settings = NoveltySearchSettings(atari_id(self.game), seed=seed, **_SEARCH)
-        search = NoveltySearch(settings, checkpoint=search_file)
+        search = NoveltySearch(settings)
         return [WaySearch(search), WayImitation(batch_size=32, seed=seed)]
 
     def evaluate(self, model: DualValuePPO, episodes: int = 16, seed: int = 0) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
@@ -44,7 +45,8 @@ class TrainingRun:
         progress: Whether to show the progress, as `hxwrappers.runs.ProgressBar` does.
         history: What is kept of the run's course.
         stop_when: Asked after each rollout; true ends the run.
-        callbacks: Further callbacks for the model's training.
+        callbacks: Further callbacks for the model's training. What those that have a `state_dict`
+            give is in the checkpoint.
 
     Example:
         >>> import tempfile
@@ -96,9 +98,18 @@ class TrainingRun:
         path = self.folder / CHECKPOINT
         state = load_newest([path, self.folder / PREVIOUS], KIND)
         with checkpoint_errors(f"{path} is incomplete"):
-            model, history = state["model"], state["history"]
+            model, history, callbacks = state["model"], state["history"], state["callbacks"]
+            names = [part["callback"] for part in callbacks]
+            expected = [type(callback).__name__ for callback in self._stateful]
+            if names != expected:
+                raise CheckpointError(
+                    f"{path} holds the states of the callbacks {names}, this run has {expected} "
+                    "with a state. Give it the same callbacks."
+                )
             load_model_state(self.model, model)
             self.history.load_state_dict(history)
+            for callback, part in zip(self._stateful, callbacks, strict=True):
+                callback.load_state_dict(part["state"])
         return self.model.num_timesteps
 
     def begin(self, *, resume: bool) -> int:
@@ -161,9 +172,20 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write the checkpoint atomically; the one before it is kept beside it."""
-        state = {"model": model_state(self.model), "history": self.history.state_dict()}
+        state = {
+            "model": model_state(self.model),
+            "history": self.history.state_dict(),
+            "callbacks": [
+                {"callback": type(callback).__name__, "state": callback.state_dict()}
+                for callback in self._stateful
+            ],
+        }
         path = self.folder / CHECKPOINT
         save_checkpoint(path, KIND, state, previous=self.folder / PREVIOUS)
+
+    @property
+    def _stateful(self) -> list[Any]:
+        return [callback for callback in self.callbacks if hasattr(callback, "state_dict")]
 
     def _roll_out(self) -> None:
         """Collect one rollout and learn from it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from stable_baselines3.common.callbacks import BaseCallback
 
 from hxwrappers._utils.checks import require_range
@@ -22,9 +25,10 @@ class WaySearch(BaseCallback):
     A search takes many more steps for each second than training does, since no policy plays and
     little is learned: Montezuma's first key takes it 100,000 to 600,000 frames.
 
+    A `TrainingRun` keeps the search in its checkpoint.
+
     Args:
-        search: The search, of the game that the agent plays, with rewards as they are there. Give
-            it a checkpoint where training shall be resumed.
+        search: The search, of the game that the agent plays, with rewards as they are there.
         first_frames: Frames of the emulator that it may take without any from the agent. Later it
             may have taken so many more than the agent's games.
         frames: Frames of the emulator before one rollout.
@@ -81,3 +85,16 @@ class WaySearch(BaseCallback):
 
     def _on_step(self) -> bool:
         return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """The search, for a checkpoint of the training."""
+        return self.search.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave.
+
+        Raises:
+            DemoError: It is of a search with other settings.
+            CheckpointError: It is damaged.
+        """
+        self.search.load_state_dict(state)

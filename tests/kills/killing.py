@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.equality import require_equal
 from tests.kills.targets import ENDLESS, TARGETS, Saved, Target, check_history, child
 from tests.processes import descendants, is_gone, wait_for
-from tests.video.test_pretraining import equal
 
 PATIENCE = 240.0
 LAST_PATIENCE = 3600.0  # for all steps in one go, which may be thousands
@@ -95,7 +95,7 @@ def kill_again_and_again(name: str, folder: Path, kills: int, seed: int = 0) -> 
         assert killed is not None
         assert straight is not None
         _compare(before, killed)
-        assert equal(_timeless(killed.state), _timeless(straight.state))
+        require_equal(_timeless(killed.state), _timeless(straight.state))
         if target.log is not None:
             rows = [row["steps"] for row in straight.rows]
             assert _logged(run, target.log) == rows == _logged(folder / "straight/run", target.log)

@@ -10,11 +10,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from hxwrappers import DemoResetCurriculum
 from hxwrappers.demos import shipped
 from hxwrappers.envs import make_atari
-from hxwrappers.errors import InvalidArgumentError
+from hxwrappers.errors import CheckpointError, DemoError, InvalidArgumentError
 from hxwrappers.novelty.starts import Way
 from hxwrappers.sb3 import (
     DemoImitation,
     DualValuePPO,
+    TrainingRun,
     VecNoveltyResets,
     VecRNDBonus,
     WayImitation,
@@ -23,7 +24,9 @@ from hxwrappers.sb3 import (
 )
 from hxwrappers.sb3.novelty_resets import require_resets
 from hxwrappers.search import NoveltySearch, NoveltySearchSettings
+from hxwrappers.search.cells import Limits
 from tests.demos.samples import lake_demo, lake_env
+from tests.equality import require_equal
 from tests.wrappers.curricula import tracker_of
 
 pytest.importorskip("ale_py")
@@ -83,14 +86,42 @@ def test_a_search_without_success_takes_no_more_frames_than_allowed():
     assert search.progress.steps < 3_000 + played + 2 * 1_500 + 36 * 120
 
 
-@pytest.mark.slow
-def test_a_search_goes_on_from_its_file(tmp_path):
-    path = tmp_path / "search.safetensors"
-    settings = NoveltySearchSettings("ALE/MontezumaRevenge-v5")
-    for goes in (1, 2):
-        search = NoveltySearch(settings, checkpoint=path)
-        model_of("montezuma_revenge").learn(1, callback=WaySearch(search, frames=2_000))
-        assert 2_000 * goes <= search.progress.steps < 2_000 * goes + 2 * 36 * 120
+def run_of(folder, *, search=None):
+    search = search or search_of("ALE/MontezumaRevenge-v5")
+    callbacks = [WaySearch(search, frames=2_000, shorten_frames=0)]
+    return TrainingRun(
+        model_of("montezuma_revenge"),
+        folder,
+        checkpoint_every=64,
+        progress=False,
+        callbacks=callbacks,
+    )
+
+
+def test_a_resumed_run_searches_as_one_that_was_never_stopped(tmp_path):
+    """What a stopped run had searched after its last checkpoint is not in its way."""
+    straight = run_of(tmp_path / "straight")
+    straight.train(3 * 64)
+    stopped = run_of(tmp_path / "stopped")
+    stopped.train(64)
+    stopped.callbacks[0].search.run(Limits(steps=50_000))
+    resumed = run_of(tmp_path / "stopped")
+    assert resumed.resume() == 64
+    resumed.train(3 * 64)
+    searches = [run.callbacks[0].search for run in (straight, resumed)]
+    assert searches[0].progress.steps == searches[1].progress.steps >= 3 * 2_000
+    first, second = (search.state_dict() for search in searches)
+    require_equal({**first, "seconds": 0.0}, {**second, "seconds": 0.0})
+
+
+def test_a_run_is_resumed_with_the_callbacks_that_it_had(tmp_path):
+    run_of(tmp_path).train(64)
+    other = run_of(tmp_path, search=search_of("ALE/MontezumaRevenge-v5", explore=100))
+    with pytest.raises(DemoError, match="what differs is explore"):
+        other.resume()
+    none = TrainingRun(model_of("montezuma_revenge"), tmp_path, progress=False)
+    with pytest.raises(CheckpointError, match="WaySearch"):
+        none.resume()
 
 
 def test_what_a_way_shows_becomes_likely_and_what_the_agent_does_better_does_not_count():

@@ -9,19 +9,10 @@ from hxwrappers.errors import CheckpointError, InvalidArgumentError, VideoError
 from hxwrappers.video.embedder import Embedder
 from hxwrappers.video.pretraining import Pretraining
 from hxwrappers.video.settings import PretrainingSettings, preset
+from tests.equality import require_equal
 from tests.video.squares import moving_square, tiny
 
 CLIPS = [moving_square(), moving_square("other", 50, 1)]
-
-
-def equal(first, second):
-    if isinstance(first, torch.Tensor):
-        return torch.equal(first, second)
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(equal(first[k], second[k]) for k in first)
-    if isinstance(first, list | tuple):
-        return len(first) == len(second) and all(map(equal, first, second))
-    return first == second
 
 
 @pytest.mark.parametrize("objective", ["tdc", "cmc", "both"])
@@ -37,7 +28,7 @@ def test_train_save_load_train_is_training_straight_through(objective, precision
     second.load(tmp_path / "training.safetensors")
     second.run(2)
     assert second.step == 5
-    assert equal(second.state_dict(), straight.state_dict())
+    require_equal(second.state_dict(), straight.state_dict())
     clip = moving_square("third", 30, 2)
     assert (second.embedder().embed_clip(clip) == straight.embedder().embed_clip(clip)).all()
 
@@ -48,8 +39,9 @@ def test_other_seeds_give_other_weights_and_the_global_generators_are_left_alone
     state = torch.get_rng_state()
     one, same, other = (Pretraining(CLIPS, tiny(seed=seed), device="cpu") for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), state)
-    assert equal(one.state_dict()["networks"], same.state_dict()["networks"])
-    assert not equal(one.state_dict()["networks"], other.state_dict()["networks"])
+    require_equal(one.state_dict()["networks"], same.state_dict()["networks"])
+    with pytest.raises(AssertionError, match="state"):
+        require_equal(one.state_dict()["networks"], other.state_dict()["networks"])
 
 
 @pytest.mark.parametrize("objective", ["tdc", "cmc"])
@@ -121,7 +113,7 @@ def test_a_training_of_other_settings_or_clips_is_refused(tmp_path):
     for wrong in ({}, {**changed, "networks": {}}, {**changed, "optimizer": 3}):
         with pytest.raises(CheckpointError):
             training.load_state_dict(wrong)
-        assert equal(training.state_dict(), before)
+        require_equal(training.state_dict(), before)
     training.embedder().save(path)
     with pytest.raises(CheckpointError, match="'Embedder', but 'Pretraining' was expected"):
         training.load(path)

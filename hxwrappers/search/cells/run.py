@@ -64,14 +64,13 @@ class SearchRun(ABC, Generic[SettingsT]):
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
         self._checkpoint_every = checkpoint_every
         self._stopping = False
-        saved = self._load()
-        reference = None if saved is None else saved["reference"]
-        self._explorer: Any = self.make_explorer(settings, reference)
-        self._prepare()
-        if saved is None:
-            self._begin()
+        self._explorer: Any
+        if self._checkpoint is not None and self._checkpoint.exists():
+            self.load_state_dict(checkpoints.load_checkpoint(self._checkpoint, self.kind))
         else:
-            self._resume_from(saved)
+            self._explorer = self.make_explorer(settings, None)
+            self._prepare()
+            self._begin()
 
     @property
     def progress(self) -> Progress:
@@ -140,7 +139,11 @@ class SearchRun(ABC, Generic[SettingsT]):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the search to a file, atomically, so that it can be gone on with."""
-        state = {
+        checkpoints.save_checkpoint(path, self.kind, self.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the search knows, for a checkpoint."""
+        return {
             "settings": self.settings.to_dict(),
             "generator": self._generator.bit_generator.state,
             "reference": torch.tensor(list(self._explorer.reference), dtype=torch.uint8),
@@ -153,7 +156,40 @@ class SearchRun(ABC, Generic[SettingsT]):
             "best": entries_state([self.best, *([self.best_end] if self.best_end else [])]),
             **self._state(),
         }
-        checkpoints.save_checkpoint(path, self.kind, state)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave.
+
+        Raises:
+            DemoError: It is of a search with other settings.
+            CheckpointError: It is damaged.
+        """
+        mine, its = self.settings.to_dict(), state.get("settings")
+        known = its if isinstance(its, dict) else {}
+        different = [
+            name for name in mine if not checkpoints.equal_states(mine[name], known.get(name))
+        ]
+        if different:
+            raise DemoError(
+                "The checkpoint is of a search with other settings; what differs is "
+                f"{', '.join(different)}. Give the same settings, or begin another one."
+            )
+        reference = state.get("reference")
+        if not isinstance(reference, torch.Tensor):
+            raise CheckpointError("The checkpoint is damaged. Begin the search anew.")
+        self._explorer = self.make_explorer(self.settings, reference.numpy().tobytes())
+        self._prepare()
+        with checkpoints.checkpoint_errors(
+            "The checkpoint of the search is damaged", "Begin the search anew."
+        ):
+            self._generator = _random.generator_from_state(state["generator"])
+            self._steps, self._explorations = int(state["steps"]), int(state["explorations"])
+            self._falls, self._still_since = int(state["falls"]), int(state["still_since"])
+            self._seconds = float(state["seconds"])
+            self._workers_lost = int(state["workers_lost"])
+            self.best, *ends = entries_from_state(state["best"], self._explorer.actions.size)
+            self.best_end = ends[0] if ends else None
+            self._restore(state)
 
     def demo(
         self,
@@ -290,36 +326,3 @@ class SearchRun(ABC, Generic[SettingsT]):
                 "A way to the episode's end was asked for, but none was found. Search for longer."
             )
         return self.best_end
-
-    def _load(self) -> dict[str, Any] | None:
-        path = self._checkpoint
-        if path is None or not path.exists():
-            return None
-        state = checkpoints.load_checkpoint(path, self.kind)
-        mine, its = self.settings.to_dict(), state.get("settings")
-        known = its if isinstance(its, dict) else {}
-        different = [
-            name for name in mine if not checkpoints.equal_states(mine[name], known.get(name))
-        ]
-        if different:
-            raise DemoError(
-                f"{path} is the checkpoint of a search with other settings; what differs is "
-                f"{', '.join(different)}. Give the same settings, or another file."
-            )
-        reference = state.get("reference")
-        if not isinstance(reference, torch.Tensor):
-            raise CheckpointError(f"{path} is damaged. Begin the search anew.")
-        return {**state, "reference": reference.numpy().tobytes()}
-
-    def _resume_from(self, state: Mapping[str, Any]) -> None:
-        with checkpoints.checkpoint_errors(
-            "The checkpoint of the search is damaged", "Begin the search anew."
-        ):
-            self._generator = _random.generator_from_state(state["generator"])
-            self._steps, self._explorations = int(state["steps"]), int(state["explorations"])
-            self._falls, self._still_since = int(state["falls"]), int(state["still_since"])
-            self._seconds = float(state["seconds"])
-            self._workers_lost = int(state["workers_lost"])
-            self.best, *ends = entries_from_state(state["best"], self._explorer.actions.size)
-            self.best_end = ends[0] if ends else None
-            self._restore(state)
