@@ -8,6 +8,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from hxwrappers._utils.checks import require_range
+from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.sb3.novelty_resets import require_resets
 from hxwrappers.search import NoveltySearch
 from hxwrappers.search.cells import Limits
@@ -19,8 +20,9 @@ class WaySearch(BaseCallback):
     Before a rollout, as long as `VecNoveltyResets` knows no way, and again once the agent has
     learned to follow those that it knows from their beginnings, the search goes on for some frames.
     The best way that it has found is shortened and given to `VecNoveltyResets.add_demo`, so that
-    episodes start on it, ever earlier. Go-Explore (Ecoffet et al. 2021, arXiv 2004.12919) searches
-    and learns so, one after the other; here both take turns.
+    episodes start on it, ever earlier. Once the agent has learned it, another search goes on from
+    the states on it, so that the next way continues what the agent can do. Go-Explore (Ecoffet et
+    al. 2021, arXiv 2004.12919) searches and learns so, one after the other; here both take turns.
 
     A search takes many more steps for each second than training does, since no policy plays and
     little is learned: Montezuma's first key takes it 100,000 to 600,000 frames.
@@ -28,7 +30,7 @@ class WaySearch(BaseCallback):
     A `TrainingRun` keeps the search in its checkpoint.
 
     Args:
-        search: The search, of the game that the agent plays, with rewards as they are there.
+        search: The first search, of the game that the agent plays, with rewards as they are there.
         first_frames: Frames of the emulator that it may take without any from the agent. Later it
             may have taken so many more than the agent's games.
         frames: Frames of the emulator before one rollout.
@@ -64,6 +66,7 @@ class WaySearch(BaseCallback):
         require_range("frames", frames, minimum=1)
         require_range("shorten_frames", shorten_frames, minimum=0)
         self.search = search
+        self._earlier_frames = 0
         self.first_frames, self.frames = first_frames, frames
         self.shorten_frames = shorten_frames
 
@@ -73,22 +76,28 @@ class WaySearch(BaseCallback):
         if archive.ways and not archive.has_learned:
             return
         known = archive.score if archive.ways else 0.0
-        searched = self.search.progress.steps
         allowed = self.first_frames + resets.frame_skip * self.num_timesteps
-        if self.search.best.score <= known and searched < allowed:
-            self.search.run(Limits(steps=searched + self.frames))
-            searched = self.search.progress.steps
-        self.logger.record("exploration/searched_frames", searched)
+        if self.search.best.score <= known and self.searched_frames < allowed:
+            self.search.run(Limits(steps=self.search.progress.steps + self.frames))
+        self.logger.record("exploration/searched_frames", self.searched_frames)
         if self.search.best.score <= known:
             return
-        resets.add_demo(self.search.demo(shorten_steps=self.shorten_frames))
+        way = self.search.shortened(self.search.best, self.shorten_frames)
+        resets.add_demo(self.search.way_to_demo(way))
+        self._earlier_frames = self.searched_frames
+        self.search = self.search.from_way(way)
+
+    @property
+    def searched_frames(self) -> int:
+        """Frames of the emulator that searches took so far."""
+        return self._earlier_frames + self.search.progress.steps
 
     def _on_step(self) -> bool:
         return True
 
     def state_dict(self) -> dict[str, Any]:
         """The search, for a checkpoint of the training."""
-        return self.search.state_dict()
+        return {"search": self.search.state_dict(), "earlier_frames": self._earlier_frames}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave.
@@ -97,4 +106,7 @@ class WaySearch(BaseCallback):
             DemoError: It is of a search with other settings.
             CheckpointError: It is damaged.
         """
-        self.search.load_state_dict(state)
+        with checkpoint_errors("This is no state of a WaySearch"):
+            search, earlier_frames = state["search"], int(state["earlier_frames"])
+        self.search.load_state_dict(search)
+        self._earlier_frames = earlier_frames

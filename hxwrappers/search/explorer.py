@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
 from hxwrappers.search.cells.archive import Start
-from hxwrappers.search.cells.bursts import Bursts
+from hxwrappers.search.cells.bursts import Bursts, Moment
 from hxwrappers.search.settings import NoveltySearchSettings
 from hxwrappers.search.signatures import FEWEST_SIBLINGS, signatures, vector_size
 from hxwrappers.search.views import make_view
@@ -113,6 +114,23 @@ class NoveltyExplorer:
         vector = signatures([picture] * FEWEST_SIBLINGS)[0]
         return Candidate(vector, picture, 0.0, 0, start.lives, b"", start.snapshot, False)
 
+    def follow(self, way: bytes) -> list[Candidate]:
+        """The states on a way from the reset, and its end, as what an exploration comes to.
+
+        Args:
+            way: Its actions, packed.
+        """
+        actions = self.actions.unpack(way)
+        burst = self._record(
+            self._bursts.start, self._bursts.play(self._bursts.start, actions), last=len(actions)
+        )
+        vectors = {
+            (0, count): signatures([one.picture] * FEWEST_SIBLINGS)[0]
+            for count, one in burst.noted.items()
+            if one.picture is not None
+        }
+        return _candidates(burst, 0, vectors, 0.0)
+
     def carry_out(self, order: Order) -> list[Exploration]:
         """Do an order."""
         return [
@@ -127,7 +145,8 @@ class NoveltyExplorer:
             made = self._bursts.go_to(start)
             if made is not None:
                 rebuilt, start = made, start._replace(snapshot=made)
-            bursts.append(self._play(start._replace(seed=seed)))
+            begun = start._replace(seed=seed)
+            bursts.append(self._record(begun, self._bursts.explore(begun)))
         moments = range(0, self._settings.explore + 1, self._settings.note_every)
         vectors: dict[tuple[int, int], Array] = {}
         for moment in moments:
@@ -151,12 +170,12 @@ class NoveltyExplorer:
             rebuilt,
         )
 
-    def _play(self, start: Start) -> _Burst:
-        """Explore once and note the states on the way."""
+    def _record(self, start: Start, moments: Iterator[Moment], last: int = 0) -> _Burst:
+        """Note the states that are played through, every so often and after the last action."""
         burst = _Burst()
         taken: list[Any] = []
         before = start.score
-        for moment in self._bursts.explore(start):
+        for moment in moments:
             taken.append(moment.action)
             count = len(taken)
             burst.steps = moment.length - start.length
@@ -178,7 +197,8 @@ class NoveltyExplorer:
                 burst.fell = moment.fell
                 burst.safe = count - self._settings.doomed if moment.fell else count
                 return burst
-            if count % self._settings.note_every == 0 and self._bursts.exact_now():
+            due = count == last or count % self._settings.note_every == 0
+            if due and self._bursts.exact_now():
                 burst.noted[count] = way._replace(
                     picture=self.view(self._bursts.env, moment.observation),
                     actions=self.actions.pack(taken),

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from hxwrappers.search.cells.archive import Entry, Node, draw
 from hxwrappers.search.cells.run import SearchRun
@@ -63,7 +64,28 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
 
     make_explorer: ClassVar[Any] = NoveltyExplorer
 
+    def from_way(self, way: Entry) -> NoveltySearch:
+        """Another search with the same settings, which goes on from all states on a way.
+
+        Where it finds a better way, that has as much in common with this one as can be: what
+        follows this way to some state is shortened only after it.
+
+        Args:
+            way: One that this search has found, shortened or not.
+        """
+        search = NoveltySearch(self.settings, workers=self._number_of_workers)
+        search._way = way.node.trajectory()
+        candidates = search._explorer.follow(search._way)
+        search._take_in_one(search.best.node, candidates, set())
+        return search
+
+    def _kept(self, entry: Entry) -> int:
+        packed, size = entry.node.trajectory(), self._explorer.actions.size
+        ends = range(size, min(len(packed), len(self._way)) + 1, size)
+        return sum(1 for end in ends if packed.startswith(self._way[:end]))
+
     def _prepare(self) -> None:
+        self._way = b""
         settings, explorer = self.settings, self._explorer
         self._under_way: dict[int, list[tuple[int, Node]]] = {}
         self.population = Population(explorer.vector_size, settings.population, settings.growth)
@@ -170,6 +192,7 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
             "groups": self._groups.state_dict(len(self.population)),
             "scale": self._scale.state_dict(),
             "guide": self._guide.state_dict(len(self.population)),
+            "way": torch.tensor(list(self._way), dtype=torch.uint8),
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
@@ -177,3 +200,4 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
         self._groups.load_state_dict(state["groups"])
         self._scale.load_state_dict(state["scale"])
         self._guide.load_state_dict(state["guide"])
+        self._way = state["way"].numpy().tobytes()

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.equality import require_equal
+from tests.equality import require_equal, timeless
 from tests.kills.targets import ENDLESS, TARGETS, Saved, Target, check_history, child
 from tests.processes import descendants, is_gone, wait_for
 
@@ -95,7 +95,7 @@ def kill_again_and_again(name: str, folder: Path, kills: int, seed: int = 0) -> 
         assert killed is not None
         assert straight is not None
         _compare(before, killed)
-        require_equal(_timeless(killed.state), _timeless(straight.state))
+        require_equal(timeless(killed.state), timeless(straight.state))
         if target.log is not None:
             rows = [row["steps"] for row in straight.rows]
             assert _logged(run, target.log) == rows == _logged(folder / "straight/run", target.log)
@@ -163,12 +163,6 @@ def _compare(before: Saved | None, now: Saved | None) -> Saved | None:
         assert now.steps >= before.steps
         assert now.rows[: len(before.rows)] == before.rows
     return now
-
-
-def _timeless(state: Any) -> Any:
-    if isinstance(state, dict):
-        return {key: _timeless(value) for key, value in state.items() if key != "seconds"}
-    return [_timeless(item) for item in state] if isinstance(state, list | tuple) else state
 
 
 def _logged(run: Path, key: str) -> list[float]:

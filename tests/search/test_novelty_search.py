@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +14,7 @@ from gymnasium import spaces
 from hxwrappers.errors import CheckpointError, DemoError, InvalidArgumentError
 from hxwrappers.files.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.search.cells import Limits
+from hxwrappers.search.cells.archive import Node
 from hxwrappers.search.search import NoveltySearch
 from hxwrappers.search.settings import NoveltySearchSettings
 from tests.search.cells import toys
@@ -117,6 +119,35 @@ def test_resumed_is_straight_through(settings, steps, tmp_path):
     assert contents(NoveltySearch(settings, checkpoint=file)) == contents(straight)
 
 
+@pytest.mark.parametrize("settings", [row(), NoveltySearchSettings(CORRIDOR)])
+def test_a_search_goes_on_from_a_way(settings, tmp_path):
+    first = NoveltySearch(settings)
+    first.run(Limits(steps=50_000, score=1))
+    way = first.shortened(first.best, 2_000)
+    search = first.from_way(way)
+    packed = way.node.trajectory()
+    assert (search.best.score, search.best.length) == (way.score, way.length)
+    assert search.best.node.trajectory() == packed
+    entries = search.population.entries
+    assert len(entries) > 1
+    assert all(packed.startswith(entry.node.trajectory()) for entry in entries)
+    assert max(entry.score for entry in entries) == way.score
+    assert search.progress.steps == 0
+    search.run(Limits(steps=500))
+    search.save(tmp_path / "search.safetensors")
+    resumed = NoveltySearch(settings, checkpoint=tmp_path / "search.safetensors")
+    for one in (search, resumed):
+        one.run(Limits(steps=1_000))
+    assert contents(resumed) == contents(search)
+    # What a way has in common with the first one is not shortened.
+    size = search._explorer.actions.size
+    half = packed[: len(packed) // size // 2 * size]
+    longer = Node(Node(None, half), packed[-size:] * 3)
+    for one in (search, resumed):
+        assert one._kept(replace(way, node=longer)) >= len(half) // size
+    assert first._kept(way) == 0
+
+
 def test_another_seed_is_another_search():
     searches = [NoveltySearch(row(seed=seed)) for seed in (0, 1)]
     for search in searches:
@@ -169,6 +200,7 @@ def test_checkpoints_of_other_searches_and_damaged_ones(tmp_path):
         {"groups": {**state["groups"], "scenes": state["groups"]["scenes"] + 9}},
         {"scale": {**state["scale"], "mean": torch.zeros(2)}},
         {"best": {}},
+        {"way": None},
         {"steps": None},
     ):
         save_checkpoint(file, "NoveltySearch", {**state, **damage})

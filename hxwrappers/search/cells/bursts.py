@@ -159,8 +159,8 @@ class Bursts:
         self,
         start: Start,
         actions: Iterable[Any],
-        every: int,
-        note: Callable[[Start | None], object],
+        every: int | None = None,
+        note: Callable[[Start | None], object] = lambda _: None,
     ) -> Iterator[Moment]:
         """Take actions from a state.
 
@@ -169,7 +169,7 @@ class Bursts:
         Args:
             start: The state.
             actions: The actions.
-            every: Actions between two states that are noted.
+            every: Actions between two states that are noted; None notes none.
             note: Called with them; with None where the state cannot be frozen exactly.
         """
         self.go_to(start)
@@ -177,7 +177,7 @@ class Bursts:
         for number, action in enumerate(actions, 1):
             moment = self._act(action, score, length, lives)
             score, length, lives = moment.score, moment.length, moment.lives
-            if not moment.over and number % every == 0:
+            if every is not None and not moment.over and number % every == 0:
                 note(
                     Start(score, length, lives, self.packer.pack(), b"", 0)
                     if self.exact_now()

@@ -247,9 +247,22 @@ class SearchRun(ABC, Generic[SettingsT]):
         }
         if shorten_steps > 0:
             before = entry.length
-            entry = shortened(self.settings, entry, shorten_steps)
+            entry = self.shortened(entry, shorten_steps)
             found["shortened_from"] = before
         return make_demo(self.settings, entry, found, snapshot_every=snapshot_every)
+
+    def shortened(self, entry: Entry, steps: int) -> Entry:
+        """A way that was found, made shorter as far as that is possible.
+
+        Args:
+            entry: The way.
+            steps: Steps of the environment to try with.
+        """
+        return shortened(self.settings, entry, steps, kept=self._kept(entry))
+
+    def _kept(self, _entry: Entry) -> int:
+        """How many actions at the beginning of a way stay when it is shortened."""
+        return 0
 
     @abstractmethod
     def _prepare(self) -> None:

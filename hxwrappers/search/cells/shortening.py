@@ -9,7 +9,7 @@ from hxwrappers.search.cells.settings import ExplorationSettings
 _BETWEEN_SNAPSHOTS = 32
 
 
-def shortened(settings: ExplorationSettings, entry: Entry, steps: int) -> Entry:
+def shortened(settings: ExplorationSettings, entry: Entry, steps: int, *, kept: int = 0) -> Entry:
     """The way with fewer steps and at least the score, as far as it is found in some steps.
 
     Stretches of actions are left out and the rest is played: first half of the way, then quarters,
@@ -22,6 +22,7 @@ def shortened(settings: ExplorationSettings, entry: Entry, steps: int) -> Entry:
         entry: The way.
         steps: Steps of the environment to try with, so that the same way is always found; beside
             them the way itself is played once.
+        kept: Actions at its beginning that stay as they are.
 
     Returns:
         The shortened way, without a snapshot, or `entry` where nothing could be left out.
@@ -31,10 +32,10 @@ def shortened(settings: ExplorationSettings, entry: Entry, steps: int) -> Entry:
         way = _Way(Bursts(settings, env), entry)
         before = len(way) + 1
         while len(way) < before and way.steps < steps:
-            before, size = len(way), len(way) // 2
+            before, size = len(way), (len(way) - kept) // 2
             while size >= 1 and way.steps < steps:
                 at = len(way) - size
-                while at >= 0 and way.steps < steps:
+                while at >= kept and way.steps < steps:
                     way.leave_out(at, size)
                     at -= size
                 size //= 2

@@ -36,3 +36,14 @@ def test_without_steps_it_stays():
     settings = toys.settings()
     found = way(settings, [0, 1] * 20 + [1] * 15, 6.0, 55)
     assert shortened(settings, found, 0) is found
+
+
+@pytest.mark.parametrize("kept", [0, 7, 40])
+def test_its_beginning_stays_where_that_is_wanted(kept):
+    settings = toys.settings()
+    found = way(settings, [0, 1] * 20 + [1] * 15, 6.0, 55)
+    short = shortened(settings, found, 50_000, kept=kept)
+    packed, size = found.node.trajectory(), len(found.node.trajectory()) // 55
+    assert short.node.trajectory().startswith(packed[: kept * size])
+    assert short.score == 6.0
+    assert short.length == {0: 15, 7: 23, 40: 55}[kept]
