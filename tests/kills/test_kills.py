@@ -12,6 +12,7 @@ from tests.kills.targets import TARGETS
     [
         name if name in ("recording", "search") else pytest.param(name, marks=pytest.mark.slow)
         for name in TARGETS
+        if name != "montezuma-rnd"  # montezuma-cnd with another bonus; the long test has it
     ],
 )
 def test_two_kills(name, tmp_path):
