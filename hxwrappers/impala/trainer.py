@@ -31,7 +31,14 @@ from hxwrappers.impala.processes import ProcessActors
 from hxwrappers.impala.ray_actors import RayActors
 from hxwrappers.impala.reports import Episode, TrainingLog
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.unrolls import Batch, BatchBuffer, UnrollShape, copy_weights, flat_weights
+from hxwrappers.impala.unrolls import (
+    Batch,
+    BatchBuffer,
+    Replay,
+    UnrollShape,
+    copy_weights,
+    flat_weights,
+)
 from hxwrappers.runs.evaluation import MAX_STEPS
 
 POLL_SECONDS = 0.5
@@ -277,6 +284,7 @@ class Impala:
         try:
             shape = UnrollShape.of(self.spec, settings, settings.batch_size)
             buffer = BatchBuffer(shape, self._device)
+            replay = Replay(settings.replay_size, derived_seed(settings.seed, "replay"))
             saved = time.monotonic()
             while self.num_timesteps < total:
                 self.process_ids = actors.process_ids
@@ -285,14 +293,15 @@ class Impala:
                 if batch is None:
                     break
                 waited = time.perf_counter() - began
-                figures = self._learner.learn(batch, self.num_timesteps / total)
+                updates = self.updates
+                self._learn(batch, self.num_timesteps / total, waited)
                 self.num_timesteps += int(batch.valid.sum())
-                if figures["skipped_updates"]:
-                    self._tell_skipped()
-                else:
-                    self.updates += 1
+                if settings.replay:
+                    replay.add(batch)
+                for _ in range(settings.replay):
+                    self._learn(replay.draw(), self.num_timesteps / total)
+                if self.updates > updates:
                     actors.publish(flat_weights(self._learner.net), self.updates)
-                self.log.update(figures, waited)
                 self._restarts = restarts_before + actors.restarts
                 last = self.num_timesteps >= total
                 self.log.row(self.num_timesteps, self.updates, self._restarts, bar, last)
@@ -302,6 +311,15 @@ class Impala:
             self.log.row(self.num_timesteps, self.updates, self._restarts, bar, last=True)
         finally:
             actors.close()
+
+    def _learn(self, batch: Batch, progress: float, waited: float = 0.0) -> None:
+        """One step of the optimizer, which came after some seconds of waiting for the batch."""
+        figures = self._learner.learn(batch, progress)
+        if figures["skipped_updates"]:
+            self._tell_skipped()
+        else:
+            self.updates += 1
+        self.log.update(figures, waited)
 
     def _tell_skipped(self) -> None:
         self._skipped += 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
+from hxwrappers.files.generators import own_generator
 from hxwrappers.impala.actions import Actions
 from hxwrappers.impala.layout import EnvSpec, Layout
 from hxwrappers.impala.settings import ImpalaSettings
@@ -181,6 +183,43 @@ class Batch:
     truncated: Tensor
     valid: Tensor
     final_values: Tensor
+
+    def copy(self) -> Batch:
+        """The same in memory of its own."""
+        observations = {name: part.clone() for name, part in self.observations.items()}
+        others = {
+            field.name: getattr(self, field.name).clone()
+            for field in fields(self)
+            if field.name != "observations"
+        }
+        return Batch(observations, **others)
+
+
+class Replay:
+    """The newest batches, to learn from again.
+
+    Args:
+        size: How many.
+        seed: Seed of what is drawn.
+
+    Example:
+        >>> replay = Replay(2, seed=0)
+        >>> replay.add(Batch({}, *[torch.zeros(1)] * 9))
+        >>> replay.draw().rewards
+        tensor([0.])
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self._batches: deque[Batch] = deque(maxlen=size)
+        self._generator = own_generator(seed, "Replay")
+
+    def add(self, batch: Batch) -> None:
+        """Keep a copy of a batch, in the place of the oldest where there are enough."""
+        self._batches.append(batch.copy())
+
+    def draw(self) -> Batch:
+        """One of the batches kept, all equally likely; there must be one."""
+        return self._batches[int(self._generator.integers(len(self._batches)))]
 
 
 class BatchBuffer:

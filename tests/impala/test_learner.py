@@ -8,13 +8,15 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.impala import Impala
 from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.correction import vtrace
 from hxwrappers.impala.layout import EnvSpec, Layout
 from hxwrappers.impala.learner import Learner, clip_rewards
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.unrolls import BatchBuffer, Unroll, UnrollShape
+from hxwrappers.impala.unrolls import BatchBuffer, Replay, Unroll, UnrollShape
+from tests.impala.runs import make_corridors
 
 LAYOUT = Layout.of(spaces.Box(-1, 1, (4,), np.float32))
 LENGTH = 5
@@ -66,6 +68,33 @@ def test_a_batch_holds_unrolls_side_by_side():
         np.testing.assert_array_equal(
             batch.observations["observation"][:, columns], part.observations["observation"]
         )
+
+
+def test_replayed_are_the_newest_batches_as_they_were():
+    replay, seen = Replay(2, seed=0), []
+    for number in range(4):
+        batch = batch_of(unroll(number))
+        replay.add(batch)
+        seen.append(batch.rewards.clone())
+        for part in (batch.rewards, batch.observations["observation"]):
+            part.zero_()  # as the next batch overwrites it
+    drawn = [replay.draw() for _ in range(40)]
+    assert all(float(batch.observations["observation"].abs().max()) > 0 for batch in drawn)
+    found = {
+        number for batch in drawn for number in range(4) if torch.equal(batch.rewards, seen[number])
+    }
+    assert found == {2, 3}
+
+
+def test_a_run_with_replay_makes_as_many_more_updates():
+    options = {"num_actors": 1, "envs_per_actor": 2, "batch_size": 2, "learner_threads": 1}
+    counts = []
+    for replay in (0, 3):
+        settings = ImpalaSettings(net="mlp", replay=replay, replay_size=4, **options)
+        run = Impala(make_corridors, settings)
+        run.train(400, progress=False)
+        counts.append(run.updates)
+    assert counts[1] == 4 * counts[0]
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam"])
@@ -254,6 +283,8 @@ def test_the_checkpoint_of_another_optimizer_is_refused(saved, given):
     ("options", "message"),
     [
         ({"num_actors": 0}, "num_actors is 0"),
+        ({"replay": -1}, "replay is -1"),
+        ({"replay_size": 0}, "replay_size is 0"),
         ({"gamma": 1.1}, "gamma"),
         ({"batch_size": 5}, "multiple of envs_per_actor"),
         ({"c_bar": 2.0}, "rho_bar is 1.0"),
