@@ -66,6 +66,7 @@ class Way:
         score: The extrinsic return from the game's own start, the reward included.
         end: The last point before the reward.
         steps: The agent's steps from the game's own start to the reward.
+        demonstrated: Whether a demonstration showed it.
 
     Example:
         >>> before = Point("door", score=1.0, steps=4)
@@ -76,6 +77,7 @@ class Way:
     score: float
     end: Point
     steps: int
+    demonstrated: bool = False
 
     def returns(self, discount: float, clip: float | None = None) -> list[float]:
         """The discounted rewards that came after each of its points.
@@ -157,7 +159,10 @@ class StartArchive:
             self.points[worst] = point
 
     def add_way(self, way: Way) -> None:
-        """Take in a way that has just earned a reward; worse and longer ones make room for it."""
+        """Take in a way that has just earned a reward; worse and longer ones make room for it.
+
+        Of equally good ways those that a demonstration showed stay, since they are imitated.
+        """
         if self.ways and way.score < self.score:
             return
         if self.ways and way.score > self.score:
@@ -167,7 +172,7 @@ class StartArchive:
             self._counted, self._earned = 0, 0
         self.ways.append(way)
         if len(self.ways) > self.most_ways:
-            self.ways.remove(max(self.ways, key=lambda way: way.steps))
+            self.ways.remove(max(self.ways, key=lambda way: (not way.demonstrated, way.steps)))
 
     @property
     def score(self) -> float:
@@ -252,7 +257,9 @@ class StartArchive:
             "steps": [p.steps for p in points],
             "actions": [-1 if p.action is None else p.action for p in points],
             "points": [place[id(point)] for point in self.points],
-            "ways": [[way.score, place[id(way.end)], way.steps] for way in self.ways],
+            "ways": [
+                [way.score, place[id(way.end)], way.steps, way.demonstrated] for way in self.ways
+            ],
             "reach": [self.reach, self.rate, self._counted, self._earned],
             "had_learned": self._had_learned,
             "generator": self.generator.bit_generator.state,
@@ -285,12 +292,14 @@ class StartArchive:
                     )
                 )
             points = state["points"]
-            ways = [(float(score), index, int(steps)) for score, index, steps in state["ways"]]
-            places = [*points, *(index for _, index, _ in ways)]
+            places = [*points, *(index for _, index, _, _ in state["ways"])]
             if any(index < 0 for index in places) or len(points) > self.capacity:
                 raise ValueError("points that there cannot be")
             chosen = [every[index] for index in points]
-            ends = [Way(score, every[index], steps) for score, index, steps in ways]
+            ends = [
+                Way(float(score), every[index], int(steps), bool(demonstrated))
+                for score, index, steps, demonstrated in state["ways"]
+            ]
             if any(way.steps <= way.end.steps for way in ends):
                 raise ValueError("a way that ends before its last point")
             reach, rate, counted, earned = state["reach"]

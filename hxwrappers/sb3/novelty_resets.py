@@ -160,7 +160,7 @@ class VecNoveltyResets(VecEnvWrapper):
             action = int(held[0]) if same_actions and (held == held[0]).all() else None
             point = Point(states[frame], float(returns[frame]), point, steps=steps, action=action)
         if point is not None:
-            self.archive.add_way(Way(best, point, point.steps + 1))
+            self.archive.add_way(Way(best, point, point.steps + 1, demonstrated=True))
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step; keep points, and begin episodes that are over at a point."""

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from hxwrappers.novelty.starts import Way
+from hxwrappers.novelty.starts import Point, Way
 from hxwrappers.sb3.novelty_resets import require_resets
 from hxwrappers.sb3.self_imitation import SelfImitation, Stretch
 
@@ -58,20 +58,20 @@ class WayImitation(SelfImitation):
 
     def _stretch(self) -> Stretch | None:
         model = cast(Any, self.model)
-        observations, actions, returns = [], [], []
+        clip = getattr(model, "extrinsic_clip", None)
+        # Ways that the agent found go on from points on the others: each point counts once.
+        shown: dict[Point, float] = {}
         for way in self._ways or []:
-            following = way.returns(model.gamma, getattr(model, "extrinsic_clip", None))
+            following = way.returns(model.gamma, clip)
             for point, earned in zip(way.end.way(), following, strict=True):
                 if point.action is not None:
-                    observations.append(point.snapshot.observation)
-                    actions.append(point.action)
-                    returns.append(earned)
-        if not observations:
+                    shown[point] = max(earned, shown.get(point, earned))
+        if not shown:
             return None
-        seen, _ = model.policy.obs_to_tensor(np.stack(observations))
+        observations = np.stack([point.snapshot.observation for point in shown])
         return Stretch(
-            seen,
-            torch.as_tensor(actions, device=self.device),
-            torch.as_tensor(returns, dtype=torch.float32, device=self.device),
-            torch.ones(len(actions), dtype=torch.bool, device=self.device),
+            model.policy.obs_to_tensor(observations)[0],
+            torch.as_tensor([point.action for point in shown], device=self.device),
+            torch.as_tensor(list(shown.values()), dtype=torch.float32, device=self.device),
+            torch.ones(len(shown), dtype=torch.bool, device=self.device),
         )

@@ -1,6 +1,7 @@
 """Starting points chosen by novelty."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,18 @@ def test_ways_of_a_higher_score_replace_those_of_a_lower_and_short_ones_long_one
         archive.add_way(each)
     assert [each.steps for each in archive.ways] == [4, 5]
     assert archive.score == 3.0
+
+
+def test_a_demonstrated_way_stays_among_shorter_ones_of_its_score():
+    archive = StartArchive(ways=3, seed=0)
+    shown = replace(way(3.0, 9), demonstrated=True)
+    archive.add_way(shown)
+    for length in (4, 6, 5):
+        archive.add_way(way(3.0, length))
+    assert [each.steps for each in archive.ways] == [9, 4, 5]
+    assert archive.ways[0] is shown
+    archive.add_way(way(4.0, 20))
+    assert shown not in archive.ways
 
 
 def test_starts_move_back_as_the_reward_is_earned_and_forward_where_it_is_not():
@@ -190,9 +203,9 @@ def test_an_archive_goes_on_as_it_would_have():
         {"tries": [-1, 0, 0]},
         {"points": [3]},
         {"points": [-1]},
-        {"ways": [[1.0, 9, 9]]},
-        {"ways": [[1.0, 2]]},
-        {"ways": [[1.0, 2, 2]]},
+        {"ways": [[1.0, 9, 9, False]]},
+        {"ways": [[1.0, 2, 9]]},
+        {"ways": [[1.0, 2, 2, False]]},
         {"steps": [0, 5, 4]},
         {"steps": [-1, 0, 1]},
         {"actions": [0]},

@@ -152,6 +152,19 @@ def test_what_a_way_shows_becomes_likely_and_what_the_agent_does_better_does_not
     )
 
 
+def test_a_way_that_goes_on_from_a_demonstration_adds_nothing_to_imitate():
+    model = model_of("montezuma_revenge")
+    resets = require_resets(model.get_env(), "the test")
+    resets.add_demo(shipped("montezuma-first-key"))
+    (shown,) = resets.archive.ways
+    assert shown.demonstrated
+    resets.archive.add_way(Way(shown.score, shown.end.way()[9], shown.steps + 4))
+    imitation = WayImitation()
+    model.learn(1, callback=imitation)
+    actions = [point.action for point in shown.end.way() if point.action is not None]
+    assert imitation._imitated.actions.tolist() == actions
+
+
 def test_ways_that_the_agent_found_are_not_imitated():
     model = model_of("montezuma_revenge")
     imitation = WayImitation()
