@@ -49,7 +49,7 @@ from hxwrappers.video import (
     preset,
     replay_reward,
 )
-from hxwrappers.video.cropping import find_picture
+from hxwrappers.video.clip import find_picture
 from hxwrappers.video.reward import REWARD
 from hxwrappers.video.synthesis import Style, Truth, make_video
 from hxwrappers.video.synthesis.make import NO_STEP, truth_path

@@ -37,7 +37,7 @@ from hxwrappers.demos import recover_demos
 from hxwrappers.search.cells import CellSettings, Limits, Search, SearchSettings
 from hxwrappers.novelty import RNDModel
 from hxwrappers.video import Embedder
-from hxwrappers.video.networks import Architecture
+from hxwrappers.video.embedder import Architecture
 
 assert "fcntl" not in {name for name, module in sys.modules.items() if module}
 folder = tempfile.mkdtemp()

@@ -24,8 +24,7 @@ from hxwrappers.cli.terminal import (
 from hxwrappers.demos import Demo, film_demo, make_environment
 from hxwrappers.demos.film import film_rates
 from hxwrappers.video.synthesis import Style
-from hxwrappers.video.synthesis.looks import LOOKS
-from hxwrappers.video.synthesis.palettes import PALETTES
+from hxwrappers.video.synthesis.style import LOOKS, PALETTES
 
 if TYPE_CHECKING:
     Look = str
@@ -136,7 +135,7 @@ def decode(
         as_json: Print one JSON document instead.
     """
     from hxwrappers.video import Clip  # noqa: PLC0415 - not for --help: PyTorch takes a second
-    from hxwrappers.video.cropping import find_picture  # noqa: PLC0415
+    from hxwrappers.video.clip import find_picture  # noqa: PLC0415
 
     clip = Clip(
         video,

@@ -22,7 +22,7 @@ from hxwrappers._utils.signals import stop_on_signals
 from hxwrappers.cli.terminal import Json, Output, prepare_output, progress_bar
 from hxwrappers.errors import InvalidArgumentError, VideoError
 from hxwrappers.files.atomic import try_to_save
-from hxwrappers.video.sampling import PUBLISHED_INTERVALS
+from hxwrappers.video.settings import PUBLISHED_INTERVALS
 
 if TYPE_CHECKING:
     from hxwrappers.video import DecodedClip, Embedder

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hxwrappers.runs.plots import pyplot, save_figure
 from hxwrappers.video import DecodedClip, Embedder
 from hxwrappers.video.alignment import distances, nearest
-from hxwrappers.video.stacks import centre_crop
+from hxwrappers.video.frames import centre_crop
 
 Pair = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Embeddings of the frames of two clips."""

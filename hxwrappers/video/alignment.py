@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hxwrappers.errors import InvalidArgumentError, VideoError
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Embedder
-from hxwrappers.video.stacks import resize_frames
+from hxwrappers.video.frames import resize_frames
 
 Embeddings = npt.NDArray[np.floating]
 _FRAMES_AT_ONCE = 1024

@@ -22,8 +22,7 @@ from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.files.checkpoints import equal_states
 from hxwrappers.video.batches import Batch, BatchMaker, prefetch
 from hxwrappers.video.decoded import DecodedClip
-from hxwrappers.video.embedder import Embedder
-from hxwrappers.video.networks import AudioNet, PairClassifier, VisualNet
+from hxwrappers.video.embedder import AudioNet, Embedder, PairClassifier, VisualNet
 from hxwrappers.video.settings import PretrainingSettings
 
 _KIND = "Pretraining"

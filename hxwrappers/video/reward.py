@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, VideoError
 from hxwrappers.video.checkpoints import CheckpointMatcher, Checkpoints, FrameEmbedder
-from hxwrappers.video.stacks import FrameHistory
+from hxwrappers.video.frames import FrameHistory
 
 REWARD = 0.5
 """What a checkpoint is worth; Aytar et al. 2018, arXiv 1805.11592, section 4."""

@@ -8,11 +8,37 @@ from typing import Any
 
 from hxwrappers._utils.checks import require_range
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.video.networks import Architecture
-from hxwrappers.video.sampling import PUBLISHED_INTERVALS, Intervals, check_intervals
+from hxwrappers.video.embedder import Architecture
 from hxwrappers.video.sound import SoundSettings
 
+Intervals = tuple[tuple[int, int], ...]
+"""The shortest and the longest gap in frames of each class, both included."""
+
+PUBLISHED_INTERVALS: Intervals = ((0, 0), (1, 1), (2, 2), (3, 4), (5, 20), (21, 200))
+"""The six classes of Aytar et al. 2018, section 3.1."""
+
 OBJECTIVES = ("tdc", "cmc", "both")
+
+
+def check_intervals(intervals: Intervals) -> None:
+    """Refuse intervals that overlap, are out of order or hold negative gaps.
+
+    Raises:
+        InvalidArgumentError: Says what must be.
+
+    Example:
+        >>> check_intervals(PUBLISHED_INTERVALS)
+    """
+    edges = [edge for interval in intervals for edge in interval]
+    ordered = all(
+        low <= high and (index == 0 or low > intervals[index - 1][1])
+        for index, (low, high) in enumerate(intervals)
+    )
+    if len(intervals) < 2 or not ordered or edges[0] < 0:
+        raise InvalidArgumentError(
+            f"The intervals are {intervals}; they must be two or more pairs of a shortest and a "
+            "longest gap, rising, without overlap, from 0 on."
+        )
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class YouTubeImitationReward(
         ...     for step in range(60):
         ...         env.step(1 + step // 8 % 3)
         ...         yield env.render()
-        >>> from hxwrappers.video.stacks import resize_frames
+        >>> from hxwrappers.video.frames import resize_frames
         >>> frames = resize_frames(np.stack(list(play())), (140, 140))
         >>> clip = DecodedClip("breakout", frames, 15.0, np.zeros(0, np.float32), 16_000)
         >>> env = gym.make("ALE/Breakout-v5", render_mode="rgb_array")

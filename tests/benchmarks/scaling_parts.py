@@ -19,8 +19,7 @@ from hxwrappers.demos import Demo, shipped
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.vector import CNDBonus, RNDBonus, StickyActions, YouTubeImitationReward
 from hxwrappers.video.checkpoints import Checkpoints
-from hxwrappers.video.embedder import Embedder
-from hxwrappers.video.networks import Architecture
+from hxwrappers.video.embedder import Architecture, Embedder
 
 __all__ = ["AXES", "FACTORS", "Call", "Part", "parts"]
 

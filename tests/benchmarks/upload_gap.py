@@ -31,9 +31,8 @@ from hxwrappers.demos import make_environment, shipped
 from hxwrappers.demos.film import FilmFrame, film_demo
 from hxwrappers.video import DecodedClip, Embedder, load_clips, preset
 from hxwrappers.video.alignment import cycle_consistency, embed_clips, measure_alignment
-from hxwrappers.video.synthesis.looks import LOOKS
 from hxwrappers.video.synthesis.make import Truth, make_video, truth_path
-from hxwrappers.video.synthesis.style import Style
+from hxwrappers.video.synthesis.style import LOOKS, Style
 from hxwrappers.video.synthesis.styler import Styler
 
 PLAYER, OTHER = "montezuma-long", "montezuma-first-key"

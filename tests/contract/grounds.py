@@ -18,7 +18,7 @@ from hxwrappers.demos import Demo, DemoRecording
 from hxwrappers.demos.environment import import_plugin
 from hxwrappers.testing.trajectory import Wrap, sample_actions
 from hxwrappers.video import DecodedClip
-from hxwrappers.video.stacks import resize_frames
+from hxwrappers.video.frames import resize_frames
 from tests.video import toys  # noqa: F401 - registers the walk
 
 DEMO_STEPS = 8

@@ -24,7 +24,7 @@ from hxwrappers.sb3.zip_file import load_sb3_zip
 from hxwrappers.search.cells import CellSettings, Search, SearchSettings
 from hxwrappers.video import Embedder, Pretraining
 from hxwrappers.video.checkpoints import Checkpoints
-from hxwrappers.video.networks import Architecture
+from hxwrappers.video.embedder import Architecture
 from tests.fuzz.formats import Format, copied, walk
 from tests.impala import runs
 from tests.sb3.test_runs import build

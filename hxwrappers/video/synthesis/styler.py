@@ -7,16 +7,17 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.video.stacks import resize_frames
+from hxwrappers.video.frames import resize_frames
 from hxwrappers.video.synthesis.effects import (
+    TO_YIQ,
     Camera,
     FilterChain,
+    Overlays,
     Rescales,
     opencv,
+    palette_table,
     television_filters,
 )
-from hxwrappers.video.synthesis.overlays import Overlays
-from hxwrappers.video.synthesis.palettes import TO_YIQ, palette_table
 from hxwrappers.video.synthesis.style import Style
 
 _NOTES_PER_SECOND = 5

@@ -8,10 +8,9 @@ import pytest
 
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video import Clip
-from hxwrappers.video.synthesis.looks import LOOKS, draw_looks
+from hxwrappers.video.synthesis.effects import palette_table
 from hxwrappers.video.synthesis.make import make_video
-from hxwrappers.video.synthesis.palettes import PALETTES, palette_table
-from hxwrappers.video.synthesis.style import _RANGES, Style
+from hxwrappers.video.synthesis.style import _RANGES, LOOKS, PALETTES, Style, draw_looks
 from hxwrappers.video.synthesis.styler import Styler
 from tests.video import samples
 

@@ -1,4 +1,4 @@
-"""Which frame is shown at which moment, for any times whatever."""
+"""Frames at a steady rate, for any times."""
 
 from hypothesis import given
 from hypothesis import strategies as st
