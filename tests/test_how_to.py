@@ -70,7 +70,7 @@ def test_the_environments_that_follow_a_video(tmp_path, monkeypatch):
     one.close()
 
 
-@pytest.mark.slow  # imports the zoo in another process; tests/snapshots/test_layers.py is quick
+@pytest.mark.slow  # imports the zoo in another process; tests/snapshots/test_base.py is quick
 def test_the_curriculum_for_the_zoo(tmp_path):
     """In a process of its own, since the zoo replaces classes of Gymnasium."""
     pytest.importorskip("rl_zoo3", reason="rl_zoo3 is not installed")

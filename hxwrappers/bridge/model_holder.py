@@ -16,8 +16,7 @@ from hxwrappers.bridge.coefficient import Coefficient
 from hxwrappers.bridge.frame_stack import newest_channels
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.files import load_checkpoint
-from hxwrappers.files.checkpoints import checkpoint_errors
-from hxwrappers.files.net_sizes import limit_parameters
+from hxwrappers.files.checkpoints import checkpoint_errors, limit_parameters
 from hxwrappers.novelty import CNDModel, NoveltyModel, RNDModel
 from hxwrappers.novelty.encoding import batch_of_one, find_part, select
 

@@ -60,11 +60,11 @@ GROUPS = {
     "video": Group(
         "make, decode and learn from videos of games",
         {
-            "make": ("make a video with sound of a demonstration", f"{_CLI}.video_clips:make"),
-            "decode": ("turn videos into clips", f"{_CLI}.video_clips:decode"),
+            "make": ("make a video with sound of a demonstration", f"{_CLI}.video:make"),
+            "decode": ("turn videos into clips", f"{_CLI}.video:decode"),
             "pretrain": ("train an embedder on clips", f"{_CLI}.video_embedding:pretrain"),
             "align": ("say how well clips are aligned", f"{_CLI}.video_embedding:align"),
-            "reward": ("show what following a video pays", f"{_CLI}.video_reward:reward"),
+            "reward": ("show what following a video pays", f"{_CLI}.video:reward"),
         },
     ),
     "train": Group("train agents", {"impala": ("train with IMPALA", f"{_CLI}.train:impala")}),

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import gymnasium as gym
 import tyro
 
 from hxwrappers.cli.terminal import (
@@ -16,13 +15,14 @@ from hxwrappers.cli.terminal import (
     Output,
     Progress,
     check_option,
+    demo_environment,
     demo_path,
     prepare_demo_output,
     prepare_output,
     progress_bar,
     text_plot,
 )
-from hxwrappers.demos import Demo, make_environment
+from hxwrappers.demos import Demo
 from hxwrappers.errors import DemoError, InvalidArgumentError
 
 _LABELS = {"seams": "seams (goes on from a stored state, not the step before) at"}
@@ -61,7 +61,7 @@ def verify(file: _File, /, *, as_json: Json = False) -> int:
         as_json: Print one JSON document instead.
     """
     demo = _demo_of(file)
-    env = _environment_of(demo)
+    env = demo_environment(demo)
     with progress_bar("step", len(demo)) as progress:
         found = demo.player(env).verify(progress)
     env.close()
@@ -136,7 +136,7 @@ def export(files: Annotated[tuple[Path, ...], tyro.conf.Positional], /, *, datas
 
     if not files:
         raise InvalidArgumentError("Give at least one demonstration to export.")
-    env = _environment_of(_demo_of(files[0]))
+    env = demo_environment(_demo_of(files[0]))
     with progress_bar("demo", len(files)) as progress:
         written = demos_to_minari(_loaded(files, progress), dataset, env)
     env.close()
@@ -171,7 +171,7 @@ def render(
     check_option("--start", start, 0, len(demo))
     check_option("--stop", len(demo) if stop is None else stop, start, len(demo))
     prepare_output(output)
-    env = _environment_of(demo, render_mode="rgb_array")
+    env = demo_environment(demo, render_mode="rgb_array")
     shown = len(range(start, len(demo) if stop is None else stop, max(every, 1)))
     with progress_bar("frame", shown) as progress:
         count = render_demo(
@@ -234,12 +234,6 @@ def _demo_of(file: Path) -> Demo:
             f"{file} is {kind}. Make a demonstration of it first: hxw demo import {file} -o {out}"
         )
     return Demo.load(demo_path(file))
-
-
-def _environment_of(demo: Demo, **arguments: Any) -> gym.Env[Any, Any]:
-    import hxwrappers.envs  # noqa: F401, PLC0415 - registers those of the library; takes a second
-
-    return make_environment(demo, **arguments)
 
 
 def _save(demo: Demo, path: Path, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a demonstration for `hxw plot`: its return and route, or the bonus along it."""
+"""Pictures of demonstrations and searches for `hxw plot`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-import hxwrappers.envs  # noqa: F401 - registers the environments that the library brings
 from hxwrappers.bridge.model_holder import model_from_state
-from hxwrappers.cli.terminal import progress_bar
-from hxwrappers.demos import Demo, follow, make_environment
+from hxwrappers.cli.terminal import demo_environment, progress_bar
+from hxwrappers.demos import Demo, follow
 from hxwrappers.envs import views_along
-from hxwrappers.errors import CheckpointError
+from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.files import load_checkpoint
+from hxwrappers.files.checkpoints import checkpoint_kind
 from hxwrappers.novelty import NoveltyModel
-from hxwrappers.runs import plot_bonus, plot_demo
+from hxwrappers.runs import plot_bonus, plot_demo, plot_search_tree
+from hxwrappers.search.tree import KINDS, read_search_tree
 
 _CHECKPOINT = "checkpoint.safetensors"
 
@@ -30,7 +31,7 @@ def plot_demonstration(demo: Demo, out: Path, bonus: Path | None, title: str | N
         title: Stands above the picture.
     """
     said = f"{demo.metadata.env['id']}: {len(demo):,} steps, score {demo.score:g}"
-    env = make_environment(demo, render_mode="rgb_array")
+    env = demo_environment(demo, render_mode="rgb_array")
     try:
         if bonus is not None:
             return _plot_bonus(demo, env, bonus, out, title or said)
@@ -94,3 +95,26 @@ def _space(observations: np.ndarray, env: Any) -> Any:
     if env.observation_space.shape == shape:
         return env.observation_space
     return Box(0, 255, shape, np.uint8)
+
+
+def plot_search(file: Path, out: Path, title: str | None) -> str:
+    """Draw the tree of a search on the map of rooms, and get what is said of it.
+
+    Args:
+        file: What `hxw demo search --checkpoint` keeps.
+        out: The picture to write.
+        title: Stands above it.
+    """
+    if checkpoint_kind(file) not in KINDS:
+        raise InvalidArgumentError(
+            f"{file} is neither a demonstration (*.npz) nor the checkpoint of a search (hxw demo "
+            "search --checkpoint). Of a run, give the folder."
+        )
+    with progress_bar("state") as progress:
+        tree = read_search_tree(file, progress)
+    said = (
+        f"{tree.env_id}: {len(tree.rooms)} rooms, {len(tree.places):,} states, best score "
+        f"{max(tree.scores, default=0.0):g} in {tree.steps:,} steps"
+    )
+    plot_search_tree(tree, out, title or said)
+    return said

@@ -38,9 +38,9 @@ from hxwrappers.demos.environment import (
 )
 from hxwrappers.demos.film import ALE_SAMPLE_RATE
 from hxwrappers.errors import DemoError, InvalidArgumentError
-from hxwrappers.files.locks import file_lock
+from hxwrappers.files.atomic import file_lock
 from hxwrappers.recorder import KeyMap, PlaySession, find_keys, parse_bindings
-from hxwrappers.recorder.branches import distinct_runs
+from hxwrappers.recorder.timeline import distinct_runs
 
 _FRAMES_PER_SECOND = 60.0
 _TURNS_PER_SECOND = 8.0
@@ -297,8 +297,8 @@ def record(
         raise DependencyNotInstalled(
             'Recording in a browser needs websockets and Pillow: pip install "hxwrappers[studio]"'
         ) from error
-    from hxwrappers.recorder.access import AccessControl  # noqa: PLC0415 - only needed here
     from hxwrappers.recorder.control import SessionControl  # noqa: PLC0415 - only needed here
+    from hxwrappers.recorder.server import AccessControl  # noqa: PLC0415 - only needed here
 
     ends: list[tuple[bool, str]] = []
     with run_recording(wish, "hxw demo record") as sitting:

@@ -65,7 +65,7 @@ def plot(
 
         said = plot_demonstration(Demo.load(demo_path(sources[0])), output, bonus, title)
     elif len(sources) == 1 and Path(sources[0]).is_file() and not sources[0].endswith(".json"):
-        from hxwrappers.cli.search_pictures import plot_search  # noqa: PLC0415 - PyTorch
+        from hxwrappers.cli.demo_pictures import plot_search  # noqa: PLC0415 - PyTorch
 
         said = plot_search(Path(sources[0]), output, title)
     elif any(source.endswith(".json") for source in sources):

@@ -11,14 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import tyro
 
 from hxwrappers._utils.checks import require_count
 from hxwrappers._utils.progress import ProgressBar
-from hxwrappers.demos import shipped_names
-from hxwrappers.demos.shipped import shipped_path
+from hxwrappers.demos import Demo, make_environment, shipped_names
+from hxwrappers.demos.demo import shipped_path
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files.atomic import check_writable
 
@@ -140,6 +141,18 @@ def demo_path(name: str | os.PathLike[str]) -> Path:
     """
     text = os.fspath(name)
     return shipped_path(text) if text in shipped_names() else Path(text)
+
+
+def demo_environment(demo: Demo, **arguments: Any) -> gym.Env[Any, Any]:
+    """The environment of a demonstration, which may be one that the library registers.
+
+    Args:
+        demo: The demonstration.
+        **arguments: For `gymnasium.make`, in place of the recorded ones.
+    """
+    import hxwrappers.envs  # noqa: F401, PLC0415 - takes a second
+
+    return make_environment(demo, **arguments)
 
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"

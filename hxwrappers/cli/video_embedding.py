@@ -22,7 +22,6 @@ from hxwrappers._utils.signals import stop_on_signals
 from hxwrappers.cli.terminal import Json, Output, prepare_output, progress_bar
 from hxwrappers.errors import InvalidArgumentError, VideoError
 from hxwrappers.files.atomic import try_to_save
-from hxwrappers.video.settings import PUBLISHED_INTERVALS
 
 if TYPE_CHECKING:
     from hxwrappers.video import DecodedClip, Embedder
@@ -43,7 +42,7 @@ def pretrain(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     cmc_weight: float = 1.0,
-    intervals: tuple[tuple[int, int], ...] = PUBLISHED_INTERVALS,
+    intervals: tuple[tuple[int, int], ...] | None = None,
     negative_seconds: float = 2.0,
     sounds: str = "sounding",
     negatives: str = "any",
@@ -77,7 +76,8 @@ def pretrain(
         batch_size: Pairs in a step; the preset's where not given.
         learning_rate: Adam's learning rate; the preset's where not given.
         cmc_weight: Factor of the cross-modal loss.
-        intervals: Shortest and longest gap in frames of each class.
+        intervals: Shortest and longest gap in frames of each class; the published ones, 0 0 1 1 2 2
+            3 4 5 20 21 200, where not given.
         negative_seconds: Only frames further than this from a sound are counterexamples to it.
         sounds: Draw sounds where there is one (sounding) or everywhere (any).
         negatives: Draw counterexamples everywhere (any) or where there is a sound (sounding).
@@ -115,12 +115,12 @@ def pretrain(
         "product_scale": product_scale,
         "augment_zoom": augment_zoom,
         "augment_colour": augment_colour,
+        "intervals": intervals,
     }
     settings = settings_of(
         preset,
         objective=objective,
         cmc_weight=cmc_weight,
-        intervals=intervals,
         negative_seconds=negative_seconds,
         sounds=sounds,
         negatives=negatives,

@@ -22,8 +22,7 @@ from filelock import FileLock
 
 from hxwrappers.curriculum.success_table import FrontierSettings, StartingPoint, SuccessTable
 from hxwrappers.errors import DemoError
-from hxwrappers.files.atomic import temporary_file, writing
-from hxwrappers.files.locks import acquire_lock
+from hxwrappers.files.atomic import acquire_lock, temporary_file, writing
 
 _MAGIC = b"hxwrappers-tracker-2\n"
 _HEADER_BYTES = 4096

@@ -1,17 +1,15 @@
 """Demonstrations: format, files, recording, replay, importers."""
 
-from hxwrappers.demos.demo import Demo, concatenate
+from hxwrappers.demos.demo import Demo, concatenate, shipped, shipped_names
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.demos.film import film_demo, render_demo
 from hxwrappers.demos.journal import JournalWriter, recover_demos
 from hxwrappers.demos.metadata import DemoMetadata
 from hxwrappers.demos.minari import demos_from_minari, demos_to_minari
 from hxwrappers.demos.openai import import_openai_demo
-from hxwrappers.demos.player import DemoPlayer
+from hxwrappers.demos.player import DemoPlayer, Verification
 from hxwrappers.demos.recording import DemoRecording, record_actions
 from hxwrappers.demos.route import Route, follow
-from hxwrappers.demos.shipped import shipped, shipped_names
-from hxwrappers.demos.verification import Verification
 
 __all__ = [
     "Demo",

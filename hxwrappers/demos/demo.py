@@ -1,10 +1,11 @@
-"""A demonstration: one recorded run that can be returned to at any of its steps."""
+"""A demonstration: a recorded run that can be returned to at any step; those of the library."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -13,8 +14,7 @@ import numpy.typing as npt
 
 from hxwrappers.demos.file import read_demo_file, write_demo_file
 from hxwrappers.demos.metadata import DemoMetadata
-from hxwrappers.demos.player import DemoPlayer, Transition
-from hxwrappers.demos.verification import Verification
+from hxwrappers.demos.player import DemoPlayer, Transition, Verification
 from hxwrappers.errors import DemoError, InvalidArgumentError
 from hxwrappers.snapshots.store import SnapshotLog, SnapshotStore
 
@@ -389,3 +389,58 @@ def _join(first: Demo, second: Demo) -> Demo:
         one.with_seams(tuple(seam for seam in seams if seam > 0)),
         log.store(),
     )
+
+
+_FOLDER = Path(__file__).parent / "data"
+
+
+def shipped_names() -> list[str]:
+    """The names of the demonstrations that come with the library.
+
+    Example:
+        >>> "montezuma-first-key" in shipped_names()
+        True
+    """
+    return sorted(path.stem for path in _FOLDER.glob("*.npz"))
+
+
+def shipped_path(name: str) -> Path:
+    """The file of a demonstration that comes with the library.
+
+    Args:
+        name: One of `shipped_names()`.
+
+    Raises:
+        InvalidArgumentError: There is no such demonstration.
+
+    Example:
+        >>> shipped_path("montezuma-long").name
+        'montezuma-long.npz'
+    """
+    if name not in shipped_names():
+        raise InvalidArgumentError(
+            f"There is no shipped demonstration {name!r}; there are {', '.join(shipped_names())}."
+        )
+    return _FOLDER / f"{name}.npz"
+
+
+def shipped(name: str) -> Demo:
+    """Load a demonstration that comes with the library.
+
+    All are of Montezuma's Revenge, frame by frame, without sticky actions, and verified:
+    `"montezuma-first-key"` ends with the first key (100 points), `"montezuma-first-room"` with the
+    step out of the first room, and `"montezuma-long"` is the highest score of a search of five
+    minutes. The command that found each is in `demo.metadata.made_by`.
+
+    Args:
+        name: One of `shipped_names()`.
+
+    Raises:
+        InvalidArgumentError: There is no such demonstration.
+
+    Example:
+        >>> demo = shipped("montezuma-first-key")
+        >>> demo.score
+        100.0
+    """
+    return Demo.load(shipped_path(name))

@@ -17,7 +17,7 @@ from hxwrappers._utils.modules import import_optional
 from hxwrappers._utils.quiet import quiet_ale
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import DemoError
-from hxwrappers.snapshots.layers import layer_name, layers_of
+from hxwrappers.snapshots.base import layer_name, layers_of
 
 _PLUGINS = {"ALE/": ("ale_py", "atari"), "MiniGrid-": ("minigrid", "minigrid")}
 _PASSED_OVER = {"DemoRecorder", "OrderEnforcing", "PassiveEnvChecker"}

@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hxwrappers._utils.checks import brief
-from hxwrappers.demos.actions import smallest_integers
 from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.metadata import DemoMetadata
-from hxwrappers.errors import DemoError, HxWrappersError, SnapshotError
+from hxwrappers.demos.metadata import DemoMetadata, smallest_integers
+from hxwrappers.errors import DemoError, HxWrappersError
 from hxwrappers.files.atomic import AppendFile
 from hxwrappers.snapshots.codec import decode, encode
-from hxwrappers.snapshots.store import MAX_SNAPSHOT_BYTES, SnapshotLog, SnapshotStore
+from hxwrappers.snapshots.store import SnapshotLog, SnapshotStore, inflate
 
 if TYPE_CHECKING:
     from hxwrappers.demos.demo import Demo
@@ -197,7 +195,7 @@ def _replay_record(runs: list[_Run], kind: bytes, content: bytes) -> None:
             run.rewards.append(reward)
             run.ends.append((terminated, truncated))
         case b"S", [int(step), bytes(packed)]:
-            run.log.append(step, _inflate(packed))
+            run.log.append(step, inflate(packed, f"The snapshot at step {step}"))
         case b"R", int(step):
             run.cut(step)
         case b"F", int(step):
@@ -206,17 +204,6 @@ def _replay_record(runs: list[_Run], kind: bytes, content: bytes) -> None:
             run.adopt(part)
         case _:
             raise DemoError(f"The journal has a malformed record of kind {kind!r}.")
-
-
-def _inflate(packed: bytes) -> bytes:
-    inflater = zlib.decompressobj()
-    try:
-        encoded = inflater.decompress(packed, MAX_SNAPSHOT_BYTES)
-    except zlib.error as error:
-        raise SnapshotError(f"a snapshot is damaged ({brief(error)})") from error
-    if not inflater.eof:
-        raise SnapshotError("a snapshot is truncated or too large")
-    return encoded
 
 
 def _usable_length(path: Path) -> int:

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from hxwrappers.demos.actions import holds_numbers, replay_dtype, smallest_actions
 from hxwrappers.demos.demo import Demo
-from hxwrappers.demos.metadata import DemoMetadata, describe_environment, versions
+from hxwrappers.demos.metadata import (
+    DemoMetadata,
+    describe_environment,
+    holds_numbers,
+    replay_dtype,
+    smallest_actions,
+    versions,
+)
 from hxwrappers.demos.player import DemoPlayer, own_reward
 from hxwrappers.errors import DemoError, InvalidArgumentError
 from hxwrappers.snapshots import Snapshot, Snapshotter, find_snapshotter

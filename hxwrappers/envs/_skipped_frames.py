@@ -12,7 +12,7 @@ from gymnasium.wrappers import (
     TimeLimit,
 )
 
-from hxwrappers.snapshots.layers import layers_of
+from hxwrappers.snapshots.base import layers_of
 from hxwrappers.wrappers import DemoResetCurriculum
 
 _BLIND = (

@@ -18,7 +18,7 @@ from hxwrappers.envs.atari_vector import RestorableAtariVectorEnv
 from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
 from hxwrappers.envs.vectors import choose, settings_of, vectorize
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.snapshots.layers import layers_of
+from hxwrappers.snapshots.base import layers_of
 from hxwrappers.vector import StickyActions as VectorStickyActions
 from hxwrappers.wrappers import DemoResetCurriculum, StickyActions
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hxwrappers._utils.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from hxwrappers.impala.correction import VTrace, vtrace
+    from hxwrappers.impala.learner import VTrace, vtrace
     from hxwrappers.impala.policy import Policy, load_policy, play
     from hxwrappers.impala.reports import Episode
     from hxwrappers.impala.settings import ImpalaSettings
@@ -31,6 +31,6 @@ __getattr__, __dir__ = lazy_names(
         "hxwrappers.impala.reports": ["Episode"],
         "hxwrappers.impala.settings": ["ImpalaSettings"],
         "hxwrappers.impala.trainer": ["Impala"],
-        "hxwrappers.impala.correction": ["VTrace", "vtrace"],
+        "hxwrappers.impala.learner": ["VTrace", "vtrace"],
     },
 )

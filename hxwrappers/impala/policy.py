@@ -21,11 +21,9 @@ from hxwrappers.errors import (
 )
 from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.files import load_newest as newest_of
-from hxwrappers.files.atomic import writing
-from hxwrappers.files.checkpoints import checkpoint_errors
-from hxwrappers.files.locks import file_lock
-from hxwrappers.files.net_sizes import limit_parameters
-from hxwrappers.impala.acting import NetPolicy
+from hxwrappers.files.atomic import file_lock, writing
+from hxwrappers.files.checkpoints import checkpoint_errors, limit_parameters
+from hxwrappers.impala.actor import NetPolicy
 from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.learner import load_net
 from hxwrappers.impala.net import ImpalaNet

@@ -21,8 +21,7 @@ from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentE
 from hxwrappers.files.atomic import try_to_save
 from hxwrappers.files.checkpoints import checkpoint_errors, require_plain
 from hxwrappers.files.generators import derived_seed
-from hxwrappers.impala.acting import NetPolicy, hardware_precision
-from hxwrappers.impala.actor import Actors, MakeVectorEnv
+from hxwrappers.impala.actor import Actors, MakeVectorEnv, NetPolicy, hardware_precision
 from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.learner import Learner
 from hxwrappers.impala.net import ImpalaNet, Trunk

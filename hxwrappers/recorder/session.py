@@ -8,9 +8,8 @@ from pathlib import Path
 
 from hxwrappers.demos import Demo, DemoRecording
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.recorder.branches import BranchingTimeline
 from hxwrappers.recorder.keys import Controls, KeyMap
-from hxwrappers.recorder.timeline import Mode, Pace, Status, View
+from hxwrappers.recorder.timeline import Mode, Pace, Status, Timeline, View
 
 SPEEDS = (1.0, 0.5, 0.25)
 _REWIND_FASTER = 2.0
@@ -24,7 +23,7 @@ class PlaySession:
 
     The game waits for the first key of its own, also after going back in time, so that a player
     is ready. Going back is looking: what came after is kept, and a key of the game plays on from
-    there; see `BranchingTimeline`. The game is stepped at its own speed; one that waits for its
+    there; see `Timeline`. The game is stepped at its own speed; one that waits for its
     player (`keys.idle` is None) is stepped by each press of a key, and by a key that stays held.
 
     Args:
@@ -54,8 +53,8 @@ class PlaySession:
         >>> session.reset(seed=0)
         >>> for tick in range(30):
         ...     view = session.advance(["right"], [], now=tick / 60)
-        >>> view.status.line()
-        'step 30  return -30  playing  60.0/s'
+        >>> view.status.step, view.status.score, view.status.mode
+        (30, -30.0, 'playing')
         >>> for tick in range(30, 60):
         ...     view = session.advance(["backspace"], [], now=tick / 60)
         >>> view.status.mode, view.status.step
@@ -90,7 +89,7 @@ class PlaySession:
         self._slower = 0
         self._rewinding_since = 0.0
         self._message, self._message_until = "", 0.0
-        self.timeline = BranchingTimeline(recording, sound=sound)
+        self.timeline = Timeline(recording, sound=sound)
 
     def reset(self, seed: int) -> None:
         """Begin a new recording.

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.recorder.control import SessionControl
-from hxwrappers.recorder.messages import Message
+from hxwrappers.recorder.control import Message, SessionControl
 from hxwrappers.recorder.timeline import View
 
 _HEAD = struct.Struct("<II")

@@ -1,22 +1,64 @@
-"""The player's position in a run: picture, lives, sound, pace, going back in time."""
+"""The player's position in a run: picture, lives, sound, pace, branches."""
 
 from __future__ import annotations
 
 import copy
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers.demos import Demo, DemoRecording
+from hxwrappers.demos import Demo, DemoPlayer, DemoRecording
 from hxwrappers.demos.film import SoundEmulator
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.snapshots import AleSnapshotter
+
+_MOST_TAKES = 50
+
+
+def distinct_runs(demos: Sequence[Demo]) -> list[Demo]:
+    """Runs without those that another one, or a later equal one, begins with.
+
+    Args:
+        demos: The runs, for example of a journal.
+    """
+    return [
+        demo
+        for at, demo in enumerate(demos)
+        if not any(
+            len(other) > len(demo) or (len(other) == len(demo) and later > at)
+            for later, other in enumerate(demos)
+            if later != at and np.array_equal(other.actions[: len(demo)], demo.actions)
+        )
+    ]
+
+
+@dataclass(frozen=True)
+class Take:
+    """A run that was left for another one.
+
+    Attributes:
+        number: Its number, from 1.
+        demo: The run.
+        lives: The lives left at every step, None where nothing tells.
+        left_at: The step from which another run went on.
+    """
+
+    number: int
+    demo: Demo
+    lives: Sequence[int | None]
+    left_at: int
 
 
 class Timeline:
-    """The run that a recording holds, as its player sees it. Going back forgets what came after.
+    """The run that a recording holds, as its player sees it; what was played is kept.
+
+    One can look at any step and play on from there. Looking changes nothing. The first step taken
+    at an earlier position leaves the run as a `Take` and goes on with a copy of its beginning. The
+    last 50 takes are kept.
 
     Args:
         recording: What records; its environment renders `"rgb_array"`.
@@ -27,6 +69,22 @@ class Timeline:
         returns: The return so far at every step of the run, from 0.
         lives: The lives left at every step, None where nothing tells.
         frame: The picture to show now, `(height, width, 3)`, `uint8`.
+        takes: The runs that were left, oldest first.
+        number: The number of the run that is being played.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> env = gym.make("CliffWalking-v1", render_mode="rgb_array")
+        >>> timeline = Timeline(DemoRecording(env))
+        >>> timeline.reset(seed=0)
+        >>> for action in (0, 1, 1, 1):
+        ...     timeline.step(action)
+        >>> timeline.go_to(1)
+        >>> timeline.position, timeline.length
+        (1, 4)
+        >>> timeline.step(0)
+        >>> timeline.position, timeline.length, len(timeline.takes[0].demo)
+        (2, 2, 4)
     """
 
     def __init__(self, recording: DemoRecording, *, sound: bool = False) -> None:
@@ -36,6 +94,10 @@ class Timeline:
         self.frame = self._first_frame = np.zeros((1, 1, 3), np.uint8)
         can_be_heard = sound and AleSnapshotter.supports(recording.env)
         self._sound_emulator = SoundEmulator(recording.env) if can_be_heard else None
+        self.takes: list[Take] = []
+        self.number = self._numbers = 1
+        self._position: int | None = None
+        self._player: DemoPlayer | None = None
 
     @property
     def audible(self) -> bool:
@@ -50,7 +112,7 @@ class Timeline:
     @property
     def position(self) -> int:
         """The step that the player is at."""
-        return self.length
+        return self.length if self._position is None else self._position
 
     @property
     def ended(self) -> bool:
@@ -69,18 +131,17 @@ class Timeline:
 
     def resume(self, demo: Demo, step: int | None = None) -> None:
         """Go on from a demonstration; see `DemoRecording.resume`."""
-        options = copy.deepcopy(demo.metadata.options)  # environments pop from theirs
-        _, info = self.recording.env.reset(seed=demo.metadata.seed, options=options)
-        self._begin(info)
-        self.recording.resume(demo, step)
-        self.returns = demo.returns()[: self.length + 1].tolist()
-        self.lives += [None] * self.length
-        self._jumped()
+        self._resume(demo, step)
+        if self.lives[0] is not None:
+            replay = self.recording.player().replay(0, self.length)
+            self.lives[1:] = [transition.info.get("lives") for transition in replay]
+            self._jumped()
 
     def step(self, action: Any) -> None:
-        """Take a step, unless the episode is over."""
+        """Take a step, unless the episode is over; at an earlier step, branch there."""
         if self.ended:
             return
+        self.settle()
         self._listen(True)
         _, _, _, _, info = self.recording.step(action)
         self._listen(False)
@@ -89,27 +150,77 @@ class Timeline:
         self._show()
 
     def go_to(self, step: int) -> None:
-        """Go to an earlier step."""
-        steps = self.length - step
-        if steps > 0:
-            self.recording.rewind(steps)
-            self._forget()
-            self._jumped()
+        """Look at a step of the run."""
+        step = min(max(step, 0), self.length)
+        if step == self.position:
+            return
+        if self._player is None:
+            self._player = self.recording.player()
+        self._player.restore(step)
+        self._position = step
+        self._jumped()
 
     def settle(self) -> None:
-        """Make the position the end of the run."""
+        """Make the position the end of the run, and what lies ahead a take."""
+        at, lives = self._position, tuple(self.lives)
+        self._position = self._player = None
+        if at is not None and at < self.length:
+            self._leave(Take(self.number, self.recording.fork(at), lives, at))
+            del self.returns[self.length + 1 :], self.lives[self.length + 1 :]
+            self._jumped()
+
+    def add(self, demo: Demo) -> None:
+        """Add a run that was left earlier, before this one began."""
+        self._leave(Take(self.number, demo, [None] * (len(demo) + 1), len(demo)))
+
+    def switch(self, number: int) -> None:
+        """Go on with a run that was left, from its end; the present one is left for it.
+
+        Args:
+            number: The number of the take.
+
+        Raises:
+            InvalidArgumentError: There is none of that number.
+        """
+        chosen = next((take for take in self.takes if take.number == number), None)
+        if chosen is None:
+            raise InvalidArgumentError(f"There is no take {number} any more.")
+        self._position = self._player = None
+        self.takes = [take for take in self.takes if take is not chosen]
+        if self.length:
+            left = Take(self.number, self.recording.demo(), tuple(self.lives), self.length)
+            self.takes.append(left)
+        self.number, demo = number, chosen.demo
+        self._resume(demo)
+        self.lives = list(chosen.lives[: self.length + 1])
+        if demo.ended:
+            # A run that goes on stops before the end, which is only a step away.
+            self.step(int(demo.actions[-1]))
 
     def take_sound(self) -> npt.NDArray[np.uint8] | None:
         """What was heard since this was last asked: mono samples, or None for nothing."""
         return None if self._sound_emulator is None else self._sound_emulator.take()
 
+    def _resume(self, demo: Demo, step: int | None = None) -> None:
+        """Go on from a demonstration, whose lives are not known."""
+        self._position = self._player = None
+        options = copy.deepcopy(demo.metadata.options)  # environments pop from theirs
+        _, info = self.recording.env.reset(seed=demo.metadata.seed, options=options)
+        self._begin(info)
+        self.recording.resume(demo, step)
+        self.returns = demo.returns()[: self.length + 1].tolist()
+        self.lives += [None] * self.length
+        self._jumped()
+
+    def _leave(self, take: Take) -> None:
+        self.takes = [*self.takes, take][-_MOST_TAKES:]
+        self._numbers += 1
+        self.number = self._numbers
+
     def _begin(self, info: dict[str, Any]) -> None:
         self._first_frame = self._rendered()
         self.returns, self.lives = [0.0], [info.get("lives")]
         self._jumped()
-
-    def _forget(self) -> None:
-        del self.returns[self.length + 1 :], self.lives[self.length + 1 :]
 
     def _listen(self, whether: bool) -> None:
         if self._sound_emulator is not None:
@@ -223,19 +334,6 @@ class Status:
     message: str
     ahead: int = 0
 
-    def line(self) -> str:
-        """The status in one line.
-
-        Example:
-            >>> Status("playing", 120, 100.0, 5, 0.5, 29.97, False, "").line()
-            'step 120  return 100  lives 5  playing  speed 1/2  30.0/s'
-        """
-        parts = [f"step {self.step}", f"return {self.score:g}"]
-        parts += [] if self.lives is None else [f"lives {self.lives}"]
-        parts += [self.mode] if self.speed == 1 else [self.mode, f"speed 1/{1 / self.speed:g}"]
-        parts += [f"{self.measured:.1f}/s"] if self.measured else []
-        return "  ".join([*parts, *(["saved"] if self.saved else [])])
-
 
 @dataclass(frozen=True)
 class View:
@@ -243,7 +341,7 @@ class View:
 
     Attributes:
         frame: The picture, `(height, width, 3)`, `uint8`.
-        status: The status line.
+        status: Where the recording is.
         sound: What was heard since the last view, mono samples at 30,720 a second, `uint8`, or
             None for nothing.
     """

@@ -19,8 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from hxwrappers._utils.checks import brief
 from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError
 from hxwrappers.files import load_checkpoint, save_checkpoint
-from hxwrappers.files.checkpoints import checkpoint_errors, is_plain
-from hxwrappers.files.net_sizes import limit_parameters
+from hxwrappers.files.checkpoints import checkpoint_errors, is_plain, limit_parameters
 from hxwrappers.sb3.space_data import read_space, space_data
 from hxwrappers.sb3.stateful import load_wrapper_states, needed_to_play, wrapper_states
 

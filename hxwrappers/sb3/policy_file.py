@@ -25,8 +25,7 @@ from torch import nn
 from hxwrappers._utils.checks import require_range
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.files import load_checkpoint, save_checkpoint
-from hxwrappers.files.checkpoints import is_plain
-from hxwrappers.files.net_sizes import limit_parameters
+from hxwrappers.files.checkpoints import is_plain, limit_parameters
 from hxwrappers.runs.evaluation import State
 from hxwrappers.sb3 import policies as dual
 from hxwrappers.sb3 import policies as tempered

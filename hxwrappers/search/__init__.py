@@ -1,7 +1,7 @@
 """Demonstrations found by search."""
 
+from hxwrappers.search.explorer import NoveltySearchSettings
 from hxwrappers.search.population import Population
 from hxwrappers.search.search import NoveltySearch
-from hxwrappers.search.settings import NoveltySearchSettings
 
 __all__ = ["NoveltySearch", "NoveltySearchSettings", "Population"]

@@ -11,13 +11,16 @@ import torch
 
 from hxwrappers.search.cells.archive import Entry, Node, draw
 from hxwrappers.search.cells.run import SearchRun
-from hxwrappers.search.explorer import Candidate, Exploration, NoveltyExplorer, Order
-from hxwrappers.search.groups import Groups
-from hxwrappers.search.guide import NoveltyGuide
+from hxwrappers.search.explorer import (
+    Candidate,
+    Exploration,
+    NoveltyExplorer,
+    NoveltySearchSettings,
+    Order,
+)
+from hxwrappers.search.guide import Groups, NoveltyGuide
 from hxwrappers.search.population import Population
-from hxwrappers.search.scale import Scale
-from hxwrappers.search.settings import NoveltySearchSettings
-from hxwrappers.search.signatures import SCENE_DISTANCE, scene_part
+from hxwrappers.search.signatures import SCENE_DISTANCE, Scale, scene_part
 
 
 class NoveltySearch(SearchRun[NoveltySearchSettings]):
@@ -51,7 +54,7 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
 
     Example:
         >>> from hxwrappers.search.cells import Limits
-        >>> from hxwrappers.search.settings import NoveltySearchSettings
+        >>> from hxwrappers.search.explorer import NoveltySearchSettings
         >>> settings = NoveltySearchSettings("FrozenLake-v1", {"is_slippery": False}, explore=10)
         >>> search = NoveltySearch(settings)
         >>> search.run(Limits(score=1.0, steps=50_000)).score

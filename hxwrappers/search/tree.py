@@ -16,7 +16,7 @@ from hxwrappers.demos.route import ROOM_ROWS, Place, is_montezuma, read_place
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files.checkpoints import checkpoint_errors, load_checkpoint
 from hxwrappers.search.cells.archive import Entry, Node
-from hxwrappers.search.cells.packing import SnapshotPacker
+from hxwrappers.search.cells.bursts import SnapshotPacker
 from hxwrappers.search.cells.search import Search
 from hxwrappers.search.cells.state import entries_from_state
 from hxwrappers.search.search import NoveltySearch

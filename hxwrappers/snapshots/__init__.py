@@ -3,11 +3,11 @@
 from hxwrappers.snapshots.ale import AleSnapshotter
 from hxwrappers.snapshots.base import LayeredSnapshotter, Snapshot, Snapshotter
 from hxwrappers.snapshots.exactness import first_inexact_step, first_unrepeated_step
-from hxwrappers.snapshots.families import find_snapshotter
 from hxwrappers.snapshots.generic import (
     DeepCopySnapshotter,
     OwnStateSnapshotter,
     ReplaySnapshotter,
+    find_snapshotter,
     why_not_copied,
 )
 from hxwrappers.snapshots.mujoco import MujocoSnapshotter

@@ -34,9 +34,8 @@ from hxwrappers.snapshots.ale_layout import (
     read_system,
     split_words,
 )
-from hxwrappers.snapshots.base import LayeredSnapshotter, Snapshot
+from hxwrappers.snapshots.base import NEUTRAL_LAYERS, LayeredSnapshotter, Snapshot, layer_name
 from hxwrappers.snapshots.capture import GeneratorState, apply, capture
-from hxwrappers.snapshots.layers import NEUTRAL_LAYERS, layer_name
 
 if TYPE_CHECKING:
     from ale_py.env import AtariEnv

@@ -12,8 +12,7 @@ import numpy as np
 from gymnasium.utils.env_checker import data_equivalence
 
 from hxwrappers._utils.checks import brief
-from hxwrappers.snapshots.base import Snapshotter
-from hxwrappers.snapshots.layers import layers_of
+from hxwrappers.snapshots.base import Snapshotter, layers_of
 
 _PLAIN = (bool, int, float, complex, str, bytes, list, tuple, dict, np.ndarray, np.generic)
 _PRIVATE_TO_GYMNASIUM = frozenset({"_np_random_seed", "_saved_kwargs"})

@@ -1,4 +1,4 @@
-"""Snapshots by deep copy, by an environment's own state, and by replay from the seed."""
+"""Snapshots by deep copy, by an environment's own state, by replay; the choice of a snapshotter."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ from typing import Any, ClassVar
 import gymnasium as gym
 
 from hxwrappers.errors import SnapshotError
-from hxwrappers.snapshots.base import LayeredSnapshotter, Snapshot, Snapshotter, unrestored
+from hxwrappers.snapshots.ale import AleSnapshotter
+from hxwrappers.snapshots.base import (
+    LayeredSnapshotter,
+    Snapshot,
+    Snapshotter,
+    layers_of,
+    unrestored,
+)
 from hxwrappers.snapshots.capture import Unchanged, apply, capture
-from hxwrappers.snapshots.layers import layers_of
+from hxwrappers.snapshots.mujoco import MujocoSnapshotter
 
 _WINDOWS = {"glfw", "moderngl", "pygame", "pyglet"}
 
@@ -272,3 +279,36 @@ class ReplaySnapshotter(Snapshotter):
         self._seed, self._options, self._actions = seed, options, list(actions)
         for action in actions:
             self.env.step(copy.deepcopy(action))
+
+
+_FAMILIES: tuple[type[Snapshotter], ...] = (
+    AleSnapshotter,
+    MujocoSnapshotter,
+    OwnStateSnapshotter,
+    DeepCopySnapshotter,
+    ReplaySnapshotter,
+)
+
+
+def find_snapshotter(env: gym.Env[Any, Any]) -> Snapshotter:
+    """The snapshotter for an environment: the first family that can freeze it exactly.
+
+    Args:
+        env: The outermost environment to freeze; its wrappers are frozen with it.
+
+    Returns:
+        In this order, one for ALE, MuJoCo, environments that freeze themselves (Procgen), those
+        that can be deep-copied, and otherwise one that replays from the seed.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> env = gym.make("CartPole-v1")
+        >>> _ = env.reset(seed=0)
+        >>> snapshotter = find_snapshotter(env)
+        >>> frozen = snapshotter.snapshot()
+        >>> first = env.step(1)[0]
+        >>> snapshotter.restore(frozen)
+        >>> bool((env.step(1)[0] == first).all())
+        True
+    """
+    return next(family for family in _FAMILIES if family.supports(env))(env)

@@ -17,6 +17,29 @@ MAX_SNAPSHOT_BYTES = 1 << 26
 _WINDOW = 1 << 15
 
 
+def inflate(data: bytes, what: str, dictionary: bytes = b"") -> bytes:
+    """Decompress an encoded snapshot.
+
+    Args:
+        data: A zlib stream.
+        what: What to call it in an error.
+        dictionary: The zlib dictionary that it was compressed with.
+
+    Raises:
+        SnapshotError: The stream is damaged, truncated or too large when unpacked.
+    """
+    inflater = zlib.decompressobj(zdict=dictionary)
+    try:
+        encoded = inflater.decompress(data, MAX_SNAPSHOT_BYTES)
+    except zlib.error as error:
+        raise SnapshotError(f"{what} is damaged ({brief(error)}).") from error
+    if not inflater.eof or inflater.unused_data:
+        raise SnapshotError(
+            f"{what} is truncated, or larger than {MAX_SNAPSHOT_BYTES} bytes when unpacked."
+        )
+    return encoded
+
+
 class SnapshotStore:
     """Encoded snapshots by step.
 
@@ -79,19 +102,7 @@ class SnapshotStore:
             SnapshotError: The compressed data are damaged or too large when unpacked.
         """
         part = self.data[self.offsets[index] : self.offsets[index + 1]]
-        inflater = zlib.decompressobj(zdict=self.dictionary)
-        try:
-            encoded = inflater.decompress(part, MAX_SNAPSHOT_BYTES)
-        except zlib.error as error:
-            raise SnapshotError(
-                f"The snapshot at step {self.steps[index]} is damaged ({brief(error)})."
-            ) from error
-        if not inflater.eof or inflater.unused_data:
-            raise SnapshotError(
-                f"The snapshot at step {self.steps[index]} is truncated, or larger than "
-                f"{MAX_SNAPSHOT_BYTES} bytes when unpacked."
-            )
-        return encoded
+        return inflate(part, f"The snapshot at step {self.steps[index]}", self.dictionary)
 
     def last_at_or_before(self, step: int) -> int | None:
         """The index of the latest snapshot not after a step, or None."""

@@ -18,7 +18,7 @@ from hxwrappers._utils.checks import brief, require_range
 from hxwrappers._utils.devices import seeded_weights
 from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError, VideoError
 from hxwrappers.files import load_checkpoint, save_checkpoint
-from hxwrappers.files.net_sizes import limit_parameters
+from hxwrappers.files.checkpoints import limit_parameters
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.frames import centre_crop, history_of, network_input, resize_frames
 

@@ -15,7 +15,7 @@ from hxwrappers.bridge.model_holder import TrainingSwitch
 from hxwrappers.demos import Demo, DemoRecording, JournalWriter
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files.generators import own_generator
-from hxwrappers.snapshots.layers import layers_of
+from hxwrappers.snapshots.base import layers_of
 from hxwrappers.wrappers.demo_reset_curriculum import DemoResetCurriculum
 
 _SEEDS = 2**31

@@ -20,7 +20,7 @@ from hxwrappers.curriculum.attempt import Attempt, AttemptStatus
 from hxwrappers.demos import DemoPlayer
 from hxwrappers.demos.player import Transition, own_reward
 from hxwrappers.files.generators import own_generator
-from hxwrappers.snapshots.layers import COUNTING_LAYERS, layer_name, layers_of
+from hxwrappers.snapshots.base import COUNTING_LAYERS, layer_name, layers_of
 from hxwrappers.wrappers._spec import SpecInJson, demo_argument
 
 _OWNER = "DemoResetCurriculum"

@@ -11,7 +11,7 @@ from gymnasium.core import ActType, ObsType
 from hxwrappers.bridge.action_masks import METHOD
 from hxwrappers.bridge.kinds import require_env
 from hxwrappers.bridge.sticky_coins import StickyCoins, warn_if_already_sticky
-from hxwrappers.snapshots.layers import layers_of
+from hxwrappers.snapshots.base import layers_of
 
 
 class StickyActions(

@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from hxwrappers.search.cells.frame_cells import FrameCells
+from hxwrappers.search.cells.cells import FrameCells
 
 __all__ = ["ROOMS", "noting_rooms"]
 

@@ -19,8 +19,8 @@ import gymnasium as gym
 import tyro
 
 from hxwrappers.search.cells import CellSettings, Limits, Progress, Search, SearchSettings
+from hxwrappers.search.explorer import NoveltySearchSettings
 from hxwrappers.search.search import NoveltySearch
-from hxwrappers.search.settings import NoveltySearchSettings
 from tests.benchmarks.page import put
 
 __all__ = ["TASKS", "Task", "far"]

@@ -22,7 +22,7 @@ from hxwrappers.demos import (
     recover_demos,
     shipped,
 )
-from hxwrappers.recorder.branches import distinct_runs
+from hxwrappers.recorder.timeline import distinct_runs
 
 pytest.importorskip("websockets", reason="websockets is not installed")
 

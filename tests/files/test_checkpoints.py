@@ -2,6 +2,7 @@
 
 import json
 from collections import ChainMap, OrderedDict, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from socket import SocketKind
 from typing import NamedTuple
 
@@ -11,11 +12,13 @@ import torch
 from gymnasium import spaces
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from hxwrappers.bridge.model_holder import resolve_model
 from hxwrappers.errors import CheckpointError
 from hxwrappers.files.checkpoints import (
     checkpoint_kind,
+    limit_parameters,
     load_checkpoint,
     load_newest,
     save_checkpoint,
@@ -24,6 +27,7 @@ from hxwrappers.files.generators import generator_from_state
 from hxwrappers.impala import Impala, load_policy
 from hxwrappers.novelty import RNDModel
 from tests.impala import runs
+from tests.limits import at_most
 
 
 class Version(NamedTuple):
@@ -180,3 +184,46 @@ def test_a_generator_that_is_none(field):
     bad = {**state, "state": {"state": -1, "inc": 1}} if field == "state" else {**state, field: -1}
     with pytest.raises(CheckpointError, match="generator"):
         generator_from_state(bad)
+
+
+WEIGHTS = {"policy": [torch.zeros(100, 100), {"bias": torch.zeros(7)}], "steps": 3, "none": None}
+FEW = 1 << 16
+
+
+def test_what_the_weights_are_for_is_made():
+    with limit_parameters(WEIGHTS):
+        layer = nn.Linear(100, 100)
+    assert layer.weight.shape == (100, 100)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_the_bound_is_met_exactly(beyond):
+    with limit_parameters(WEIGHTS):
+        nn.ParameterList([torch.zeros(10_007 + FEW)])
+        if beyond:
+            with pytest.raises(CheckpointError, match="too few"):
+                nn.ParameterList([torch.zeros(1)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [(nn.Linear, (10**5, 10**4)), (nn.LSTM, (2000, 2000, 10**6)), (nn.Conv2d, (9999, 9999, 3))],
+)
+def test_larger_nets_are_not_filled(kind, sizes):
+    with at_most(memory=1e6, seconds=2), limit_parameters(WEIGHTS), pytest.raises(CheckpointError):
+        kind(*sizes)
+
+
+def test_an_error_ends_the_counting_and_other_threads_are_not_counted():
+    with pytest.raises(ZeroDivisionError), limit_parameters([]):
+        raise ZeroDivisionError
+    nn.Linear(300, 300)
+    with limit_parameters([]), ThreadPoolExecutor(1) as other:
+        other.submit(nn.Linear, 300, 300).result()
+
+
+def test_the_callers_generator_is_left_alone():
+    before = torch.get_rng_state()
+    with limit_parameters(WEIGHTS):
+        nn.Linear(2, 2)
+    assert torch.equal(torch.get_rng_state(), before)

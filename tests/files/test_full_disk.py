@@ -19,8 +19,7 @@ from hxwrappers.errors import FileWriteError, FileWriteWarning
 from hxwrappers.files.atomic import check_writable, new_folder
 from hxwrappers.files.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.recorder import PlaySession, find_keys
-from hxwrappers.recorder.control import SessionControl
-from hxwrappers.recorder.messages import Command, End
+from hxwrappers.recorder.control import Command, End, SessionControl
 from hxwrappers.runs.plots import plot_history
 from hxwrappers.search.cells import CellSettings, Limits, Search, SearchSettings
 from hxwrappers.video import DecodedClip

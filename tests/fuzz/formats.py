@@ -23,7 +23,7 @@ from hxwrappers.demos import Demo, JournalWriter, recover_demos
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.demos.metadata import DemoMetadata
 from hxwrappers.demos.openai import read_openai_demo
-from hxwrappers.recorder.messages import parse_message
+from hxwrappers.recorder.control import parse_message
 from hxwrappers.runs.logs import read_run
 from hxwrappers.snapshots.codec import decode, encode
 from hxwrappers.video import DecodedClip

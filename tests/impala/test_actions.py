@@ -10,8 +10,8 @@ from torch.distributions import Categorical, Independent, Normal
 
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala import Impala, load_policy
-from hxwrappers.impala.acting import NetPolicy
 from hxwrappers.impala.actions import BoxActions, NumberedActions, actions_of
+from hxwrappers.impala.actor import NetPolicy
 from hxwrappers.impala.layout import PREVIOUS_ACTION, PREVIOUS_REWARD, EnvSpec
 from hxwrappers.impala.learner import Learner
 from hxwrappers.impala.net import ImpalaNet

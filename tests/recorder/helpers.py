@@ -15,9 +15,8 @@ from websockets.sync.client import connect
 
 from hxwrappers.demos import DemoRecording
 from hxwrappers.recorder import PlaySession, find_keys
-from hxwrappers.recorder.access import AccessControl
 from hxwrappers.recorder.control import SessionControl
-from hxwrappers.recorder.server import RecorderServer
+from hxwrappers.recorder.server import AccessControl, RecorderServer
 
 TOKEN = "a-token-for-tests"
 PATIENCE = 60.0

@@ -15,8 +15,8 @@ from hxwrappers.errors import CheckpointError, DemoError, InvalidArgumentError
 from hxwrappers.files.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.search.cells import Limits
 from hxwrappers.search.cells.archive import Node
+from hxwrappers.search.explorer import NoveltySearchSettings
 from hxwrappers.search.search import NoveltySearch
-from hxwrappers.search.settings import NoveltySearchSettings
 from tests.search.cells import toys
 
 MONTEZUMA = NoveltySearchSettings("ALE/MontezumaRevenge-v5", explore=20, batch=2, siblings=3)

@@ -6,9 +6,16 @@ import pytest
 from gymnasium import spaces
 
 from hxwrappers.errors import DemoError
-from hxwrappers.search.groups import Groups
-from hxwrappers.search.signatures import SCENE_DISTANCE, scene_part, signatures, vector_size
-from hxwrappers.search.views import Frames, Numbers, make_view
+from hxwrappers.search.guide import Groups
+from hxwrappers.search.signatures import (
+    SCENE_DISTANCE,
+    Frames,
+    Numbers,
+    make_view,
+    scene_part,
+    signatures,
+    vector_size,
+)
 
 SCENE = scene_part(Frames())
 

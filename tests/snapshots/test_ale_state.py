@@ -9,7 +9,7 @@ import pytest
 from hxwrappers.errors import SnapshotError
 from hxwrappers.snapshots.ale import check_against, parse_ale_state
 from hxwrappers.snapshots.ale_layout import FALSE, TRUE, is_frame_finished
-from hxwrappers.snapshots.families import find_snapshotter
+from hxwrappers.snapshots.generic import find_snapshotter
 from tests.demos.samples import frame_env
 
 ONE_OF_EACH_CARTRIDGE = [

@@ -1,26 +1,210 @@
-"""Bursts of random actions from a restored state: what every search explores by."""
+"""Bursts of random actions from a restored state: the exploration that every search does."""
 
 from __future__ import annotations
 
 import random
+import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
 
 from hxwrappers._utils.modules import load_function
 from hxwrappers.demos.player import own_reward
 from hxwrappers.errors import DemoError
-from hxwrappers.search.cells.actions import actions_of
 from hxwrappers.search.cells.archive import Start
-from hxwrappers.search.cells.packing import SnapshotPacker
 from hxwrappers.search.cells.settings import ExplorationSettings
 from hxwrappers.snapshots import (
+    Snapshot,
+    Snapshotter,
     find_snapshotter,
     first_inexact_step,
     first_unrepeated_step,
     why_not_copied,
 )
+from hxwrappers.snapshots.store import inflate
+
+_MAX_ACTIONS = 1 << 16
+_MAX_BYTES = 1 << 12
+
+
+class NumberedActions:
+    """The actions of a Discrete space, each as its place in the space.
+
+    Args:
+        space: A space of at most 65,536 actions.
+
+    Example:
+        >>> actions = NumberedActions(spaces.Discrete(3, start=7))
+        >>> actions.unpack(actions.pack([0, 2])), actions.taken(2)
+        ([0, 2], 9)
+    """
+
+    size = 2
+
+    def __init__(self, space: spaces.Discrete) -> None:
+        self._first, self._count = int(space.start), int(space.n)
+
+    def draw(self, chance: random.Random) -> int:
+        """An action, all equally likely."""
+        return int(chance.random() * self._count)
+
+    def pack(self, actions: Iterable[int]) -> bytes:
+        """Two bytes an action."""
+        return array("H", actions).tobytes()
+
+    def unpack(self, packed: bytes) -> list[Any]:
+        """The actions that `pack` packed."""
+        return array("H", packed).tolist()
+
+    def taken(self, action: int) -> int:
+        """The action's number in the space."""
+        return self._first + action
+
+
+class ArrayActions:
+    """The actions of a Box, MultiDiscrete or MultiBinary space: arrays.
+
+    Where a Box is bounded they are drawn evenly between the bounds, otherwise from a normal
+    distribution around the bound or 0.
+
+    Args:
+        space: The space.
+
+    Example:
+        >>> actions = ArrayActions(spaces.Box(-1, 1, (2,), np.float32))
+        >>> drawn = actions.draw(random.Random(0))
+        >>> drawn.shape, bool((actions.unpack(actions.pack([drawn]))[0] == drawn).all())
+        ((2,), True)
+    """
+
+    def __init__(self, space: spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary) -> None:
+        self._shape: tuple[int, ...] = space.shape
+        self._dtype = np.dtype(space.dtype)
+        self._draw_one = _ways_to_draw(space)
+        self.size = self._dtype.itemsize * len(self._draw_one)
+
+    def draw(self, chance: random.Random) -> npt.NDArray[Any]:
+        """An action, each of its numbers drawn for itself."""
+        numbers = [
+            _draw(chance, low, high, whole=self._dtype.kind != "f") for low, high in self._draw_one
+        ]
+        return np.array(numbers, self._dtype).reshape(self._shape)
+
+    def pack(self, actions: Iterable[npt.NDArray[Any]]) -> bytes:
+        """The numbers of the actions, one after the other."""
+        return b"".join(action.tobytes() for action in actions)
+
+    def unpack(self, packed: bytes) -> list[Any]:
+        """The actions that `pack` packed."""
+        return list(np.frombuffer(packed, self._dtype).reshape(-1, *self._shape).copy())
+
+    def taken(self, action: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A copy, which an environment may change as it likes."""
+        return action.copy()
+
+
+Actions = NumberedActions | ArrayActions
+"""The actions of one space; `size` is the number of bytes of one packed action."""
+
+
+def actions_of(space: spaces.Space[Any], env_id: str) -> Actions:
+    """The actions of a space.
+
+    Args:
+        space: The environment's action space.
+        env_id: What to call the environment in an error.
+
+    Raises:
+        DemoError: Actions of this space can be neither drawn nor kept.
+    """
+    if isinstance(space, spaces.Discrete) and space.n <= _MAX_ACTIONS:
+        return NumberedActions(space)
+    if isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
+        actions = ArrayActions(space)
+        if 0 < actions.size <= _MAX_BYTES:
+            return actions
+    raise DemoError(
+        f"The actions of {env_id} are {space}, but the search draws from spaces Discrete (of at "
+        f"most {_MAX_ACTIONS:,} actions), Box, MultiDiscrete or MultiBinary (of at most "
+        f"{_MAX_BYTES:,} bytes an action). Put a wrapper around the environment that makes one "
+        "of them."
+    )
+
+
+def _ways_to_draw(
+    space: spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary,
+) -> list[tuple[float, float]]:
+    """The bounds of each number, both included; infinite where there is none."""
+    lows: list[float]
+    highs: list[float]
+    if isinstance(space, spaces.Box):
+        lows, highs = space.low.reshape(-1).tolist(), space.high.reshape(-1).tolist()
+    elif isinstance(space, spaces.MultiDiscrete):
+        lows = space.start.astype(float).reshape(-1).tolist()
+        highs = (space.start + space.nvec - 1.0).reshape(-1).tolist()
+    else:
+        lows = [0.0] * int(np.prod(space.shape))
+        highs = [1.0] * len(lows)
+    return list(zip(lows, highs, strict=True))
+
+
+def _draw(chance: random.Random, low: float, high: float, *, whole: bool) -> float:
+    if whole:
+        return chance.randint(int(low), int(high))
+    if np.isfinite(low) and np.isfinite(high):
+        return chance.uniform(low, high)
+    drawn = chance.gauss(0.0, 1.0)
+    if np.isfinite(low):
+        return low + abs(drawn)
+    return high - abs(drawn) if np.isfinite(high) else drawn
+
+
+_WINDOW = 1 << 15
+
+
+class SnapshotPacker:
+    """Packs an environment's snapshots, compressed against one of them.
+
+    Snapshots of families that can be kept in files become bytes, a few hundred for an Atari game.
+    The others stay as they are.
+
+    Args:
+        snapshotter: What makes the snapshots and restores them.
+        reference: What to compress against: the first snapshot encoded. The same for all who
+            exchange packed snapshots. Taken from the environment as it is now unless given.
+    """
+
+    def __init__(self, snapshotter: Snapshotter, reference: bytes | None = None) -> None:
+        self._snapshotter = snapshotter
+        if reference is None and snapshotter.persistent:
+            reference = snapshotter.encode(snapshotter.snapshot())
+        self.reference = reference or b""
+        self._dictionary = self.reference[-_WINDOW:]
+
+    def pack(self) -> Any:
+        """The environment's state as it is now."""
+        snapshot = self._snapshotter.snapshot()
+        if not self._snapshotter.persistent:
+            return snapshot
+        deflater = zlib.compressobj(level=1, zdict=self._dictionary)
+        return deflater.compress(self._snapshotter.encode(snapshot)) + deflater.flush()
+
+    def restore(self, packed: Any) -> None:
+        """Bring the environment to a packed state.
+
+        Raises:
+            SnapshotError: The bytes are no packed snapshot of this environment.
+        """
+        self._snapshotter.restore(packed if isinstance(packed, Snapshot) else self._unpack(packed))
+
+    def _unpack(self, packed: bytes) -> Snapshot:
+        return self._snapshotter.decode(inflate(packed, "A packed snapshot", self._dictionary))
+
 
 _TRIED, _TRIALS = 100, 4
 """Steps of a trial of the environment, and how many are made from snapshots."""

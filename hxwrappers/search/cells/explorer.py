@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from hxwrappers.search.cells.adaptive_cells import AdaptiveFrameCells, FrameSize
 from hxwrappers.search.cells.archive import Cell, Start, is_better
 from hxwrappers.search.cells.bursts import Bursts
-from hxwrappers.search.cells.cells import call_cells, checked_cell, make_cells
+from hxwrappers.search.cells.cells import (
+    AdaptiveFrameCells,
+    FrameSize,
+    call_cells,
+    checked_cell,
+    make_cells,
+)
 from hxwrappers.search.cells.settings import SearchSettings
 
 

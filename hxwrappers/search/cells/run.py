@@ -18,9 +18,8 @@ from hxwrappers.files import checkpoints
 from hxwrappers.files import generators as _random
 from hxwrappers.files.atomic import try_to_save
 from hxwrappers.search.cells.archive import Entry, is_better
-from hxwrappers.search.cells.outcome import make_demo
+from hxwrappers.search.cells.outcome import make_demo, shortened
 from hxwrappers.search.cells.settings import ExplorationSettings, Limits, Progress
-from hxwrappers.search.cells.shortening import shortened
 from hxwrappers.search.cells.state import entries_from_state, entries_state
 from hxwrappers.search.cells.workers import OwnWorker, ProcessWorkers, Workers
 

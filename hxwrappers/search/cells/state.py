@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from hxwrappers.errors import MALFORMED, CheckpointError
 from hxwrappers.search.cells.archive import Archive, Entry, Node
 from hxwrappers.snapshots.codec import decode, encode
 
@@ -44,46 +43,36 @@ def entries_state(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def entries_from_state(state: Mapping[str, Any], action_size: int) -> list[Entry]:
-    """The entries that `entries_state` wrote.
+    """The entries that `entries_state` wrote; callers turn errors in `MALFORMED` into their own.
 
     Args:
         state: What it wrote.
         action_size: Bytes of a packed action.
-
-    Raises:
-        CheckpointError: The state is damaged.
     """
-    try:
-        nodes: list[Node] = []
-        for parent, actions in zip(
-            state["parents"].tolist(), unpack(state["actions"]), strict=True
-        ):
-            if not -1 <= parent < len(nodes) or len(actions) % action_size:
-                raise ValueError("a trajectory that goes on from a later one")
-            nodes.append(Node(nodes[parent] if parent >= 0 else None, actions))
-        return [
-            Entry(
-                score,
-                length,
-                None if lives == _NO_LIVES else lives,
-                nodes[node],
-                data or None,
-                picture or None,
-            )
-            for score, length, lives, node, data, picture in zip(
-                state["scores"].tolist(),
-                state["lengths"].tolist(),
-                state["lives"].tolist(),
-                state["nodes"].tolist(),
-                unpack(state["snapshots"]),
-                unpack(state["pictures"]),
-                strict=True,
-            )
-        ]
-    except MALFORMED as error:
-        raise CheckpointError(
-            f"The checkpoint of the search is damaged ({error}). Begin the search anew."
-        ) from error
+    nodes: list[Node] = []
+    for parent, actions in zip(state["parents"].tolist(), unpack(state["actions"]), strict=True):
+        if not -1 <= parent < len(nodes) or len(actions) % action_size:
+            raise ValueError("a trajectory that goes on from a later one")
+        nodes.append(Node(nodes[parent] if parent >= 0 else None, actions))
+    return [
+        Entry(
+            score,
+            length,
+            None if lives == _NO_LIVES else lives,
+            nodes[node],
+            data or None,
+            picture or None,
+        )
+        for score, length, lives, node, data, picture in zip(
+            state["scores"].tolist(),
+            state["lengths"].tolist(),
+            state["lives"].tolist(),
+            state["nodes"].tolist(),
+            unpack(state["snapshots"]),
+            unpack(state["pictures"]),
+            strict=True,
+        )
+    ]
 
 
 def cells_state(archive: Archive) -> dict[str, Any]:
@@ -95,23 +84,14 @@ def cells_state(archive: Archive) -> dict[str, Any]:
 
 
 def archive_from_state(state: Mapping[str, Any], entries: list[Entry]) -> Archive:
-    """The archive of which `cells_state` wrote the cells.
+    """The archive of which `cells_state` wrote the cells; errors as of `entries_from_state`.
 
     Args:
         state: What it wrote.
         entries: The best way to each cell.
-
-    Raises:
-        CheckpointError: The state is damaged.
     """
-    try:
-        cells = decode(state["cells"].numpy().tobytes())
-        visits = state["visits"].numpy().astype(np.int64)
-        return Archive.restored(cells, entries, visits)
-    except MALFORMED as error:
-        raise CheckpointError(
-            f"The checkpoint of the search is damaged ({error}). Begin the search anew."
-        ) from error
+    cells = decode(state["cells"].numpy().tobytes())
+    return Archive.restored(cells, entries, state["visits"].numpy().astype(np.int64))
 
 
 def _numbered(ends: list[Node]) -> tuple[dict[int, int], list[Node]]:

@@ -1,5 +1,7 @@
 """Cell functions, ready-made and of one's own, and what is said of bad ones."""
 
+import zlib
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -13,7 +15,13 @@ from hxwrappers.search.cells import (
     MontezumaCells,
     Search,
 )
-from hxwrappers.search.cells.cells import checked_cell, make_cells
+from hxwrappers.search.cells.cells import (
+    AdaptiveFrameCells,
+    FrameSize,
+    checked_cell,
+    choose_size,
+    make_cells,
+)
 from tests.demos.samples import frame_env
 from tests.search.cells.toys import settings
 
@@ -117,3 +125,33 @@ def test_bad_cells_are_named(kind, message):
 def test_plain_cells_stay_what_they_are():
     for cell in (None, 3, "a", b"a", 1.5, True, (1, ("x", None))):
         assert checked_cell(cell, make_cells(CellSettings(), gym.Env())) == cell
+
+
+def pictures(places, noise=0):
+    """A bright square of 8 pixels at each of the places on a dark ground."""
+    generator = np.random.default_rng(0)
+    for x, y in places:
+        frame = np.full((84, 84), 20, np.uint8)
+        frame[y : y + 8, x : x + 8] = 200
+        frame = frame + generator.integers(0, noise + 1, frame.shape, np.uint8)
+        yield zlib.compress(frame.tobytes())
+
+
+def test_about_an_eighth_of_the_sample_is_told_apart():
+    places = np.random.default_rng(1).integers(0, 76, (200, 2))
+    for noise in (0, 8):
+        sample = list(pictures(places, noise))
+        cells = AdaptiveFrameCells(choose_size(sample, np.random.default_rng(2)))
+        assert 10 <= len({cells.of(picture) for picture in sample}) <= 60
+
+
+def test_the_same_picture_again_and_again_has_a_size_too():
+    sample = list(pictures([(5, 5)] * 20))
+    assert choose_size(sample, np.random.default_rng(0))
+
+
+def test_damaged_pictures():
+    cells = AdaptiveFrameCells(FrameSize(4, 4, 4))
+    for damaged in (b"", b"no picture", zlib.compress(b"short")):
+        with pytest.raises(DemoError, match="damaged"):
+            cells.of(damaged)

@@ -208,7 +208,7 @@ def test_memory_is_bounded(workers):
 
 @pytest.mark.slow
 def test_cells_that_adapt(tmp_path, monkeypatch):
-    monkeypatch.setattr("hxwrappers.search.cells.adaptation._FIRST", 32)
+    monkeypatch.setattr("hxwrappers.search.cells.search._FIRST", 32)
     pytest.importorskip("ale_py")
     # Two columns of two greys tell nothing apart on this screen; the search finds that out.
     cells = CellSettings("adaptive", 2, 2, 2)

@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from hxwrappers.errors import DemoError
-from hxwrappers.search.cells.actions import actions_of
+from hxwrappers.search.cells.bursts import actions_of
 
 SPACES = [
     spaces.Discrete(5, start=-2),

@@ -2,10 +2,9 @@
 
 import pytest
 
-from hxwrappers.search.cells.actions import actions_of
 from hxwrappers.search.cells.archive import Entry, Node
-from hxwrappers.search.cells.outcome import make_demo
-from hxwrappers.search.cells.shortening import shortened
+from hxwrappers.search.cells.bursts import actions_of
+from hxwrappers.search.cells.outcome import make_demo, shortened
 from tests.search.cells import toys
 
 

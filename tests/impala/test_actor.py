@@ -7,8 +7,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from hxwrappers.impala.acting import NetPolicy, hardware_precision
 from hxwrappers.impala.actions import NumberedActions
+from hxwrappers.impala.actor import NetPolicy, hardware_precision
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.net import ImpalaNet, Trunk
 
@@ -60,7 +60,7 @@ def test_the_faster_precision_is_taken(space, training, faster, monkeypatch):
 
 
 def test_precisions_that_need_no_timing(monkeypatch):
-    monkeypatch.setattr("hxwrappers.impala.acting.is_bfloat16_faster", None)
+    monkeypatch.setattr("hxwrappers.impala.actor.is_bfloat16_faster", None)
     vectors, cpu = Trunk(Layout.of(spaces.Box(0, 1, (3,)))), torch.device("cpu")
     assert hardware_precision("auto", cpu, vectors) == "float32"
     assert hardware_precision("bfloat16", cpu, vectors) == "bfloat16"

@@ -1,15 +1,17 @@
-"""Timelines that branch: looking changes nothing, playing on from there keeps what was."""
+"""Timelines that branch, where looking changes nothing; steps by the clock."""
 
 from contextlib import closing
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hxwrappers.demos import Demo, DemoRecording, JournalWriter, recover_demos, shipped
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.recorder import PlaySession, find_keys
-from hxwrappers.recorder.branches import BranchingTimeline, distinct_runs
+from hxwrappers.recorder.timeline import Pace, Timeline, distinct_runs
 from tests.demos.samples import frame_env, lake_demo
 
 RIGHT, LEFT = 3, 4
@@ -31,14 +33,14 @@ def journal(tmp_path):
 def timeline(env, journal):
     with closing(JournalWriter(journal)) as writer:
         recording = DemoRecording(env, snapshot_every=20, journal=writer)
-        timeline = BranchingTimeline(recording, sound=True)
+        timeline = Timeline(recording, sound=True)
         timeline.reset(seed=0)
         yield timeline
 
 
 def lake():
     env = gym.make("FrozenLake-v1", is_slippery=False, render_mode="rgb_array")
-    timeline = BranchingTimeline(DemoRecording(env))
+    timeline = Timeline(DemoRecording(env))
     timeline.reset(seed=0)
     return timeline
 
@@ -134,7 +136,7 @@ def test_the_oldest_takes_go():
 
 def test_lives_of_what_was_recorded_before(env):
     demo = shipped("montezuma-first-key").slice(stop=120)
-    timeline = BranchingTimeline(DemoRecording(env))
+    timeline = Timeline(DemoRecording(env))
     timeline.resume(demo)
     assert timeline.lives == [6] * 121
     assert timeline.returns == demo.returns().tolist()
@@ -206,3 +208,43 @@ def test_distinct_runs():
     parts = [demo.slice(stop=step) for step in (2, 6, 4, 6)]
     assert distinct_runs(parts) == [parts[3]]
     assert distinct_runs([]) == []
+
+
+@given(
+    st.lists(st.floats(0.0001, 0.09), min_size=1, max_size=300),
+    st.sampled_from([15.0, 30.0, 60.0, 7.5]),
+)
+def test_delays_do_not_add_up(waits, rate):
+    pace, now, taken = Pace(), 100.0, 0
+    taken += pace.due(now, rate)
+    for wait in waits:
+        now += wait
+        taken += pace.due(now, rate)
+        assert abs(taken - (now - 100.0) * rate - 1) <= 1.001
+
+
+def test_who_falls_behind_does_not_catch_up():
+    pace = Pace()
+    assert pace.due(0.0, 60.0) == 1
+    assert pace.due(10.0, 60.0) == 6
+    assert pace.due(10.01, 60.0) == 0
+    assert pace.due(10.02, 60.0) == 1
+
+
+def test_when_the_next_is_due():
+    pace = Pace()
+    assert pace.seconds_to_next(5.0) == 0
+    pace.due(5.0, 50.0)
+    assert pace.seconds_to_next(5.005) == pytest.approx(0.015)
+    pace.restart(9.0)
+    assert pace.due(8.9, 50.0) == 0
+    assert pace.due(9.0, 50.0) == 1
+
+
+def test_the_measured_rate():
+    pace = Pace()
+    assert pace.measured(0.0) == 0
+    for tick in range(300):
+        pace.due(tick / 100, 60.0)
+    assert pace.measured(2.99) == pytest.approx(60.0, rel=0.02)
+    assert pace.measured(9.0) == 0

@@ -3,7 +3,7 @@
 import gymnasium as gym
 import numpy as np
 
-from hxwrappers.demos.actions import smallest_actions
+from hxwrappers.demos.metadata import smallest_actions
 
 
 def test_actions_take_little_room():

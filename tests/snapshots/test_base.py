@@ -8,7 +8,7 @@ from hxwrappers import DemoResetCurriculum
 from hxwrappers.demos import Demo, DemoRecording
 from hxwrappers.demos.environment import make_environment
 from hxwrappers.errors import DemoError
-from hxwrappers.snapshots.layers import NEUTRAL_LAYERS, layer_name
+from hxwrappers.snapshots.base import NEUTRAL_LAYERS, layer_name
 
 ENV = "CartPole-v1"
 ACTIONS = (0, 1) * 6
