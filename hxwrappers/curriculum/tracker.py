@@ -281,7 +281,6 @@ class SuccessTracker:
             raise CheckpointError(
                 f"This is no state of a SuccessTracker ({brief(error)})."
             ) from error
-        words = _with_shortcuts(words, self.latest)
         if digests != self._digests or words.shape != (size,):
             raise CheckpointError(
                 "The state is of a tracker of other demonstrations. Give the tracker the same "
@@ -331,14 +330,6 @@ def load_demos(
     if not loaded or not all(len(demo) for demo in loaded):
         raise DemoError("A curriculum needs demonstrations of at least one step each.")
     return loaded
-
-
-def _with_shortcuts(words: npt.NDArray[np.uint64], latest: Sequence[int]) -> npt.NDArray[np.uint64]:
-    """The words of a table; those from before there were shortcuts lack one a demonstration."""
-    if words.shape != (SuccessTable.size(latest) - len(latest),):
-        return words
-    old = np.cumsum([0, *(last + 5 for last in latest[:-1])])
-    return np.insert(words, old + 4, 0)
 
 
 def _digest(demo: Demo) -> str:

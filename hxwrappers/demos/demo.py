@@ -116,10 +116,6 @@ class Demo:
         """The return so far at every step, `(T + 1,)`, from 0 to the score."""
         return np.concatenate([np.zeros(1), np.cumsum(self.rewards)])
 
-    def return_at(self, step: int) -> float:
-        """The sum of the rewards of the first `step` actions."""
-        return float(self.returns()[self._checked_step(step)])
-
     def step_of_reward(self, number: int = 1) -> int:
         """The step right after the `number`-th positive reward, counting from 1.
 

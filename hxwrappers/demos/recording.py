@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -266,15 +267,8 @@ class DemoRecording:
         if self._metadata is None:
             raise DemoError("There is no run yet: call reset first.")
         ends = np.array(self._ends, np.bool_).reshape(-1, 2)
-        metadata = DemoMetadata(
-            self._metadata.env,
-            self._metadata.seed,
-            self._metadata.options,
-            self._metadata.family,
-            self._seams,
-            self._metadata.versions,
-            {**self._made_by, **made_by},
-        )
+        made = {**self._made_by, **made_by}
+        metadata = replace(self._metadata, seams=self._seams, made_by=made)
         return Demo(
             smallest_actions(self._actions, self.env.action_space),
             np.array(self._rewards, np.float64),

@@ -81,7 +81,7 @@ def room_position(room: int) -> tuple[int, int]:
 _PICTURES_OF_ROOM = 31
 _PICTURE_EVERY = 6
 
-ClientRoles = tuple[int, int]
+Room = tuple[int, int]
 """Level and room."""
 
 
@@ -118,7 +118,7 @@ class Route:
     deaths: list[int] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
-    rooms: dict[ClientRoles, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    rooms: dict[Room, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
 
 def follow(
@@ -147,7 +147,7 @@ def follow(
     route = Route([(int(at) + 1, float(demo.rewards[at])) for at in np.flatnonzero(demo.rewards)])
     wanted = _spread([step for step, _ in route.rewards], moments) | {len(demo)}
     returns = demo.returns()
-    pictures: dict[ClientRoles, list[npt.NDArray[np.uint8]]] = {}
+    pictures: dict[Room, list[npt.NDArray[np.uint8]]] = {}
     lives: int | None = None
     for transition in demo.replay(env):
         left = transition.info.get("lives")
@@ -167,7 +167,7 @@ def follow(
 
 
 def _record_place(
-    env: gym.Env[Any, Any], step: int, pictures: dict[ClientRoles, list[npt.NDArray[np.uint8]]]
+    env: gym.Env[Any, Any], step: int, pictures: dict[Room, list[npt.NDArray[np.uint8]]]
 ) -> Place:
     place = read_place(env)
     shown = pictures.setdefault((place.level, place.room), [])

@@ -19,12 +19,11 @@ _POLL = 0.0005  # seconds
 
 
 @contextmanager
-def file_lock(path: Path, patience: float = 0.0, *, remove: bool = False) -> Iterator[None]:
+def file_lock(path: Path, *, remove: bool = False) -> Iterator[None]:
     """Hold a lock; on a disk that knows no locks nothing is held.
 
     Args:
         path: The file that is locked. It is made if it is not there, and left there.
-        patience: How many seconds to wait for whoever holds it.
         remove: Remove the file at the end.
 
     Raises:
@@ -41,10 +40,10 @@ def file_lock(path: Path, patience: float = 0.0, *, remove: bool = False) -> Ite
         filelock...Timeout: The file lock ... could not be acquired.
     """
     lock = FileLock(path)
-    held = acquire_lock(lock, patience)
+    held = acquire_lock(lock, 0.0)
     while held and not path.exists():
         lock.release()  # its last holder has removed it
-        held = acquire_lock(lock, patience)
+        held = acquire_lock(lock, 0.0)
     try:
         yield
     finally:

@@ -219,6 +219,11 @@ class Failure(NamedTuple):
     message: str
     traceback: str
 
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """The failure by an error that is being handled."""
+        return cls(type(error).__name__, str(error), traceback.format_exc())
+
 
 @dataclass(frozen=True)
 class ActorJob:
@@ -296,7 +301,7 @@ def act(pipe: Connection, job: ActorJob) -> None:
         return
     except Exception as error:  # whatever it is, it must reach the user
         with suppress(OSError):
-            pipe.send(Failure(type(error).__name__, str(error), traceback.format_exc()))
+            pipe.send(Failure.of(error))
 
 
 def acting_policy(
@@ -364,22 +369,25 @@ def actor_seed(seed: int, number: int, starts: int) -> int:
     return derived_seed(seed, "actor", number, starts, below=ENV_SEEDS)
 
 
-class WatchedActor(Protocol):
+@dataclass
+class WatchedActor:
     """One actor as the learner sees it.
 
     Attributes:
         number: Its number; a replacement keeps it.
         ready: Whether its environments are made.
+        heard: When it last gave a sign of life, or was last given something to do.
         starts: How often it was started.
         failures: How often it died without an unroll in between.
-        told: Why it died when that was last told.
+        reported_cause: Why it died, as the user was last told.
     """
 
     number: int
-    ready: bool
-    starts: int
-    failures: int
-    reported_cause: str
+    ready: bool = False
+    heard: float = 0.0
+    starts: int = 0
+    failures: int = 0
+    reported_cause: str = ""
 
 
 def note_failure(

@@ -257,8 +257,8 @@ class ImpalaNet(nn.Module):
         self.state_size = lstm
         # Where features are cheap the values have their own: their large errors would otherwise
         # drown the policy's gradient in the common layers.
-        exclusive_run = layout.image is None and not lstm
-        self.value_trunk = Trunk(layout, net, features, precision) if exclusive_run else None
+        separate = layout.image is None and not lstm
+        self.value_trunk = Trunk(layout, net, features, precision) if separate else None
         self.policy = nn.Linear(lstm or width, actions.means)
         self.value = nn.Linear(lstm or width, 1)
         continuous = isinstance(actions, BoxActions)

@@ -19,6 +19,7 @@ from hxwrappers.impala.actor import (
     FilledUnroll,
     MakeVectorEnv,
     Ready,
+    WatchedActor,
     act,
     actor_seed,
     note_failure,
@@ -31,30 +32,18 @@ SLOTS_PER_ACTOR = 2
 
 
 @dataclass
-class _Actor:
-    """One actor as the learner sees it.
+class _Actor(WatchedActor):
+    """One actor and its process.
 
     Attributes:
-        number: Its number; a replacement keeps it.
         slots: The slots that it alone may write into.
         worker: Its process; None before its start.
-        ready: Whether its environments are made.
         filling: The slots that it was told to fill.
-        heard: When it last gave a sign of life, or was last given something to do.
-        starts: How often it was started.
-        failures: How often it died without an unroll in between.
-        told: Why it died when that was last told.
     """
 
-    number: int
-    slots: range
+    slots: range = range(0)
     worker: Any = None
-    ready: bool = False
     filling: set[int] = field(default_factory=set)
-    heard: float = 0.0
-    starts: int = 0
-    failures: int = 0
-    reported_cause: str = ""
 
 
 class ProcessActors:
@@ -105,7 +94,7 @@ class ProcessActors:
         try:
             for number in range(settings.num_actors):
                 first = number * SLOTS_PER_ACTOR
-                self._actors.append(_Actor(number, range(first, first + SLOTS_PER_ACTOR)))
+                self._actors.append(_Actor(number, slots=range(first, first + SLOTS_PER_ACTOR)))
                 self._start(self._actors[-1])
         except BaseException:
             self.close()

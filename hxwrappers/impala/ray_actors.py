@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from hxwrappers.impala.actor import (
     FilledUnroll,
     MakeVectorEnv,
     Ready,
+    WatchedActor,
     acting_policy,
     actor_seed,
     note_failure,
@@ -72,7 +72,7 @@ class _RemoteActor:
             )
             self._sampler = Sampler(env, policy, self._seed)
         except Exception as error:  # whatever it is, it must reach the user
-            return _failure(error)
+            return Failure.of(error)
         return Ready()
 
     def play(self, weights: npt.NDArray[np.float32], version: int) -> _Played | Failure:
@@ -83,7 +83,7 @@ class _RemoteActor:
         try:
             run_actor(self._sampler, self)
         except Exception as error:  # as above
-            return _failure(error)
+            return Failure.of(error)
         unroll, report = self._played.pop()
         return _Played(unroll.arrays(), report)
 
@@ -103,22 +103,15 @@ class _RemoteActor:
 
 
 @dataclass
-class _Actor:
-    """One actor as the learner sees it; see `hxwrappers.impala.actor.WatchedActor`.
+class _Actor(WatchedActor):
+    """One actor and what Ray knows of it.
 
     Attributes:
         handle: Ray's handle of it.
-        heard: When it last gave a sign of life, or was last given something to do.
         warned: Whether the user knows that there is no room for it.
     """
 
-    number: int
     handle: Any = None
-    ready: bool = False
-    heard: float = 0.0
-    starts: int = 0
-    failures: int = 0
-    reported_cause: str = ""
     warned: bool = False
 
 
@@ -291,7 +284,3 @@ class RayActors:
             f"each actor needs {self._settings.cpus_per_actor:g} CPU. Add machines, lower "
             "cpus_per_actor or num_actors, or look why its environments take so long to make."
         )
-
-
-def _failure(error: Exception) -> Failure:
-    return Failure(type(error).__name__, str(error), traceback.format_exc())

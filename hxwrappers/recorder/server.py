@@ -190,8 +190,8 @@ class RecorderServer:
     """Serves one session to any number of pages, of which one controls.
 
     Args:
-        desk: What is played.
-        gate: Who may come in.
+        control: What is played.
+        gate: Access control.
         about: What the page shows of the session: JSON values.
         finish: Called in the game's thread at its end; gives a sentence about it.
     """

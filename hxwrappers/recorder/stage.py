@@ -93,12 +93,12 @@ _MOST_WAITING = 256
 
 
 class GameThread(threading.Thread):
-    """Plays the desk's session until it is finished.
+    """Plays a session until it is finished.
 
     Everything but the methods here runs in the thread.
 
     Args:
-        desk: What is played.
+        control: What is played.
         show: Called with each message for all clients, and with each frame.
         finish: Called at the end; gives a sentence about how it ended, for all clients.
 

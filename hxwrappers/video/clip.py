@@ -283,21 +283,19 @@ def resized(clip: DecodedClip, size: tuple[int, int]) -> DecodedClip:
 _SAMPLES = 64
 _ROWS = 360
 _QUANTILES = (0.1, 0.9)
+_CHANGE = 24  # levels, above the noise of compression
+_SHARE = 0.02  # of a row or column
 
 
-def changing_window(
-    pictures: npt.NDArray[np.uint8], *, change: int = 24, share: float = 0.02
-) -> Crop | None:
+def changing_window(pictures: npt.NDArray[np.uint8]) -> Crop | None:
     """The smallest window around what changes in some pictures.
 
-    A pixel changes if one of its colours differs by more than `change` levels, a tenth of its
+    A pixel changes if one of its colours differs by more than 24 levels, a tenth of its
     darkest and of its brightest values left aside, so that noise and a short card do not count. A
-    row or column belongs to the window if more than `share` of its pixels change.
+    row or column belongs to the window if more than 2 % of its pixels change.
 
     Args:
         pictures: `(number, height, width, 3)`, `uint8`.
-        change: Levels, above the noise of compression.
-        share: Of a row or column, in [0, 1).
 
     Returns:
         The window, or None where nothing changes.
@@ -309,8 +307,8 @@ def changing_window(
         Crop(left=2, top=1, width=5, height=4)
     """
     low, high = np.quantile(pictures, _QUANTILES, axis=0, method="nearest").astype(np.int16)
-    changes = (high - low).max(axis=-1) > change
-    rows, columns = (np.flatnonzero(changes.mean(axis) > share) for axis in (1, 0))
+    changes = (high - low).max(axis=-1) > _CHANGE
+    rows, columns = (np.flatnonzero(changes.mean(axis) > _SHARE) for axis in (1, 0))
     if not len(rows) or not len(columns):
         return None
     top, left = int(rows[0]), int(columns[0])

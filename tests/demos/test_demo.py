@@ -59,7 +59,6 @@ def test_returns_and_slices(pong):
     demo = with_rewards(pong[1], [0, 1, 0, -1, 2, 0])
     assert demo.score == 2
     assert demo.returns().tolist() == [0, 0, 1, 1, 0, 2, 2]
-    assert [demo.return_at(step) for step in range(7)] == [0, 0, 1, 1, 0, 2, 2]
     assert demo.step_of_reward() == 2
     assert demo.step_of_reward(2) == 5
     assert demo.step_of_return(2) == 5
@@ -75,8 +74,6 @@ def test_returns_and_slices(pong):
         demo.slice(stop_at_reward=3)
     with pytest.raises(InvalidArgumentError, match="its highest is 2"):
         demo.slice(stop_at_return=3)
-    with pytest.raises(InvalidArgumentError, match="out of range"):
-        demo.return_at(7)
 
 
 @pytest.mark.parametrize(

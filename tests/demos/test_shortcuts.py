@@ -35,17 +35,6 @@ def test_the_largest_saving_stays_with_its_start():
     assert again.shortcut(1) == (1, 3)
 
 
-def test_states_from_before_there_were_shortcuts_are_read():
-    tracker = SuccessTracker([lake_demo(), lake_demo(*DETOUR)], store=LocalStore())
-    for demo in (0, 1):
-        tracker.report(StartingPoint(demo, 5), success=True)
-    state = tracker.state_dict()
-    old = {**state, "words": np.delete(state["words"].numpy(), [4, 5 + 6 + 4])}
-    again = SuccessTracker(tracker.demos, store=LocalStore())
-    again.load_state_dict(old)
-    assert again.state_dict()["words"].tolist() == state["words"].tolist()
-
-
 @pytest.mark.parametrize(
     ("saved", "shrinks", "last"), [(0, True, None), (3, False, None), (3, True, 4), (1, True, 6)]
 )

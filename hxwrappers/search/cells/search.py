@@ -205,7 +205,7 @@ class Search(SearchRun[SearchSettings]):
     def _prepare(self) -> None:
         self.archive = Archive()
         self.rooms: list[Cell] = []
-        self._desks: list[_WorkerState] = []
+        self._worker_states: list[_WorkerState] = []
         self._adaptation = Adaptation(self.settings.cells)
 
     def _begin(self) -> None:
@@ -217,34 +217,36 @@ class Search(SearchRun[SearchSettings]):
         return len(self.archive), len(self.rooms)
 
     def _open(self, count: int) -> None:
-        self._desks = [_WorkerState(dict.fromkeys(self.archive.cells)) for _ in range(count)]
+        self._worker_states = [
+            _WorkerState(dict.fromkeys(self.archive.cells)) for _ in range(count)
+        ]
 
     def _order(self, worker: int) -> Order:
-        desk = self._desks[worker]
+        worker_state = self._worker_states[worker]
         known = []
-        for cell in desk.news:
+        for cell in worker_state.news:
             entry = self.archive.get(cell)
             if entry is not None:
                 known.append((cell, entry.score, entry.length))
-        forgotten = desk.forgotten
-        desk.news, desk.forgotten, desk.starts = {}, [], []
+        forgotten = worker_state.forgotten
+        worker_state.news, worker_state.forgotten, worker_state.starts = {}, [], []
         starts = []
         weights = visit_weights(self.archive.visits)
         numbers = draw(weights, self.settings.batch, self._generator).tolist()
         for number, seed in zip(numbers, self._seeds(self.settings.batch), strict=True):
             entry = self.archive.entries[number]
             starts.append((self.archive.cells[number], entry.start(seed)))
-            desk.starts.append((number, entry.node))
+            worker_state.starts.append((number, entry.node))
         return Order(known, forgotten, self._adaptation.size, starts)
 
     def _merge_report(self, worker: int, explorations: list[Exploration] | None) -> None:
-        desk = self._desks[worker]
+        worker_state = self._worker_states[worker]
         if explorations is None:
-            desk.news = dict.fromkeys(self.archive.cells)
+            worker_state.news = dict.fromkeys(self.archive.cells)
             return
-        for (number, node), exploration in zip(desk.starts, explorations, strict=True):
+        for (number, node), exploration in zip(worker_state.starts, explorations, strict=True):
             changed = self._add(number, node, exploration)
-            for other in self._desks:
+            for other in self._worker_states:
                 other.news.update(changed)
         self._adapt()
         self._keep_within_memory()
@@ -278,16 +280,16 @@ class Search(SearchRun[SearchSettings]):
         rebuilt = self._adaptation.adapt(self.archive, self._explorations, self._generator)
         if rebuilt is not None:
             self.archive = rebuilt
-            for desk in self._desks:
-                desk.news, desk.forgotten = dict.fromkeys(rebuilt.cells), []
+            for worker_state in self._worker_states:
+                worker_state.news, worker_state.forgotten = dict.fromkeys(rebuilt.cells), []
 
     def _keep_within_memory(self) -> None:
         memory = self.settings.memory
         if memory is None or self.archive.size <= memory * _MEGABYTE:
             return
         dropped = self.archive.drop(int(_SHARE_KEPT * memory * _MEGABYTE))
-        for desk in self._desks:
-            desk.forgotten += dropped
+        for worker_state in self._worker_states:
+            worker_state.forgotten += dropped
 
     def _keep(self, cell: Cell, entry: Entry) -> bool:
         if cell not in self.archive:
