@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from hxwrappers._utils.processes import stop_on_signals
 from hxwrappers._utils.progress import ProgressBar
-from hxwrappers._utils.signals import stop_on_signals
 from hxwrappers.cli.search_log import search_log
 from hxwrappers.cli.terminal import (
     Json,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import gymnasium as gym
 
-from hxwrappers._utils.lazy import lazy_names
+from hxwrappers._utils.modules import lazy_names
 
 if TYPE_CHECKING:
     from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari

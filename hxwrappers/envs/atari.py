@@ -10,8 +10,7 @@ from typing import Any, Literal, overload
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers._utils.modules import import_optional
-from hxwrappers._utils.quiet import quiet_ale
+from hxwrappers._utils.modules import import_optional, quiet_ale
 from hxwrappers.envs._skipped_frames import SkippedFrames
 from hxwrappers.envs.atari_games import GameSettings
 from hxwrappers.envs.atari_vector import RestorableAtariVectorEnv

@@ -12,7 +12,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from hxwrappers._utils.precision import is_bfloat16_faster
+from hxwrappers._utils.devices import is_bfloat16_faster
 from hxwrappers.impala.layout import Layout
 from hxwrappers.impala.net import ImpalaNet, Outputs, Trunk
 from hxwrappers.impala.unrolls import copy_weights

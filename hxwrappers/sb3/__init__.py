@@ -2,7 +2,7 @@
 
 from gymnasium.error import DependencyNotInstalled
 
-from hxwrappers._utils.quiet import no_gym_notice
+from hxwrappers._utils.modules import no_gym_notice
 
 try:
     with no_gym_notice():

@@ -21,7 +21,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from hxwrappers._utils.precision import TimedPrecision
+from hxwrappers._utils.devices import TimedPrecision
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.networks import orthogonal_init
 from hxwrappers.sb3.masked_policy import MaskedPolicy
