@@ -12,8 +12,7 @@ import gymnasium as gym
 from hxwrappers._utils.modules import import_of_id
 from hxwrappers.cli.terminal import prepare_output, progress_bar
 from hxwrappers.envs import make_from_recipe
-from hxwrappers.envs.named import own_function, recipe_of
-from hxwrappers.envs.recipes import frames_per_second, knows_noop, name_of
+from hxwrappers.envs.recipes import frames_per_second, knows_noop, name_of, own_function, recipe_of
 from hxwrappers.envs.starts import STARTS, Start
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files.checkpoints import checkpoint_kind

@@ -17,8 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from torch import Tensor
 
-from hxwrappers.bridge.action_masks import METHOD, flat_mask, is_legal
-from hxwrappers.bridge.sticky_coins import find_stickiness
+from hxwrappers.bridge.actions import MASK_METHOD, find_stickiness, flat_mask, is_legal
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3._passing import Passing
 
@@ -116,7 +115,7 @@ class MaskWitness(Passing):
     def ask(self) -> Tensor:
         """The masks of the environments as they are now, bool, `(num_envs, entries)`."""
         space = self.action_space
-        masks = np.stack([flat_mask(mask, space) for mask in self.venv.env_method(METHOD)])
+        masks = np.stack([flat_mask(mask, space) for mask in self.venv.env_method(MASK_METHOD)])
         self.kept.append(masks)
         return torch.from_numpy(masks)
 

@@ -17,8 +17,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvStepReturn,
 )
 
-from hxwrappers.bridge.kinds import described
-from hxwrappers.bridge.vector_steps import autoreset_mode, require_full_batches
+from hxwrappers.bridge.environments import autoreset_mode, described, require_full_batches
 from hxwrappers.errors import InvalidArgumentError
 
 

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from typing_extensions import Unpack
 
-from hxwrappers.bridge.bonus_info import bonus_info
+from hxwrappers.bridge.bonuses import bonus_info
 from hxwrappers.bridge.imitation import (
     Demonstration,
     ImitationMatching,

@@ -11,8 +11,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hxwrappers._utils.checks import require_count
+from hxwrappers.bridge.environments import AnyVectorWrapper
 from hxwrappers.bridge.shared_tracker import DemoLike, HoldsTracker, find_tracker
-from hxwrappers.bridge.vector_steps import AnyVectorWrapper
 from hxwrappers.curriculum import AttemptSettings, StartingPoint, SuccessTracker
 from hxwrappers.curriculum.attempt import Attempt, AttemptStatus
 from hxwrappers.errors import InvalidArgumentError

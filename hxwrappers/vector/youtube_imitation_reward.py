@@ -11,18 +11,18 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from typing_extensions import Unpack
 
-from hxwrappers.bridge.bonus_info import add_info_entries
+from hxwrappers.bridge.bonuses import add_info_entries
+from hxwrappers.bridge.environments import (
+    AnyVectorWrapper,
+    autoreset_mode,
+    require_full_batches,
+    reset_lanes,
+)
 from hxwrappers.bridge.imitation import (
     Demonstration,
     ImitationMatching,
     ImitationSettings,
     PathOrEmbedder,
-)
-from hxwrappers.bridge.vector_steps import (
-    AnyVectorWrapper,
-    autoreset_mode,
-    require_full_batches,
-    reset_lanes,
 )
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.errors import InvalidArgumentError, VideoError
-from hxwrappers.runs.plots import plot_reward_replay
+from hxwrappers.runs.video_plots import plot_reward_replay
 from hxwrappers.video.checkpoints import Checkpoints
 from hxwrappers.video.reward import ImitationReward, replay_reward
 from tests.video.toys import PLACES, PlaceEmbedder, demonstration, picture
