@@ -249,9 +249,7 @@ def _draw_tree(axis: Any, tree: SearchTree, level: int) -> Any:
     return lines
 
 
-def _draw_lines(
-    axis: Any, lines: npt.NDArray[Any], steps: npt.NDArray[Any], most: float, **style: float
-) -> Any:
+def _draw_lines(axis: Any, lines: Any, steps: npt.NDArray[Any], most: float, **style: float) -> Any:
     """Draw lines between pairs of places in the colours of their steps, from 0 to `most`."""
     from matplotlib.collections import LineCollection  # noqa: PLC0415 - optional
     from matplotlib.colors import ListedColormap  # noqa: PLC0415

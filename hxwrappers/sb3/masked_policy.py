@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hxwrappers.bridge.actions import MASK_METHOD, find_stickiness, flat_mask, is_legal
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3._passing import Passing
+from hxwrappers.sb3.layers import PassThrough
 
 _NEVER = 1e8
 """Logits of what is not legal, as in sb3-contrib's MaskablePPO: far enough for a chance of 0."""
@@ -92,7 +92,7 @@ class MaskedPolicy(ActorCriticPolicy):
         return self.action_dist.proba_distribution(logits)
 
 
-class MaskWitness(Passing):
+class MaskWitness(PassThrough):
     """Keeps the masks of a rollout, and sees that its environments execute what is legal.
 
     Args:

@@ -22,10 +22,10 @@ from hxwrappers.bridge.bonuses import bonus_info
 from hxwrappers.bridge.model_holder import ModelHolder, model_seed, seeded_copy
 from hxwrappers.errors import StatisticsWarning
 from hxwrappers.novelty import CNDModel, CNDSettings, NoveltyModel, NoveltySettings, RNDModel
-from hxwrappers.sb3._passing import AddsReward
+from hxwrappers.sb3.layers import RewardWrapper
 
 
-class VecNoveltyBonus(ModelHolder, AddsReward):
+class VecNoveltyBonus(ModelHolder, RewardWrapper):
     """Adds a novelty bonus to the rewards of a vector environment; see `VecRNDBonus`.
 
     Attributes:

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from hxwrappers.bridge.actions import MASK_METHOD, StickyCoins, mask_row, warn_if_already_sticky
 from hxwrappers.files.checkpoints import checkpoint_errors
-from hxwrappers.sb3.vector_env import hide_training, require_vec_env
+from hxwrappers.sb3.layers import hide_training, require_vec_env
 
 
 class VecStickyActions(StickyCoins, VecEnvWrapper):

@@ -18,11 +18,10 @@ from hxwrappers.bridge.imitation import (
     ImitationSettings,
     PathOrEmbedder,
 )
-from hxwrappers.sb3._passing import AddsReward
-from hxwrappers.sb3.vector_env import hide_training
+from hxwrappers.sb3.layers import RewardWrapper, hide_training
 
 
-class VecYouTubeImitationReward(ImitationMatching, AddsReward):
+class VecYouTubeImitationReward(ImitationMatching, RewardWrapper):
     """`hxwrappers.YouTubeImitationReward` for a Stable-Baselines3 vector environment.
 
     The frames of all environments are embedded in one forward pass. They are RGB and come from
