@@ -15,7 +15,7 @@ from gymnasium import spaces
 from hxwrappers._utils.checks import brief
 from hxwrappers.bridge.bonuses import Coefficient
 from hxwrappers.bridge.environments import TrainingSwitch
-from hxwrappers.bridge.statistics import WatchesCallers
+from hxwrappers.bridge.statistics import CallerChecks
 from hxwrappers.demos.environment import frames_per_step
 from hxwrappers.errors import InvalidArgumentError, VideoError
 from hxwrappers.video import Checkpoints, Clip, DecodedClip, Embedder, ImitationReward
@@ -232,7 +232,7 @@ class ImitationSettings(TypedDict, total=False):
     steps_per_second: float | None
 
 
-class ImitationMatching(WatchesCallers, TrainingSwitch):
+class ImitationMatching(CallerChecks, TrainingSwitch):
     """Set-up, observation and persistence of an imitation reward."""
 
     imitation: ImitationReward

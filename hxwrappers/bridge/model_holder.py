@@ -14,7 +14,7 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers.bridge.bonuses import Coefficient
-from hxwrappers.bridge.statistics import WatchesCallers, evaluates, warn_of_evaluation
+from hxwrappers.bridge.statistics import CallerChecks, evaluates, warn_of_evaluation
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.files import load_checkpoint
 from hxwrappers.files.checkpoints import checkpoint_errors
@@ -100,7 +100,7 @@ def _made(
     return model
 
 
-class ModelHolder(WatchesCallers):
+class ModelHolder(CallerChecks):
     """Set-up, freezing and persistence of a wrapper's model."""
 
     model: NoveltyModel

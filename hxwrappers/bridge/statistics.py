@@ -110,7 +110,7 @@ class _Final:
 _VECTORS = frozenset({"DummyVecEnv", "SyncVectorEnv"})
 
 
-class WatchesCallers:
+class CallerChecks:
     """Warns, once, of what lies outside and does not go with rewards that were added to."""
 
     _watched = False

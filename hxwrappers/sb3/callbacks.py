@@ -18,7 +18,7 @@ from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.runs import plot_history
-from hxwrappers.sb3.replay_buffers import ScoresWhenSampled
+from hxwrappers.sb3.replay_buffers import SampledBonusBuffer
 from hxwrappers.sb3.stateful import load_wrapper_states, novelty_models, wrapper_states
 
 
@@ -68,7 +68,7 @@ class ExplorationLog(BaseCallback):
 
     def _on_training_start(self) -> None:
         buffer = getattr(self.model, "replay_buffer", None)
-        if isinstance(buffer, ScoresWhenSampled) and not buffer.knows_bonus:
+        if isinstance(buffer, SampledBonusBuffer) and not buffer.knows_bonus:
             buffer.set_env(self.training_env)
 
     def _on_step(self) -> bool:

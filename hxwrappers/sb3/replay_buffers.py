@@ -27,7 +27,7 @@ Step = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
-class Inwards:
+class InversePath:
     """The way from what Stable-Baselines3 samples to what a wrapper inside observes.
 
     Attributes:
@@ -46,7 +46,7 @@ class Inwards:
         return observations
 
 
-def ways_to(env: VecEnv, kind: type[Wrapper]) -> Iterator[tuple[Wrapper, Inwards]]:
+def paths_to(env: VecEnv, kind: type[Wrapper]) -> Iterator[tuple[Wrapper, InversePath]]:
     """The wrappers of a kind, the outermost first, with the way to each.
 
     Args:
@@ -63,11 +63,14 @@ def ways_to(env: VecEnv, kind: type[Wrapper]) -> Iterator[tuple[Wrapper, Inwards
     for place, wrapper in enumerate(stack):
         if isinstance(wrapper, kind):
             passed = stack[at + 1 : place] if place > at else stack[:place]
-            steps = [_taken_back(layer) for layer in passed]
-            yield wrapper, Inwards(place < at, tuple(step for step in steps if step is not None))
+            steps = [_inverse(layer) for layer in passed]
+            yield (
+                wrapper,
+                InversePath(place < at, tuple(step for step in steps if step is not None)),
+            )
 
 
-def _taken_back(layer: VecEnvWrapper) -> Step | None:
+def _inverse(layer: VecEnvWrapper) -> Step | None:
     inner, outer = layer.venv.observation_space, layer.observation_space
     if isinstance(layer, VecTransposeImage) and not layer.skip:
         return partial(_channels_last, getattr(layer, "image_space_keys", None))
@@ -118,10 +121,10 @@ def _last_of(observations: np.ndarray, stacked: Any, inner: Any) -> Any:
     return np.take(observations, range(number - size, number), axis=axis)
 
 
-class ScoresWhenSampled(ReplayBuffer):
+class SampledBonusBuffer(ReplayBuffer):
     """Keeps rewards without novelty bonuses, and adds those of today to each batch."""
 
-    _scored: Sequence[tuple[VecNoveltyBonus, Inwards]] = ()
+    _scored: Sequence[tuple[VecNoveltyBonus, InversePath]] = ()
 
     def set_env(self, env: VecEnv) -> None:
         """Take the bonuses from the environment that the model learns in.
@@ -136,7 +139,7 @@ class ScoresWhenSampled(ReplayBuffer):
             InvalidArgumentError: There is no novelty bonus around the vector environment, or a
                 layer around the bonus changes observations in a way that cannot be taken back.
         """
-        self._scored = list(ways_to(env, VecNoveltyBonus))
+        self._scored = list(paths_to(env, VecNoveltyBonus))
         if not self._scored:
             raise InvalidArgumentError(
                 f"{type(self).__name__} finds no novelty bonus. Wrap the vector environment in "
@@ -192,7 +195,7 @@ class ScoresWhenSampled(ReplayBuffer):
             return {key: self.to_torch(each) for key, each in observations.items()}
         return self.to_torch(observations)
 
-    def _bonuses(self) -> Sequence[tuple[VecNoveltyBonus, Inwards]]:
+    def _bonuses(self) -> Sequence[tuple[VecNoveltyBonus, InversePath]]:
         if not self._scored:
             raise InvalidArgumentError(
                 f"{type(self).__name__} does not know whose bonus to compute. Call "
@@ -214,7 +217,7 @@ def _arrays(observations: Any) -> Any:
     return observations.cpu().numpy()
 
 
-class BonusReplayBuffer(ScoresWhenSampled):
+class BonusReplayBuffer(SampledBonusBuffer):
     """Replay buffer for DQN, SAC, TD3 and the like, with novelty bonuses that do not go stale.
 
     Stable-Baselines3's own keeps the bonus of the day on which a step was made, long after its
@@ -241,7 +244,7 @@ class BonusReplayBuffer(ScoresWhenSampled):
     """
 
 
-class BonusDictReplayBuffer(ScoresWhenSampled, DictReplayBuffer):
+class BonusDictReplayBuffer(SampledBonusBuffer, DictReplayBuffer):
     """`BonusReplayBuffer` for Dict observations.
 
     Example:
@@ -249,7 +252,7 @@ class BonusDictReplayBuffer(ScoresWhenSampled, DictReplayBuffer):
     """
 
 
-class BonusHerReplayBuffer(ScoresWhenSampled, HerReplayBuffer):
+class BonusHerReplayBuffer(SampledBonusBuffer, HerReplayBuffer):
     """`BonusReplayBuffer` with hindsight experience replay (Andrychowicz et al. 2017).
 
     Transitions whose goal is replaced get the reward of the new goal and the bonus as well, which
