@@ -27,7 +27,7 @@ from hxwrappers.cli.terminal import check_option
 from hxwrappers.curriculum import FrontierSettings, SuccessTracker
 from hxwrappers.demos import Demo, make_environment, shipped, shipped_names
 from hxwrappers.envs import make_atari
-from hxwrappers.envs.atari_demo import is_by_frame
+from hxwrappers.envs.demo_views import is_by_frame
 from hxwrappers.envs.recipes import knows_noop
 from hxwrappers.envs.starts import STARTS
 from hxwrappers.errors import InvalidArgumentError

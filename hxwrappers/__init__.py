@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hxwrappers._utils.lazy import lazy_names
+from hxwrappers._utils.modules import lazy_names
 
 if TYPE_CHECKING:
     from hxwrappers import vector

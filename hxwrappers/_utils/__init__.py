@@ -1,1 +1,1 @@
-"""Private utilities: argument checks, devices, imports by name, signals, processes, Ray."""
+"""Private utilities: argument checks, devices, imports, processes."""

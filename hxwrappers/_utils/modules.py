@@ -1,10 +1,11 @@
-"""Imports by name: of optional packages, `module:name`, modules that register environments."""
+"""Imports: of optional packages, by name, when a name is asked for, and without notices."""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -116,3 +117,70 @@ def load_function(name: str, role: str, error_class: type[Exception]) -> Callabl
         raise error_class(f"The module {module_name} has no function {path!r} for a {role}.")
     function: Callable[..., Any] = found
     return function
+
+
+def lazy_names(
+    package: str, homes: Mapping[str, Iterable[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and the `__dir__` of a package that imports nothing by itself.
+
+    PyTorch alone takes one second or two, which `hxw --help` and small commands can spare.
+
+    Args:
+        package: The package's name.
+        homes: The names that it offers, by the module of each; a module of the package may offer
+            itself.
+
+    Raises:
+        AttributeError: What is returned raises it for any other name.
+
+    Example:
+        >>> get, names = lazy_names("json", {"json.decoder": ["JSONDecoder"]})
+        >>> get("JSONDecoder").__name__
+        'JSONDecoder'
+    """
+    modules = {name: module for module, names in homes.items() for name in names}
+
+    def get(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = importlib.import_module(modules[name])
+        found = module if module.__name__ == f"{package}.{name}" else getattr(module, name)
+        setattr(sys.modules[package], name, found)
+        return found
+
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *modules})
+
+    return get, names
+
+
+def quiet_ale() -> None:
+    """Keep ALE from printing its banner; its environments set the same level, but too late."""
+    with suppress(ImportError):
+        import ale_py  # noqa: PLC0415 - an optional extra
+
+        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+
+
+@contextmanager
+def no_gym_notice() -> Iterator[None]:
+    """Keep the old Gym, which other packages import where it is there, from printing its end.
+
+    Who imports it by themselves sees the notice as ever.
+
+    Example:
+        >>> with no_gym_notice():
+        ...     import gymnasium
+    """
+    try:
+        from gym_notices.notices import notices  # noqa: PLC0415 - only where the old Gym is
+    except ImportError:
+        yield
+        return
+    kept = dict(notices)
+    notices.clear()
+    try:
+        yield
+    finally:
+        notices.update(kept)

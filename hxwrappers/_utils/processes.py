@@ -1,4 +1,4 @@
-"""Worker processes: started, called through a pipe, ended, and named when they die."""
+"""Processes: signals that end them, workers beside this one, and the connection to Ray."""
 
 from __future__ import annotations
 
@@ -6,15 +6,70 @@ import copy
 import multiprocessing
 import pickle
 import signal
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any
 
-from hxwrappers._utils.signals import ignore_interrupts
+from hxwrappers._utils.modules import import_optional
 from hxwrappers.errors import WorkerError
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[], object] | None = None) -> Iterator[Callable[[], bool]]:
+    """Note Ctrl-C, SIGTERM and a closed terminal instead of dying of them; a second Ctrl-C ends.
+
+    Outside the main thread, which alone receives signals, nothing is changed.
+
+    Args:
+        stop: Called by the first of them, in the midst of whatever the main thread does.
+
+    Yields:
+        A function that says whether one of them came.
+    """
+    received: list[int] = []
+
+    def receive(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        if number == signal.SIGINT:
+            signal.signal(number, before[number])
+        if stop is not None and len(received) == 1:
+            stop()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = {number: signal.signal(number, receive) for number in SIGNALS}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def ignore_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C, which processes started meanwhile inherit, until this ends.
+
+    A process that is still importing would otherwise die of it with a traceback.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
 
 SECONDS_TO_END = 5.0
 
@@ -205,3 +260,40 @@ def _sendable(error: Exception) -> Exception:
     # What `add_note` does, which Python 3.10 does not have.
     error.__notes__ = [*getattr(error, "__notes__", []), f"In a worker process:\n{where}"]
     return error
+
+
+def import_ray() -> Any:
+    """Import Ray.
+
+    Raises:
+        DependencyNotInstalled: The extra `ray` is missing.
+    """
+    return import_optional("ray", "What is on several machines needs Ray", "ray")
+
+
+def connect(address: str | None) -> bool:
+    """Connect this process to a Ray cluster, unless it is connected already.
+
+    Args:
+        address: Of the cluster, or "auto" for the one of this machine; None takes the one that the
+            variable RAY_ADDRESS names or that runs on this machine, and otherwise starts one.
+
+    Returns:
+        Whether it was not connected before.
+
+    Raises:
+        DependencyNotInstalled: The extra `ray` is missing.
+        WorkerError: There is no cluster at that address.
+    """
+    ray = import_ray()
+    if ray.is_initialized():
+        return False
+    options = {"include_dashboard": False} if address is None else {}
+    try:
+        ray.init(address, log_to_driver=False, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise WorkerError(
+            f"There is no Ray cluster at {address!r} ({error}). Start one with `ray start --head`, "
+            "give the address that it prints, or none for a cluster of this process alone."
+        ) from error
+    return True

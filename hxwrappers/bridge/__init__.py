@@ -1,1 +1,1 @@
-"""Parts that the shelves share: held models, matching, coins, info entries, vector steps."""
+"""Parts that shelves share: models, trackers, matching, actions, info entries, statistics."""

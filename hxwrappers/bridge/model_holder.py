@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
 
-from hxwrappers.bridge.callers import WatchesCallers, evaluates, warn_of_evaluation
-from hxwrappers.bridge.coefficient import Coefficient
-from hxwrappers.bridge.frame_stack import newest_channels
+from hxwrappers.bridge.bonuses import Coefficient
+from hxwrappers.bridge.statistics import CallerChecks, evaluates, warn_of_evaluation
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.files import load_checkpoint
 from hxwrappers.files.checkpoints import checkpoint_errors, limit_parameters
-from hxwrappers.novelty import CNDModel, NoveltyModel, RNDModel
+from hxwrappers.files.generators import derived_seed
+from hxwrappers.novelty import CNDModel, NoveltyModel, ObservationLayout, RNDModel
 from hxwrappers.novelty.encoding import batch_of_one, find_part, select
 
 
@@ -97,7 +99,7 @@ def _made(
     return model
 
 
-class ModelHolder(WatchesCallers):
+class ModelHolder(CallerChecks):
     """Set-up, freezing and persistence of a wrapper's model."""
 
     model: NoveltyModel
@@ -218,29 +220,56 @@ class ModelHolder(WatchesCallers):
             self._previous = previous.numpy().copy()
 
 
-class TrainingSwitch:
-    """Reads and sets `training` where it is: at the nearest wrapper inside that has it.
+def seeded_copy(space: gym.Space[Any], seed: int | None) -> gym.Space[Any]:
+    """A space that draws from a seed, and leaves the generator of the one it is a copy of alone."""
+    own = copy.deepcopy(space)
+    own.seed(seed)
+    return own
 
-    Without this, setting it outside would only make an attribute that nobody looks at.
+
+def model_seed(seed: int) -> int:
+    """A seed for a model, apart from the one that the environment was given."""
+    return derived_seed(seed, 0)
+
+
+def newest_channels(
+    env: Any, space: spaces.Space[Any], channel_axis: int | None = None
+) -> int | None:
+    """How many channels of an image are its newest frame, where the environment tells.
+
+    Args:
+        env: An environment of any kind; its layers are asked for a frame stack.
+        space: The part of its observation space that is looked at.
+        channel_axis: Axis of the channels, where it was given.
+
+    Returns:
+        The number, or None where the space is no image or no layer stacks frames.
     """
+    number = _stacked_frames(env)
+    if number is None or not isinstance(space, spaces.Box) or len(space.shape) != 3:
+        return None
+    layout = ObservationLayout.of(space, channel_axis=channel_axis)
+    if layout.channel_axis is None or not layout.is_image:
+        return None
+    newest, rest = divmod(space.shape[layout.channel_axis], number)
+    return None if rest else newest
 
-    @property
-    def training(self) -> bool:
-        """That of the nearest wrapper inside which has one; there is none where none has."""
-        return bool(_owner(self).training)
 
-    @training.setter
-    def training(self, value: bool) -> None:
-        _owner(self).training = value
-
-
-def _owner(wrapper: Any) -> Any:
-    layer = wrapper
-    # What a layer has itself is asked, since Stable-Baselines3's wrappers also answer for those
-    # inside, but do not set there.
-    while (layer := vars(layer).get("env", vars(layer).get("venv"))) is not None:
-        if "training" in dir(layer):
-            return layer
-    raise AttributeError(
-        f"{type(wrapper).__name__!r} has no attribute 'training', since nothing inside it has one."
-    )
+def _stacked_frames(env: Any) -> int | None:
+    layer = env
+    while hasattr(layer, "observation_space"):
+        if type(layer).__name__ == "AtariVectorEnv":
+            return int(layer.single_observation_space.shape[0])  # it keeps no number
+        # Gymnasium's FrameStackObservation, the Procgen environment, Stable-Baselines3's stack.
+        parts = vars(layer)
+        stack = parts.get("stacked_obs")
+        for found in (
+            parts.get("stack_size"),
+            parts.get("frame_stack"),
+            getattr(stack, "n_stack", None),
+        ):
+            if isinstance(found, int):
+                return found
+        environments = parts.get("envs") or ()
+        layer = parts.get("env", parts.get("venv", next(iter(environments), None)))
+    return None

@@ -26,7 +26,7 @@ _trackers: weakref.WeakValueDictionary[tuple[object, ...], SuccessTracker] = (
 )
 
 
-class HoldsTracker:
+class TrackerHolder:
     """What the forms of a curriculum share: tracker, generator of the draws, and attempts."""
 
     tracker: SuccessTracker

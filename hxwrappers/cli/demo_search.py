@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from hxwrappers._utils.processes import stop_on_signals
 from hxwrappers._utils.progress import ProgressBar
-from hxwrappers._utils.signals import stop_on_signals
 from hxwrappers.cli.terminal import (
     Json,
     Output,

@@ -15,8 +15,7 @@ from hxwrappers.cli.terminal import Output, demo_path, prepare_output, progress_
 from hxwrappers.demos import Demo, shipped_names
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.runs.logs import find_runs, read_run
-from hxwrappers.runs.plots import plot_runs
-from hxwrappers.runs.search_plots import plot_road
+from hxwrappers.runs.plots import plot_road, plot_runs
 
 _CLIP = "clip.json"
 

@@ -12,8 +12,7 @@ import gymnasium as gym
 from hxwrappers._utils.modules import import_of_id
 from hxwrappers.cli.terminal import prepare_output, progress_bar
 from hxwrappers.envs import make_from_recipe
-from hxwrappers.envs.named import own_function, recipe_of
-from hxwrappers.envs.recipes import frames_per_second, knows_noop, name_of
+from hxwrappers.envs.recipes import frames_per_second, knows_noop, name_of, own_function, recipe_of
 from hxwrappers.envs.starts import STARTS, Start
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files.checkpoints import checkpoint_kind
@@ -122,33 +121,25 @@ def _sb3(
     vecnormalize: str | None,
 ) -> Any:
     from hxwrappers.sb3 import load_policy  # noqa: PLC0415 - needs an extra
-    from hxwrappers.sb3.trainer_file import (  # noqa: PLC0415
+    from hxwrappers.sb3.model_file import (  # noqa: PLC0415
+        is_sb3_zip,
         is_trainer_file,
+        load_sb3_zip,
         load_trainer_policy,
     )
-    from hxwrappers.sb3.zip_file import is_sb3_zip, load_sb3_zip  # noqa: PLC0415
 
     if is_trainer_file(model):
-        if recipe is None:
-            raise InvalidArgumentError(f"{model} does not say what it was trained in. Give --env.")
-        return load_trainer_policy(
-            model,
-            recipe,
-            algorithm=algorithm,
-            policy=policy,
-            policy_kwargs=policy_kwargs,
-            device=device,
-            vecnormalize=vecnormalize,
-        )
-    if not is_sb3_zip(model):
+        load, needed = load_trainer_policy, "--env"
+    elif is_sb3_zip(model):
+        load, needed = load_sb3_zip, "--env, --algo and --policy"
+    else:
         _refuse_statistics(model, vecnormalize)
         return load_policy(model, device)
     if recipe is None:
         raise InvalidArgumentError(
-            f"{model} is a zip of Stable-Baselines3, which does not say safely what it was "
-            "trained in. Give --env, --algo and --policy."
+            f"{model} does not say safely what it was trained in. Give {needed}."
         )
-    return load_sb3_zip(
+    return load(
         model,
         recipe,
         algorithm=algorithm,

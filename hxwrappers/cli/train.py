@@ -47,7 +47,7 @@ def impala(
     """
     # Not for --help: PyTorch takes a second or two.
     from hxwrappers.envs import make_vector  # noqa: PLC0415
-    from hxwrappers.envs.named import recipe_of  # noqa: PLC0415
+    from hxwrappers.envs.recipes import recipe_of  # noqa: PLC0415
     from hxwrappers.impala import Impala  # noqa: PLC0415
     from hxwrappers.runs import keep_freed_memory  # noqa: PLC0415
     from hxwrappers.runs.evaluation import MAX_STEPS  # noqa: PLC0415

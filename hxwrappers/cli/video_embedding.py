@@ -17,8 +17,8 @@ import numpy.typing as npt
 import tyro
 
 from hxwrappers._utils.checks import brief, require_count
+from hxwrappers._utils.processes import stop_on_signals
 from hxwrappers._utils.progress import ProgressBar
-from hxwrappers._utils.signals import stop_on_signals
 from hxwrappers.cli.terminal import Json, Output, prepare_output, progress_bar
 from hxwrappers.errors import InvalidArgumentError, VideoError
 from hxwrappers.files.atomic import try_to_save

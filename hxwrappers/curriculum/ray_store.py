@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hxwrappers._utils.checks import require_range
-from hxwrappers._utils.cluster import connect, import_ray
+from hxwrappers._utils.processes import connect, import_ray
 from hxwrappers.curriculum.stores import LocalStore, check_fit
 from hxwrappers.curriculum.success_table import FrontierSettings, StartingPoint, SuccessTable
 from hxwrappers.errors import DemoError

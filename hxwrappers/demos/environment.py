@@ -13,8 +13,7 @@ from typing import Any
 import gymnasium as gym
 
 from hxwrappers._utils.checks import brief
-from hxwrappers._utils.modules import import_optional
-from hxwrappers._utils.quiet import quiet_ale
+from hxwrappers._utils.modules import import_optional, quiet_ale
 from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import DemoError
 from hxwrappers.snapshots.base import layer_name, layers_of

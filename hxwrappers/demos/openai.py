@@ -19,8 +19,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from hxwrappers._utils.modules import import_optional
-from hxwrappers._utils.quiet import quiet_ale
+from hxwrappers._utils.modules import import_optional, quiet_ale
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.legacy_pickle import load_plain_pickle
 from hxwrappers.demos.metadata import DemoMetadata, describe_environment, versions

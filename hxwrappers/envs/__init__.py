@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 import gymnasium as gym
 
-from hxwrappers._utils.lazy import lazy_names
+from hxwrappers._utils.modules import lazy_names
 
 if TYPE_CHECKING:
     from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
+    from hxwrappers.envs.atari_wrappers import RoomTracker
+    from hxwrappers.envs.demo_views import View, views_along
     from hxwrappers.envs.minigrid import FixedLevel, GridObservation, make_minigrid
-    from hxwrappers.envs.named import make_vector
     from hxwrappers.envs.procgen import PROCGEN_PRESETS, ProcgenSettings, make_procgen
     from hxwrappers.envs.procgen_env import ProcgenEnv, ProcgenVectorEnv
-    from hxwrappers.envs.recipes import make_from_recipe
-    from hxwrappers.envs.rooms import RoomTracker
-    from hxwrappers.envs.views import View, views_along
+    from hxwrappers.envs.recipes import make_from_recipe, make_vector
 
 __all__ = [
     "ATARI_PRESETS",
@@ -41,13 +40,12 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "hxwrappers.envs.atari": ["ATARI_PRESETS", "AtariSettings", "make_atari"],
+        "hxwrappers.envs.atari_wrappers": ["RoomTracker"],
+        "hxwrappers.envs.demo_views": ["View", "views_along"],
         "hxwrappers.envs.minigrid": ["FixedLevel", "GridObservation", "make_minigrid"],
-        "hxwrappers.envs.named": ["make_vector"],
         "hxwrappers.envs.procgen": ["PROCGEN_PRESETS", "ProcgenSettings", "make_procgen"],
         "hxwrappers.envs.procgen_env": ["ProcgenEnv", "ProcgenVectorEnv"],
-        "hxwrappers.envs.recipes": ["make_from_recipe"],
-        "hxwrappers.envs.rooms": ["RoomTracker"],
-        "hxwrappers.envs.views": ["View", "views_along"],
+        "hxwrappers.envs.recipes": ["make_from_recipe", "make_vector"],
     },
 )
 

@@ -10,12 +10,10 @@ from typing import Any, Literal, overload
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers._utils.modules import import_optional
-from hxwrappers._utils.quiet import quiet_ale
-from hxwrappers.envs._skipped_frames import SkippedFrames
+from hxwrappers._utils.modules import import_optional, quiet_ale
 from hxwrappers.envs.atari_games import GameSettings
 from hxwrappers.envs.atari_vector import RestorableAtariVectorEnv
-from hxwrappers.envs.rooms import ROOM_BYTES, RoomTracker
+from hxwrappers.envs.atari_wrappers import ROOM_BYTES, RoomTracker, SkippedFrames
 from hxwrappers.envs.vectors import choose, settings_of, vectorize
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.snapshots.base import layers_of

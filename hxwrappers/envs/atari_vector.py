@@ -16,9 +16,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from hxwrappers.bridge.vector_steps import lane_seeds, reset_lanes
+from hxwrappers.bridge.environments import lane_seeds, reset_lanes
 from hxwrappers.demos import Demo
-from hxwrappers.envs.atari_demo import AtariDemoStates
 from hxwrappers.envs.atari_games import (
     RAM_BYTES,
     AtariSnapshot,
@@ -27,6 +26,7 @@ from hxwrappers.envs.atari_games import (
     SharedGames,
     load_game,
 )
+from hxwrappers.envs.demo_views import AtariDemoStates
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, SnapshotError
 from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.snapshots.ale import check_against, parse_ale_state

@@ -15,7 +15,7 @@ from gymnasium.error import DependencyNotInstalled, ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from hxwrappers._utils.quiet import no_gym_notice
+from hxwrappers._utils.modules import no_gym_notice
 from hxwrappers.envs.vectors import choose
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 

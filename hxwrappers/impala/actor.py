@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from hxwrappers import errors
-from hxwrappers._utils.precision import is_bfloat16_faster
+from hxwrappers._utils.devices import is_bfloat16_faster
 from hxwrappers._utils.processes import ADVICE, cause_of_death
 from hxwrappers.errors import HxWrappersError, InvalidArgumentError, WorkerError
 from hxwrappers.files.generators import ENV_SEEDS, derived_seed

@@ -13,7 +13,7 @@ import torch
 from gymnasium.vector.utils import CloudpickleWrapper
 from torch import Tensor
 
-from hxwrappers._utils.cluster import connect, import_ray
+from hxwrappers._utils.processes import connect, import_ray
 from hxwrappers.errors import WorkerError
 from hxwrappers.impala.actor import (
     Failure,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers.bridge.vector_steps import (
+from hxwrappers.bridge.environments import (
     autoreset_mode,
     real_next_observations,
     require_full_batches,

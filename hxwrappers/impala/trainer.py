@@ -15,8 +15,8 @@ import torch
 from tqdm import tqdm
 
 from hxwrappers._utils.devices import resolve_device, seeded_weights
+from hxwrappers._utils.processes import stop_on_signals
 from hxwrappers._utils.progress import ProgressBar
-from hxwrappers._utils.signals import stop_on_signals
 from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentError
 from hxwrappers.files.atomic import try_to_save
 from hxwrappers.files.checkpoints import checkpoint_errors, require_plain

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hxwrappers._utils.precision import TimedPrecision
+from hxwrappers._utils.devices import TimedPrecision
 from hxwrappers.errors import InvalidArgumentError
 
 Activation = Callable[[], nn.Module]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from hxwrappers._utils.checks import require_range
-from hxwrappers._utils.precision import check_precision
+from hxwrappers._utils.devices import check_precision
 
 
 class NoveltySettings(TypedDict, total=False):

@@ -19,7 +19,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from hxwrappers._utils.signals import stop_on_signals
+from hxwrappers._utils.processes import stop_on_signals
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.recorder.control import (
     MAX_BYTES,

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hxwrappers._utils.lazy import lazy_names
+from hxwrappers._utils.modules import lazy_names
 
 if TYPE_CHECKING:
     from hxwrappers._utils.devices import keep_freed_memory
     from hxwrappers._utils.progress import ProgressBar
-    from hxwrappers.runs.demo_plots import plot_demo
     from hxwrappers.runs.evaluation import Evaluation, evaluate
     from hxwrappers.runs.logs import find_runs, read_run
+    from hxwrappers.runs.map_plots import plot_demo, plot_search_tree
     from hxwrappers.runs.plots import (
         plot_bonus,
         plot_features,
         plot_history,
-        plot_reward_replay,
+        plot_road,
         plot_runs,
     )
-    from hxwrappers.runs.search_plots import plot_road, plot_search_tree
     from hxwrappers.runs.statistics import (
         Estimate,
         Summary,
@@ -27,7 +26,12 @@ if TYPE_CHECKING:
         interquartile_mean,
         summarize,
     )
-    from hxwrappers.runs.video_plots import draw_alignment, draw_neighbours, draw_saliency
+    from hxwrappers.runs.video_plots import (
+        draw_alignment,
+        draw_neighbours,
+        draw_saliency,
+        plot_reward_replay,
+    )
 
 __all__ = [
     "Estimate",
@@ -59,17 +63,16 @@ __getattr__, __dir__ = lazy_names(
     {
         "hxwrappers._utils.devices": ["keep_freed_memory"],
         "hxwrappers._utils.progress": ["ProgressBar"],
-        "hxwrappers.runs.demo_plots": ["plot_demo"],
         "hxwrappers.runs.evaluation": ["Evaluation", "evaluate"],
         "hxwrappers.runs.logs": ["find_runs", "read_run"],
+        "hxwrappers.runs.map_plots": ["plot_demo", "plot_search_tree"],
         "hxwrappers.runs.plots": [
             "plot_bonus",
             "plot_features",
             "plot_history",
-            "plot_reward_replay",
+            "plot_road",
             "plot_runs",
         ],
-        "hxwrappers.runs.search_plots": ["plot_road", "plot_search_tree"],
         "hxwrappers.runs.statistics": [
             "Estimate",
             "Summary",
@@ -77,6 +80,11 @@ __getattr__, __dir__ = lazy_names(
             "interquartile_mean",
             "summarize",
         ],
-        "hxwrappers.runs.video_plots": ["draw_alignment", "draw_neighbours", "draw_saliency"],
+        "hxwrappers.runs.video_plots": [
+            "draw_alignment",
+            "draw_neighbours",
+            "draw_saliency",
+            "plot_reward_replay",
+        ],
     },
 )

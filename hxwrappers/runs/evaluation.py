@@ -15,7 +15,7 @@ import torch
 from gymnasium import spaces
 
 from hxwrappers._utils.checks import require_count, require_range
-from hxwrappers.bridge.action_masks import METHOD, flat_mask, is_legal
+from hxwrappers.bridge.actions import MASK_METHOD, flat_mask, is_legal
 from hxwrappers.envs import make_from_recipe
 from hxwrappers.envs.recipes import is_deterministic, name_of
 from hxwrappers.envs.starts import EPSILON, STARTS, Start
@@ -258,9 +258,9 @@ class _Player:
 
     def mask(self) -> npt.NDArray[np.bool_] | None:
         """Which actions are legal now; None where all are."""
-        if not self.env.has_wrapper_attr(METHOD):
+        if not self.env.has_wrapper_attr(MASK_METHOD):
             return None
-        return flat_mask(self.env.get_wrapper_attr(METHOD)(), self.env.action_space)
+        return flat_mask(self.env.get_wrapper_attr(MASK_METHOD)(), self.env.action_space)
 
     def _random(self, otherwise: Any) -> Any:
         space, mask = self.env.action_space, self.mask()

@@ -1,19 +1,16 @@
-"""Plots of training runs, bonuses, novelty features and imitation rewards."""
+"""Plots of training runs, bonuses, novelty features, and the road to a robust agent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hxwrappers._utils.modules import import_optional
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files import atomic_write
-
-if TYPE_CHECKING:
-    from hxwrappers.video import RewardReplay
 
 
 def pyplot() -> Any:
@@ -53,6 +50,8 @@ def save_figure(
     pyplot().close(figure)
 
 
+Rows = Sequence[Mapping[str, float]]
+
 PANELS = (
     ("return_mean", "episode return, mean of 100", "linear"),
     ("rooms", "rooms visited", "linear"),
@@ -73,7 +72,7 @@ PANELS = (
 """What is drawn of a run: the name in its rows, what stands above it, and the scale."""
 
 
-def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "") -> None:
+def plot_history(rows: Rows, path: Path, title: str = "") -> None:
     """Draw the history of a training run; see `plot_runs`.
 
     Args:
@@ -88,7 +87,7 @@ def plot_history(rows: Sequence[Mapping[str, float]], path: Path, title: str = "
 
 
 def plot_runs(
-    runs: Mapping[str, Sequence[Mapping[str, float]]],
+    runs: Mapping[str, Rows],
     path: Path,
     title: str = "",
     only: Sequence[str] = (),
@@ -242,44 +241,92 @@ def plot_features(
     save_figure(figure, path, rect=(0, 0, 0.92, 1))
 
 
-def plot_reward_replay(replay: RewardReplay, path: Path, title: str = "") -> None:
-    """Draw how like each checkpoint each frame of a run is, and which checkpoints it reached.
+_CONDITIONS = {
+    "plain": "plain",
+    "noop": "no-ops",
+    "sticky": "sticky actions",
+    "epsilon": "epsilon",
+}
+
+
+def plot_road(
+    searches: Mapping[str, Rows],
+    runs: Mapping[str, Rows],
+    evaluations: Mapping[str, Mapping[str, Any]],
+    path: Path,
+    title: str = "",
+) -> None:
+    """Draw the road from nothing to a robust agent: search, curriculum, evaluation.
 
     Args:
-        replay: What `hxwrappers.video.reward.replay_reward` found.
+        searches: Rows with `steps` and `score`, by name.
+        runs: Rows with `steps` and `frontier` of runs with a curriculum, by name.
+        evaluations: What `hxw evaluate --json` printed, by name.
         path: The picture to write.
         title: Stands above it.
 
     Raises:
+        InvalidArgumentError: One of the three is missing.
         DependencyNotInstalled: matplotlib is missing.
     """
+    missing = [
+        what
+        for what, given in (
+            ("the log of a search (hxw demo search --log)", searches),
+            ("the log of a run with a curriculum", runs),
+            ("an evaluation (hxw evaluate --json)", evaluations),
+        )
+        if not given
+    ]
+    if missing:
+        raise InvalidArgumentError(f"The road has three parts; missing is {', '.join(missing)}.")
     plt = pyplot()
-    figure, (above, below) = plt.subplots(
-        2, 1, figsize=(10, 7.5), height_ratios=(3, 1), sharex=True, layout="constrained"
-    )
-    seconds = np.arange(len(replay.similarities)) / replay.frames_per_second
-    number = replay.similarities.shape[1]
-    image = above.imshow(
-        replay.similarities.T,
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
-        cmap="RdBu_r",
-        vmin=-1,
-        vmax=1,
-        extent=(0, len(seconds) / replay.frames_per_second, -0.5, number - 0.5),
-    )
-    figure.colorbar(image, ax=above, label="cosine")
-    reached = np.flatnonzero(replay.reached >= 0)
-    above.plot(seconds[replay.reached[reached]], reached, "k.", markersize=7, label="reached")
-    missed = np.flatnonzero(replay.reached < 0)
-    above.plot(np.zeros(len(missed)), missed, "y>", markersize=7, clip_on=False, label="never")
-    above.set(title=title, ylabel="checkpoint of the demonstration")
-    above.legend(loc="upper left", fontsize=8)
-    below.plot(seconds, replay.course(), drawstyle="steps-post")
-    below.axhline(number, color="grey", linewidth=0.8, linestyle="--")
-    below.set(
-        xlabel="seconds of the run", ylabel="reached", title=f"{len(reached)} of {number} reached"
-    )
-    below.grid(alpha=0.3)
-    save_figure(figure, path, rect=None)
+    figure, (first, second, third) = plt.subplots(1, 3, figsize=(13, 3.8))
+    _draw_series(first, searches, "score", "steps-post")
+    first.set(title="1. search: best score", xlabel="frames or steps of the environment")
+    _draw_series(second, runs, "frontier", "default")
+    second.set(title="2. curriculum: frontier", xlabel="steps of the agent", ylim=(0, None))
+    _draw_bars(third, evaluations)
+    third.set(title="3. evaluation from the true start", ylabel="mean return, 95 %")
+    for axis in (first, second, third):
+        axis.grid(alpha=0.3)
+    figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def _draw_series(axis: Any, runs: Mapping[str, Rows], name: str, style: str) -> None:
+    for run, rows in runs.items():
+        shown = [row for row in rows if name in row]
+        axis.plot(
+            [row["steps"] for row in shown],
+            [row[name] for row in shown],
+            linewidth=1.3,
+            label=run,
+            drawstyle=style,
+        )
+    axis.locator_params(axis="x", nbins=5)
+    if len(runs) > 1:
+        axis.legend(fontsize=7)
+
+
+def _draw_bars(axis: Any, evaluations: Mapping[str, Mapping[str, Any]]) -> None:
+    width = 0.8 / len(evaluations)
+    starts = [
+        name
+        for name in _CONDITIONS
+        if any(name in document["starts"] for document in evaluations.values())
+    ]
+    for number, (label, document) in enumerate(evaluations.items()):
+        known = [start for start in starts if start in document["starts"]]
+        means = [document["starts"][start]["mean"] for start in known]
+        values = np.array([mean["value"] for mean in means])
+        errors = np.array(
+            [[mean["value"] - mean["low"], mean["high"] - mean["value"]] for mean in means]
+        )
+        places = [
+            starts.index(start) + (number - (len(evaluations) - 1) / 2) * width for start in known
+        ]
+        axis.bar(places, values, width * 0.92, yerr=np.maximum(errors.T, 0), capsize=3, label=label)
+    axis.set_xticks(range(len(starts)), [_CONDITIONS[start] for start in starts], fontsize=8)
+    if len(evaluations) > 1:
+        axis.legend(fontsize=7)

@@ -1,4 +1,4 @@
-"""Plots of what an embedding aligns and looks at; extra `plots`."""
+"""Plots of embeddings and imitation rewards: alignment, saliency, replay; extra `plots`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hxwrappers.runs.plots import pyplot, save_figure
-from hxwrappers.video import DecodedClip, Embedder
+from hxwrappers.video import DecodedClip, Embedder, RewardReplay
 from hxwrappers.video.alignment import distances, nearest
 from hxwrappers.video.frames import centre_crop
 
@@ -108,6 +108,49 @@ def draw_saliency(
             axis.set_title(f"{frame / clip.frames_per_second:.1f} s", fontsize=7)
             axis.set(xticks=[], yticks=[])
     save_figure(figure, path)
+
+
+def plot_reward_replay(replay: RewardReplay, path: Path, title: str = "") -> None:
+    """Draw how like each checkpoint each frame of a run is, and which checkpoints it reached.
+
+    Args:
+        replay: What `hxwrappers.video.reward.replay_reward` found.
+        path: The picture to write.
+        title: Stands above it.
+
+    Raises:
+        DependencyNotInstalled: matplotlib is missing.
+    """
+    plt = pyplot()
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(10, 7.5), height_ratios=(3, 1), sharex=True, layout="constrained"
+    )
+    seconds = np.arange(len(replay.similarities)) / replay.frames_per_second
+    number = replay.similarities.shape[1]
+    image = above.imshow(
+        replay.similarities.T,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap="RdBu_r",
+        vmin=-1,
+        vmax=1,
+        extent=(0, len(seconds) / replay.frames_per_second, -0.5, number - 0.5),
+    )
+    figure.colorbar(image, ax=above, label="cosine")
+    reached = np.flatnonzero(replay.reached >= 0)
+    above.plot(seconds[replay.reached[reached]], reached, "k.", markersize=7, label="reached")
+    missed = np.flatnonzero(replay.reached < 0)
+    above.plot(np.zeros(len(missed)), missed, "y>", markersize=7, clip_on=False, label="never")
+    above.set(title=title, ylabel="checkpoint of the demonstration")
+    above.legend(loc="upper left", fontsize=8)
+    below.plot(seconds, replay.course(), drawstyle="steps-post")
+    below.axhline(number, color="grey", linewidth=0.8, linestyle="--")
+    below.set(
+        xlabel="seconds of the run", ylabel="reached", title=f"{len(reached)} of {number} reached"
+    )
+    below.grid(alpha=0.3)
+    save_figure(figure, path, rect=None)
 
 
 def saliency(

@@ -2,7 +2,7 @@
 
 from gymnasium.error import DependencyNotInstalled
 
-from hxwrappers._utils.quiet import no_gym_notice
+from hxwrappers._utils.modules import no_gym_notice
 
 try:
     with no_gym_notice():
@@ -13,8 +13,14 @@ except ModuleNotFoundError as error:
         '`pip install "hxwrappers[sb3]"`.'
     ) from error
 from hxwrappers.sb3.block_vec_env import BlockVecEnv
-from hxwrappers.sb3.callbacks import CurriculumLog, ExplorationLog, ImitationLog, RolloutTraining
-from hxwrappers.sb3.checkpoint_callback import BonusCheckpointCallback, load_bonus
+from hxwrappers.sb3.callbacks import (
+    BonusCheckpointCallback,
+    CurriculumLog,
+    ExplorationLog,
+    ImitationLog,
+    RolloutTraining,
+    load_bonus,
+)
 from hxwrappers.sb3.demo_imitation import DemoImitation
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO

@@ -1,4 +1,4 @@
-"""Callbacks that log what the wrappers do."""
+"""Callbacks that log what the wrappers do, and save what they have learned."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
-from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, ConvertCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.vec_env import VecEnv
 
 from hxwrappers.curriculum import SuccessTracker
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.novelty.moments import RunningMoments
+from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.runs import plot_history
-from hxwrappers.sb3.replay_buffers import ScoresWhenSampled
-from hxwrappers.sb3.stateful import novelty_models
+from hxwrappers.sb3.replay_buffers import SampledBonusBuffer
+from hxwrappers.sb3.stateful import load_wrapper_states, novelty_models, wrapper_states
 
 
 def _infos_of_step(callback: BaseCallback) -> list[dict[str, Any]]:
@@ -36,11 +37,19 @@ def _infos_of_step(callback: BaseCallback) -> list[dict[str, Any]]:
     return infos
 
 
+_NO_OUTPUT = ("stdout", "log", "json", "csv", "tensorboard")
+
+
+def _record_max(logger: Logger, name: str, value: float) -> None:
+    """Log the greatest value since the last line, as `record_mean` logs the mean."""
+    logger.record(name, max(logger.name_to_value.get(name, value), value))
+
+
 class ExplorationLog(BaseCallback):
     """Logs `exploration/...` for any algorithm and any of the bonuses.
 
-    Each line of the log is of all rollouts since the one before it: of one with PPO, of many with
-    DQN or SAC, whose rollouts are some steps long.
+    Each line of the log is of all steps since the one before it: of a rollout with PPO, of whole
+    episodes with DQN or SAC.
 
     `exploration/intrinsic_reward_mean`, `_std` and `_max` are of the bonus before its coefficient,
     `exploration/reward_bonus_mean` of what was added to the reward, and further keys are the
@@ -57,33 +66,26 @@ class ExplorationLog(BaseCallback):
         >>> model = model.learn(32, callback=ExplorationLog())
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._watch = _FileWatch()
-        self._bonuses = _RolloutStatistics()
-        self._added = _RolloutStatistics()
-
     def _on_training_start(self) -> None:
         buffer = getattr(self.model, "replay_buffer", None)
-        if isinstance(buffer, ScoresWhenSampled) and not buffer.knows_bonus:
+        if isinstance(buffer, SampledBonusBuffer) and not buffer.knows_bonus:
             buffer.set_env(self.training_env)
 
     def _on_step(self) -> bool:
-        for info in _infos_of_step(self):
-            if "intrinsic_reward" in info:
-                self._bonuses.add(info["intrinsic_reward"])
-                self._added.add(info["reward_bonus"])
+        infos = [info for info in _infos_of_step(self) if "intrinsic_reward" in info]
+        if infos:
+            bonuses = np.array([info["intrinsic_reward"] for info in infos], np.float64)
+            added = np.mean([info["reward_bonus"] for info in infos])
+            log, name = self.logger, "exploration/intrinsic_reward"
+            log.record_mean(f"{name}_mean", float(bonuses.mean()))
+            log.record_mean(f"{name}_square", float(np.square(bonuses).mean()), _NO_OUTPUT)
+            variance = log.name_to_value[f"{name}_square"] - log.name_to_value[f"{name}_mean"] ** 2
+            log.record(f"{name}_std", max(variance, 0.0) ** 0.5)
+            _record_max(log, f"{name}_max", float(bonuses.max()))
+            log.record_mean("exploration/reward_bonus_mean", float(added))
         return True
 
     def _on_rollout_end(self) -> None:
-        written = self._watch.written(self.logger)
-        for figures in (self._bonuses, self._added):
-            figures.end_rollout(written=written)
-        if self._bonuses.number:
-            self.logger.record("exploration/intrinsic_reward_mean", self._bonuses.mean)
-            self.logger.record("exploration/intrinsic_reward_std", self._bonuses.deviation)
-            self.logger.record("exploration/intrinsic_reward_max", self._bonuses.greatest)
-            self.logger.record("exploration/reward_bonus_mean", self._added.mean)
         for model in novelty_models(self.training_env):
             for name, loss in model.losses.items():
                 self.logger.record(f"exploration/{name}", loss)
@@ -136,7 +138,7 @@ class RolloutTraining(BaseCallback):
 class ImitationLog(BaseCallback):
     """Logs `imitation/...` for any algorithm and the imitation reward.
 
-    Each line of the log is of all rollouts since the one before it, as with `ExplorationLog`.
+    Each line of the log is of all steps since the one before it, as with `ExplorationLog`.
 
     `imitation/reward_mean` is the mean imitation reward of a step; of the episodes that ended,
     `imitation/share_mean` and `_max` are the share of the checkpoints that they reached, and
@@ -146,32 +148,18 @@ class ImitationLog(BaseCallback):
         >>> callback = ImitationLog()  # model.learn(..., callback=callback)
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._watch = _FileWatch()
-        self._rewards = _RolloutStatistics()
-        self._shares = _RolloutStatistics()
-        self._checkpoints = _RolloutStatistics()
-
     def _on_step(self) -> bool:
-        for info, done in zip(_infos_of_step(self), self.locals["dones"], strict=True):
-            if "imitation_reward" in info:
-                self._rewards.add(info["imitation_reward"])
-                self._checkpoints.add(info["imitation_checkpoint"])
-                if done:
-                    self._shares.add(info["imitation_share"])
+        pairs = zip(_infos_of_step(self), self.locals["dones"], strict=True)
+        paid = [(info, done) for info, done in pairs if "imitation_reward" in info]
+        if paid:
+            rewards = float(np.mean([info["imitation_reward"] for info, _ in paid]))
+            furthest = max(info["imitation_checkpoint"] for info, _ in paid)
+            self.logger.record_mean("imitation/reward_mean", rewards)
+            _record_max(self.logger, "imitation/checkpoint_max", furthest)
+        for share in (info["imitation_share"] for info, done in paid if done):
+            self.logger.record_mean("imitation/share_mean", share)
+            _record_max(self.logger, "imitation/share_max", share)
         return True
-
-    def _on_rollout_end(self) -> None:
-        written = self._watch.written(self.logger)
-        for figures in (self._rewards, self._checkpoints, self._shares):
-            figures.end_rollout(written=written)
-        if self._rewards.number:
-            self.logger.record("imitation/reward_mean", self._rewards.mean)
-            self.logger.record("imitation/checkpoint_max", int(self._checkpoints.greatest))
-        if self._shares.number:
-            self.logger.record("imitation/share_mean", self._shares.mean)
-            self.logger.record("imitation/share_max", self._shares.greatest)
 
 
 class CurriculumLog(BaseCallback):
@@ -255,80 +243,6 @@ def curriculum_figures(tracker: SuccessTracker) -> dict[str, float]:
     return {**figures, "success_rate": float(known.mean())} if len(known) else figures
 
 
-class _RolloutStatistics:
-    """Figures of the numbers of all rollouts since the log was written."""
-
-    def __init__(self) -> None:
-        self._rollout: list[float] = []
-        self._forget()
-
-    def _forget(self) -> None:
-        self._moments = RunningMoments(())
-        self.greatest: float = -np.inf
-
-    def add(self, value: float) -> None:
-        """Take in a number of the rollout that goes on."""
-        self._rollout.append(value)
-
-    def end_rollout(self, *, written: bool) -> None:
-        """Take in the rollout that ends; after a line of the log those before it are done with."""
-        if written:
-            self._forget()
-        if not self._rollout:
-            return
-        self._moments.update(torch.tensor(self._rollout, dtype=torch.float64))
-        self.greatest = float(max(self.greatest, *self._rollout))
-        self._rollout.clear()
-
-    @property
-    def number(self) -> int:
-        """How many numbers there were."""
-        return self._moments.count
-
-    @property
-    def mean(self) -> float:
-        """Their mean."""
-        return float(self._moments.mean)
-
-    @property
-    def deviation(self) -> float:
-        """Their standard deviation."""
-        return float(self._moments.variance.sqrt())
-
-
-class _CsvLines(KVWriter):
-    """An output of a logger that writes nothing, and has another `line` after each that it got."""
-
-    def __init__(self) -> None:
-        self.line = object()
-
-    def write(self, *_: Any, **__: Any) -> None:
-        """Take a line."""
-        self.line = object()
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-
-class _FileWatch:
-    """Tells one callback whether a line of the log was written since it last asked.
-
-    What the logger holds does not tell: another callback may have recorded the same keys since.
-    """
-
-    def __init__(self) -> None:
-        self._line: object = None
-
-    def written(self, logger: Logger) -> bool:
-        """Whether a line was written since the last call; true at the first of a logger."""
-        lines = next((each for each in logger.output_formats if isinstance(each, _CsvLines)), None)
-        if lines is None:
-            lines = _CsvLines()
-            logger.output_formats = [*logger.output_formats, lines]
-        before, self._line = self._line, lines.line
-        return before is not self._line
-
-
 def with_callback(callback: MaybeCallback, *first: BaseCallback) -> list[BaseCallback]:
     """Callbacks of a trainer's own before those that the user gave.
 
@@ -341,3 +255,73 @@ def with_callback(callback: MaybeCallback, *first: BaseCallback) -> list[BaseCal
     if isinstance(callback, list):
         return [*first, *callback]
     return [*first, callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]
+
+
+_KIND = "Wrappers"
+
+
+class BonusCheckpointCallback(CheckpointCallback):
+    """`CheckpointCallback` that also saves what the wrappers have learned and counted.
+
+    Beside `PREFIX_1000_steps.zip` it writes `PREFIX_bonus_1000_steps.safetensors`, which
+    `load_bonus` puts back into an environment that is wrapped alike: the networks and moments
+    of bonuses, the success table of a curriculum, the moments of a `VecNormalize`. Without it a
+    bonus begins anew on resume, when everything is new to it, as at the very start.
+    `DualValuePPO` and `DemoRecurrentPPO` have all of this in their own files. What is in worker
+    processes is not saved: wrap the vector environment instead.
+
+    Args:
+        save_freq: As in `CheckpointCallback`: every so many steps of the vector environment.
+        save_path: The folder.
+        *args: As in `CheckpointCallback`.
+        save_bonus: Whether to save the wrappers.
+        **kwargs: As in `CheckpointCallback`: `name_prefix`, `save_replay_buffer` and so on.
+
+    Example:
+        >>> import tempfile
+        >>> from stable_baselines3 import PPO
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> from hxwrappers.sb3 import VecRNDBonus
+        >>> folder = tempfile.mkdtemp()
+        >>> def build():
+        ...     return VecRNDBonus(make_vec_env("CartPole-v1", 2), warmup_steps=8)
+        >>> model = PPO("MlpPolicy", build(), n_steps=16, batch_size=16)
+        >>> model = model.learn(32, callback=BonusCheckpointCallback(16, folder))
+        >>> envs = build()
+        >>> load_bonus(f"{folder}/rl_model_bonus_32_steps.safetensors", envs)
+        >>> model = PPO.load(f"{folder}/rl_model_32_steps.zip", envs)
+    """
+
+    def __init__(
+        self,
+        save_freq: int,
+        save_path: str,
+        *args: Any,
+        save_bonus: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(save_freq, save_path, *args, **kwargs)
+        self.save_bonus = save_bonus
+
+    def _on_step(self) -> bool:
+        going_on = super()._on_step()
+        if self.save_bonus and self.n_calls % self.save_freq == 0:
+            path = self._checkpoint_path("bonus_", extension="safetensors")
+            save_checkpoint(path, _KIND, {"wrappers": wrapper_states(self.training_env)})
+        return going_on
+
+
+def load_bonus(path: str | os.PathLike[str], env: VecEnv) -> None:
+    """Put back what `BonusCheckpointCallback` saved of the wrappers.
+
+    Args:
+        path: The file, `..._bonus_..._steps.safetensors`; no code from it is executed.
+        env: The environment, wrapped as it was then.
+
+    Raises:
+        CheckpointError: The file is none of those or damaged, or the environment is wrapped in
+            another way.
+    """
+    state = load_checkpoint(path, _KIND)
+    with checkpoint_errors(f"{path} is incomplete"):
+        load_wrapper_states(env, state["wrappers"])

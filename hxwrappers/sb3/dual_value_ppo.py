@@ -24,9 +24,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from hxwrappers._utils.checks import require_range
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3._passing import Passing
 from hxwrappers.sb3.callbacks import ExplorationLog, RolloutTraining, with_callback
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
+from hxwrappers.sb3.layers import PassThrough
 from hxwrappers.sb3.masked_policy import MaskWitness
 from hxwrappers.sb3.persistence import SafePersistence
 from hxwrappers.sb3.policies import (
@@ -38,7 +38,7 @@ from hxwrappers.sb3.policies import (
 )
 
 
-class ExtrinsicRewards(Passing):
+class ExtrinsicRewards(PassThrough):
     """Returns the extrinsic rewards, without what the bonuses added."""
 
     hands_on_extrinsic_rewards = True
@@ -78,7 +78,7 @@ def _map_values(infos: Sequence[Mapping[str, Any]], key: str) -> list[float]:
         ) from error
 
 
-class ClipRewards(Passing):
+class ClipRewards(PassThrough):
     """Clips rewards to an interval around zero."""
 
     def __init__(self, venv: VecEnv, bound: float) -> None:

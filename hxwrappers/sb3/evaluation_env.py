@@ -23,11 +23,9 @@ from stable_baselines3.common.vec_env import (
 )
 
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3._inside import layers
-from hxwrappers.sb3._passing import AddsReward, Passing
+from hxwrappers.sb3.layers import PassThrough, RewardWrapper, layers, require_vec_env
 from hxwrappers.sb3.stateful import novelty_models
 from hxwrappers.sb3.sticky_actions import VecStickyActions
-from hxwrappers.sb3.vector_env import require_vec_env
 from hxwrappers.sb3.youtube_imitation_reward import VecYouTubeImitationReward
 from hxwrappers.wrappers import (
     CNDBonus,
@@ -89,7 +87,7 @@ def _plain(env: VecEnv | gym.Env[Any, Any] | str) -> VecEnv:
         single = env
         env = DummyVecEnv([lambda: single])
     require_vec_env(env, "evaluation_env")
-    added = any(isinstance(layer, AddsReward | VecNormalize) for layer in layers(env))
+    added = any(isinstance(layer, RewardWrapper | VecNormalize) for layer in layers(env))
     single_bonuses = (CNDBonus, RNDBonus, YouTubeImitationReward)
     if added or novelty_models(env) or any(env.env_is_wrapped(each)[0] for each in single_bonuses):
         raise InvalidArgumentError(
@@ -133,7 +131,7 @@ def _counterpart(layer: VecEnvWrapper, venv: VecEnv) -> VecEnv:
 
 def _imitation(layer: VecYouTubeImitationReward, venv: VecEnv) -> VecEnv:
     changed = layer.observation_space != layer.venv.observation_space
-    return layer.unpaid(venv) if changed else Passing(venv)
+    return layer.unpaid(venv) if changed else PassThrough(venv)
 
 
 def _monitor(_: VecMonitor, venv: VecEnv) -> VecEnv:
@@ -192,6 +190,6 @@ _COUNTERPARTS: tuple[tuple[type[VecEnvWrapper], Callable[[Any, VecEnv], VecEnv]]
     (VecStickyActions, lambda layer, venv: VecStickyActions(venv, layer.repeat_probability)),
     (VecExtractDictObs, lambda layer, venv: VecExtractDictObs(venv, layer.key)),
     (VecCheckNan, lambda _, venv: VecCheckNan(venv)),
-    (VecVideoRecorder, lambda _, venv: Passing(venv)),
-    (Passing, lambda _, venv: Passing(venv)),
+    (VecVideoRecorder, lambda _, venv: PassThrough(venv)),
+    (PassThrough, lambda _, venv: PassThrough(venv)),
 )

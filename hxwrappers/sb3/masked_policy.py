@@ -17,10 +17,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from torch import Tensor
 
-from hxwrappers.bridge.action_masks import METHOD, flat_mask, is_legal
-from hxwrappers.bridge.sticky_coins import find_stickiness
+from hxwrappers.bridge.actions import MASK_METHOD, find_stickiness, flat_mask, is_legal
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3._passing import Passing
+from hxwrappers.sb3.layers import PassThrough
 
 _NEVER = 1e8
 """Logits of what is not legal, as in sb3-contrib's MaskablePPO: far enough for a chance of 0."""
@@ -93,7 +92,7 @@ class MaskedPolicy(ActorCriticPolicy):
         return self.action_dist.proba_distribution(logits)
 
 
-class MaskWitness(Passing):
+class MaskWitness(PassThrough):
     """Keeps the masks of a rollout, and sees that its environments execute what is legal.
 
     Args:
@@ -116,7 +115,7 @@ class MaskWitness(Passing):
     def ask(self) -> Tensor:
         """The masks of the environments as they are now, bool, `(num_envs, entries)`."""
         space = self.action_space
-        masks = np.stack([flat_mask(mask, space) for mask in self.venv.env_method(METHOD)])
+        masks = np.stack([flat_mask(mask, space) for mask in self.venv.env_method(MASK_METHOD)])
         self.kept.append(masks)
         return torch.from_numpy(masks)
 

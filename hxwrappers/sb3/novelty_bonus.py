@@ -18,14 +18,14 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 )
 from typing_extensions import Unpack
 
-from hxwrappers.bridge.bonus_info import bonus_info, model_seed, seeded_copy
-from hxwrappers.bridge.model_holder import ModelHolder
+from hxwrappers.bridge.bonuses import bonus_info
+from hxwrappers.bridge.model_holder import ModelHolder, model_seed, seeded_copy
 from hxwrappers.errors import StatisticsWarning
 from hxwrappers.novelty import CNDModel, CNDSettings, NoveltyModel, NoveltySettings, RNDModel
-from hxwrappers.sb3._passing import AddsReward
+from hxwrappers.sb3.layers import RewardWrapper
 
 
-class VecNoveltyBonus(ModelHolder, AddsReward):
+class VecNoveltyBonus(ModelHolder, RewardWrapper):
     """Adds a novelty bonus to the rewards of a vector environment; see `VecRNDBonus`.
 
     Attributes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from gymnasium import spaces
@@ -21,7 +21,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from hxwrappers._utils.precision import TimedPrecision
+from hxwrappers._utils.devices import TimedPrecision
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.networks import orthogonal_init
 from hxwrappers.sb3.masked_policy import MaskedPolicy
@@ -64,6 +64,20 @@ class DualValueMultiInputPolicy(DualValuePolicy, MultiInputActorCriticPolicy):
     """`DualValuePolicy` for Dict observations."""
 
 
+def _trunk(
+    shape: tuple[int, ...], *layers: tuple[int, int, int], padding: int = 0
+) -> tuple[nn.Sequential, int]:
+    """Convolutions of some width, kernel and stride with ReLU, and the number of their outputs."""
+    modules: list[nn.Module] = []
+    channels = shape[0]
+    for width, kernel, stride in layers:
+        modules += [nn.Conv2d(channels, width, kernel, stride, padding), nn.ReLU()]
+        channels = width
+    trunk = nn.Sequential(*modules, nn.Flatten())
+    with torch.no_grad():
+        return trunk, trunk(torch.zeros(1, *shape)).shape[1]
+
+
 class CNDFeatures(BaseFeaturesExtractor):
     """The trunk of CND's policy: four convolutions and a linear layer of 512.
 
@@ -92,14 +106,7 @@ class CNDFeatures(BaseFeaturesExtractor):
                 f"CNDPolicy needs images with channels first, not {observation_space}. Use "
                 "MlpPolicy or MultiInputPolicy for other observations."
             )
-        layers: list[nn.Module] = []
-        channels, stride = shape[0], 2
-        for width, stride in ((32, 2), (64, 2), (64, 2), (128, 1)):
-            layers += [nn.Conv2d(channels, width, 3, stride, 1), nn.ReLU()]
-            channels = width
-        trunk = nn.Sequential(*layers, nn.Flatten())
-        with torch.no_grad():
-            size = trunk(torch.zeros(1, *shape)).shape[1]
+        trunk, size = _trunk(shape, (32, 3, 2), (64, 3, 2), (64, 3, 2), (128, 3, 1), padding=1)
         self.layers = nn.Sequential(trunk, nn.Linear(size, features_dim), nn.ReLU())
         orthogonal_init(self.layers)
 
@@ -109,11 +116,16 @@ class CNDFeatures(BaseFeaturesExtractor):
         return cast(Tensor, self.layers(inputs))
 
 
-class CNDPolicy(DualValuePolicy):
-    """The policy of CND: shared `CNDFeatures`, an actor and a critic layer of 512, two heads.
+class _PublishedPolicy(DualValuePolicy):
+    """A policy with the network and the initial weights that a paper's code has.
 
-    Gains as in its code: 0.01 for the actor and the value heads, 0.1 for the critic's layer.
+    Attributes:
+        defaults: Arguments of the base class that differ here.
+        gains: Gains of the orthogonal weights of its parts.
     """
+
+    defaults: ClassVar[Mapping[str, Any]]
+    gains: ClassVar[Mapping[str, float]]
 
     def __init__(
         self,
@@ -122,24 +134,36 @@ class CNDPolicy(DualValuePolicy):
         lr_schedule: Schedule,
         **kwargs: Any,
     ) -> None:
-        defaults: dict[str, Any] = {
-            "net_arch": {"pi": [512], "vf": [512]},
-            "activation_fn": nn.ReLU,
-            "features_extractor_class": CNDFeatures,
-            "optimizer_kwargs": PUBLISHED_ADAM,
-        }
-        super().__init__(observation_space, action_space, lr_schedule, **{**defaults, **kwargs})
+        arguments = {"optimizer_kwargs": PUBLISHED_ADAM, **self.defaults, **kwargs}
+        super().__init__(observation_space, action_space, lr_schedule, **arguments)
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
         if self.ortho_init:
-            orthogonal_init(self.features_extractor, math.sqrt(2.0))
-            orthogonal_init(self.mlp_extractor.policy_net, 0.01)
-            orthogonal_init(self.mlp_extractor.value_net, 0.1)
-            orthogonal_init(self.action_net, 0.01)
-            orthogonal_init(self.value_net, 0.01)
+            for part, gain in self.gains.items():
+                orthogonal_init(self.get_submodule(part), gain)
         # After the initialisation, which needs plain strides; convolutions are faster so.
         self.features_extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class CNDPolicy(_PublishedPolicy):
+    """The policy of CND: shared `CNDFeatures`, an actor and a critic layer of 512, two heads.
+
+    Gains as in its code: 0.01 for the actor and the value heads, 0.1 for the critic's layer.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "net_arch": {"pi": [512], "vf": [512]},
+        "activation_fn": nn.ReLU,
+        "features_extractor_class": CNDFeatures,
+    }
+    gains: ClassVar[Mapping[str, float]] = {
+        "features_extractor": math.sqrt(2.0),
+        "mlp_extractor.policy_net": 0.01,
+        "mlp_extractor.value_net": 0.1,
+        "action_net": 0.01,
+        "value_net": 0.01,
+    }
 
 
 class RNDFeatures(BaseFeaturesExtractor):
@@ -171,14 +195,7 @@ class RNDFeatures(BaseFeaturesExtractor):
                 f"{observation_space}. Use CnnPolicy for smaller ones, and MlpPolicy or "
                 "MultiInputPolicy for other observations."
             )
-        layers: list[nn.Module] = []
-        channels = shape[0]
-        for width, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 4, 1)):
-            layers += [nn.Conv2d(channels, width, kernel, stride), nn.ReLU()]
-            channels = width
-        trunk = nn.Sequential(*layers, nn.Flatten())
-        with torch.no_grad():
-            size = trunk(torch.zeros(1, *shape)).shape[1]
+        trunk, size = _trunk(shape, (32, 8, 4), (64, 4, 2), (64, 4, 1))
         self.layers = nn.Sequential(
             trunk, nn.Linear(size, 256), nn.ReLU(), nn.Linear(256, 448), nn.ReLU()
         )
@@ -211,37 +228,23 @@ class _ResidualLayers(nn.Module):
         return features + cast(Tensor, self.value_net(features))
 
 
-class RNDPolicy(DualValuePolicy):
+class RNDPolicy(_PublishedPolicy):
     """The policy of RND: shared `RNDFeatures`, a residual layer each for actor and critic.
 
     Gains as in its code: 0.1 for the residual layers, 0.01 for the heads.
     """
 
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        lr_schedule: Schedule,
-        **kwargs: Any,
-    ) -> None:
-        defaults: dict[str, Any] = {
-            "features_extractor_class": RNDFeatures,
-            "optimizer_kwargs": PUBLISHED_ADAM,
-        }
-        super().__init__(observation_space, action_space, lr_schedule, **{**defaults, **kwargs})
+    defaults: ClassVar[Mapping[str, Any]] = {"features_extractor_class": RNDFeatures}
+    gains: ClassVar[Mapping[str, float]] = {
+        "features_extractor": math.sqrt(2.0),
+        "mlp_extractor": 0.1,
+        "action_net": 0.01,
+        "value_net": 0.01,
+    }
 
     def _build_mlp_extractor(self) -> None:
         layers = _ResidualLayers(self.features_dim).to(self.device)
         self.mlp_extractor = cast(Any, layers)
-
-    def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
-        if self.ortho_init:
-            orthogonal_init(self.features_extractor, math.sqrt(2.0))
-            orthogonal_init(self.mlp_extractor, 0.1)
-            orthogonal_init(self.action_net, 0.01)
-            orthogonal_init(self.value_net, 0.01)
-        self.features_extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class TemperedStates(NamedTuple):

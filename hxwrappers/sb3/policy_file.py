@@ -27,13 +27,11 @@ from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.files.checkpoints import is_plain, limit_parameters
 from hxwrappers.runs.evaluation import State
-from hxwrappers.sb3 import policies as dual
-from hxwrappers.sb3 import policies as tempered
+from hxwrappers.sb3 import policies as own
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.masked_policy import MaskedPolicy
 from hxwrappers.sb3.normalization import Normalization, may_be_normalized, read_vecnormalize
-from hxwrappers.sb3.policies import CompactCNN
 from hxwrappers.sb3.space_data import read_space, space_data
 
 KIND = "Policy"
@@ -50,14 +48,14 @@ _POLICIES: dict[str, type[ActorCriticPolicy]] = {
         recurrent.RecurrentActorCriticPolicy,
         recurrent.RecurrentActorCriticCnnPolicy,
         recurrent.RecurrentMultiInputActorCriticPolicy,
-        dual.DualValuePolicy,
-        dual.DualValueCnnPolicy,
-        dual.DualValueMultiInputPolicy,
-        dual.CNDPolicy,
-        dual.RNDPolicy,
-        tempered.TemperedLstmPolicy,
-        tempered.TemperedCnnLstmPolicy,
-        tempered.TemperedMultiInputLstmPolicy,
+        own.DualValuePolicy,
+        own.DualValueCnnPolicy,
+        own.DualValueMultiInputPolicy,
+        own.CNDPolicy,
+        own.RNDPolicy,
+        own.TemperedLstmPolicy,
+        own.TemperedCnnLstmPolicy,
+        own.TemperedMultiInputLstmPolicy,
     )
 }
 _CLASSES: dict[str, dict[str, type[nn.Module]]] = {
@@ -67,9 +65,9 @@ _CLASSES: dict[str, dict[str, type[nn.Module]]] = {
             torch_layers.FlattenExtractor,
             torch_layers.NatureCNN,
             torch_layers.CombinedExtractor,
-            dual.CNDFeatures,
-            dual.RNDFeatures,
-            CompactCNN,
+            own.CNDFeatures,
+            own.RNDFeatures,
+            own.CompactCNN,
         )
     },
     "activation_fn": {

@@ -2,23 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import (
+    VecEnv,
+    VecEnvWrapper,
+    VecFrameStack,
+    VecNormalize,
+    VecTransposeImage,
+)
 
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3._inside import Inwards, ways_to
+from hxwrappers.sb3.layers import layers
 from hxwrappers.sb3.novelty_bonus import VecNoveltyBonus
 
+Wrapper = TypeVar("Wrapper", bound=VecEnvWrapper)
+Step = Callable[[Any], Any]
 
-class ScoresWhenSampled(ReplayBuffer):
+
+@dataclass(frozen=True)
+class InversePath:
+    """The way from what Stable-Baselines3 samples to what a wrapper inside observes.
+
+    Attributes:
+        normalized: Whether it begins at the normalised observations, or at those that a replay
+            buffer stores.
+        steps: What takes back each layer on the way, the outermost first.
+    """
+
+    normalized: bool
+    steps: tuple[Step, ...]
+
+    def follow(self, observations: Any) -> Any:
+        """Batches of observations as the wrapper inside observed them."""
+        for step in self.steps:
+            observations = step(observations)
+        return observations
+
+
+def paths_to(env: VecEnv, kind: type[Wrapper]) -> Iterator[tuple[Wrapper, InversePath]]:
+    """The wrappers of a kind, the outermost first, with the way to each.
+
+    Args:
+        env: The environment that a model learns in.
+        kind: Their class.
+
+    Raises:
+        InvalidArgumentError: A layer outside of one changes observations in a way that is not
+            known here.
+    """
+    stack = list(layers(env))
+    # The one whose original observations and rewards Stable-Baselines3 stores.
+    at = next((i for i, each in enumerate(stack) if isinstance(each, VecNormalize)), -1)
+    for place, wrapper in enumerate(stack):
+        if isinstance(wrapper, kind):
+            passed = stack[at + 1 : place] if place > at else stack[:place]
+            steps = [_inverse(layer) for layer in passed]
+            yield (
+                wrapper,
+                InversePath(place < at, tuple(step for step in steps if step is not None)),
+            )
+
+
+def _inverse(layer: VecEnvWrapper) -> Step | None:
+    inner, outer = layer.venv.observation_space, layer.observation_space
+    if isinstance(layer, VecTransposeImage) and not layer.skip:
+        return partial(_channels_last, getattr(layer, "image_space_keys", None))
+    if isinstance(layer, VecFrameStack):
+        return partial(_newest, layer)
+    if not isinstance(layer, VecNormalize) and outer == inner:
+        return None
+    if not isinstance(layer, VecNormalize) and _is_progress(outer, inner):
+        return _without_progress
+    raise InvalidArgumentError(
+        f"What the {type(layer).__name__} around the bonus does to observations cannot be taken "
+        "back to score them again. Put the bonus around it."
+    )
+
+
+def _is_progress(outer: Any, inner: Any) -> bool:
+    return {*getattr(outer, "spaces", ())} == {"observation", "progress"} and (
+        outer["observation"] == inner
+    )
+
+
+def _without_progress(observations: Any) -> Any:
+    return observations["observation"]
+
+
+def _channels_last(keys: list[str] | None, observations: Any) -> Any:
+    if keys is None:
+        return np.moveaxis(observations, -3, -1)
+    pictures = {key: np.moveaxis(observations[key], -3, -1) for key in keys}
+    return {**observations, **pictures}
+
+
+def _newest(layer: VecFrameStack, observations: Any) -> Any:
+    inner = layer.venv.observation_space
+    stacked = layer.stacked_obs
+    parts = getattr(stacked, "sub_stacked_observations", None)
+    if parts is None:
+        return _last_of(observations, stacked, inner)
+    return {
+        key: _last_of(each, parts[key], inner[key])  # type: ignore[index]
+        for key, each in observations.items()
+    }
+
+
+def _last_of(observations: np.ndarray, stacked: Any, inner: Any) -> Any:
+    size, axis = inner.shape[stacked.repeat_axis], stacked.stack_dimension
+    number = observations.shape[axis]
+    return np.take(observations, range(number - size, number), axis=axis)
+
+
+class SampledBonusBuffer(ReplayBuffer):
     """Keeps rewards without novelty bonuses, and adds those of today to each batch."""
 
-    _scored: Sequence[tuple[VecNoveltyBonus, Inwards]] = ()
+    _scored: Sequence[tuple[VecNoveltyBonus, InversePath]] = ()
 
     def set_env(self, env: VecEnv) -> None:
         """Take the bonuses from the environment that the model learns in.
@@ -33,7 +139,7 @@ class ScoresWhenSampled(ReplayBuffer):
             InvalidArgumentError: There is no novelty bonus around the vector environment, or a
                 layer around the bonus changes observations in a way that cannot be taken back.
         """
-        self._scored = list(ways_to(env, VecNoveltyBonus))
+        self._scored = list(paths_to(env, VecNoveltyBonus))
         if not self._scored:
             raise InvalidArgumentError(
                 f"{type(self).__name__} finds no novelty bonus. Wrap the vector environment in "
@@ -89,7 +195,7 @@ class ScoresWhenSampled(ReplayBuffer):
             return {key: self.to_torch(each) for key, each in observations.items()}
         return self.to_torch(observations)
 
-    def _bonuses(self) -> Sequence[tuple[VecNoveltyBonus, Inwards]]:
+    def _bonuses(self) -> Sequence[tuple[VecNoveltyBonus, InversePath]]:
         if not self._scored:
             raise InvalidArgumentError(
                 f"{type(self).__name__} does not know whose bonus to compute. Call "
@@ -111,7 +217,7 @@ def _arrays(observations: Any) -> Any:
     return observations.cpu().numpy()
 
 
-class BonusReplayBuffer(ScoresWhenSampled):
+class BonusReplayBuffer(SampledBonusBuffer):
     """Replay buffer for DQN, SAC, TD3 and the like, with novelty bonuses that do not go stale.
 
     Stable-Baselines3's own keeps the bonus of the day on which a step was made, long after its
@@ -138,7 +244,7 @@ class BonusReplayBuffer(ScoresWhenSampled):
     """
 
 
-class BonusDictReplayBuffer(ScoresWhenSampled, DictReplayBuffer):
+class BonusDictReplayBuffer(SampledBonusBuffer, DictReplayBuffer):
     """`BonusReplayBuffer` for Dict observations.
 
     Example:
@@ -146,7 +252,7 @@ class BonusDictReplayBuffer(ScoresWhenSampled, DictReplayBuffer):
     """
 
 
-class BonusHerReplayBuffer(ScoresWhenSampled, HerReplayBuffer):
+class BonusHerReplayBuffer(SampledBonusBuffer, HerReplayBuffer):
     """`BonusReplayBuffer` with hindsight experience replay (Andrychowicz et al. 2017).
 
     Transitions whose goal is replaced get the reward of the new goal and the bonus as well, which

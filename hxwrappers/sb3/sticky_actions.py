@@ -11,10 +11,9 @@ from gymnasium.vector.utils import batch_space
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from hxwrappers.bridge.action_masks import METHOD, mask_row
-from hxwrappers.bridge.sticky_coins import StickyCoins, warn_if_already_sticky
+from hxwrappers.bridge.actions import MASK_METHOD, StickyCoins, mask_row, warn_if_already_sticky
 from hxwrappers.files.checkpoints import checkpoint_errors
-from hxwrappers.sb3.vector_env import hide_training, require_vec_env
+from hxwrappers.sb3.layers import hide_training, require_vec_env
 
 
 class VecStickyActions(StickyCoins, VecEnvWrapper):
@@ -120,5 +119,5 @@ class VecStickyActions(StickyCoins, VecEnvWrapper):
 
     def _ask_masks(self) -> list[Any] | None:
         if self._has_masks is None:
-            self._has_masks = self.venv.has_attr(METHOD)
-        return self.venv.env_method(METHOD) if self._has_masks else None
+            self._has_masks = self.venv.has_attr(MASK_METHOD)
+        return self.venv.env_method(MASK_METHOD) if self._has_masks else None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from hxwrappers.testing.equivalence import INFO_KEYS
 from hxwrappers.testing.trajectory import (
     EnvFactory,
     Wrap,
@@ -16,9 +17,6 @@ from hxwrappers.testing.trajectory import (
     require_endings,
     sample_actions,
 )
-from hxwrappers.testing.twin import INFO_KEYS
-
-PROMISE = "sb3_twin"
 
 
 def check_sb3_twin(
@@ -68,7 +66,7 @@ def check_sb3_twin(
     for venv in (singles, twin):
         venv.seed(seed)
     same = close_to(singles.reset(), twin.reset(), tolerance)
-    require(same, PROMISE, "the first observations differ.")
+    require(same, "sb3_twin", "the first observations differ.")
     endings = 0
     sampled = sample_actions(singles.action_space, steps * num_envs, seed)
     for step in range(steps):
@@ -83,7 +81,7 @@ def check_sb3_twin(
         for name, one, other in pairs:
             require(
                 close_to(one, other, tolerance),
-                PROMISE,
+                "sb3_twin",
                 f"{name} of step {step} differ: singles {one}, VecEnv {other}.",
             )
         endings += int(expected[2].sum())

@@ -13,8 +13,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from hxwrappers._utils.processes import stop_on_signals
 from hxwrappers._utils.progress import ProgressBar
-from hxwrappers._utils.signals import stop_on_signals
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, WorkerError
 from hxwrappers.files import load_newest, save_checkpoint
 from hxwrappers.files.atomic import try_to_save

@@ -1,4 +1,4 @@
-"""The adapter from `gymnasium.vector` to Stable-Baselines3, and checks of both kinds."""
+"""The adapter from `gymnasium.vector` to Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -10,52 +10,15 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 from stable_baselines3.common.env_util import is_wrapped
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvIndices,
     VecEnvObs,
     VecEnvStepReturn,
 )
 
-from hxwrappers.bridge.kinds import described
-from hxwrappers.bridge.vector_steps import autoreset_mode, require_full_batches
+from hxwrappers.bridge.environments import autoreset_mode, described, require_full_batches
 from hxwrappers.errors import InvalidArgumentError
-
-
-def require_vec_env(venv: Any, wrapper: object) -> None:
-    """Refuse what is no vector environment of Stable-Baselines3.
-
-    Args:
-        venv: What was handed to the wrapper.
-        wrapper: The wrapper, which is named, or the name of what takes it.
-
-    Raises:
-        InvalidArgumentError: It is another kind of environment, or none.
-    """
-    if isinstance(venv, VecEnv):
-        return
-    name = wrapper if isinstance(wrapper, str) else type(wrapper).__name__
-    if isinstance(venv, VectorEnv):
-        advice = "Put it through hxwrappers.sb3.from_vector_env first."
-    elif isinstance(venv, gym.Env) and name.startswith("Vec"):
-        advice = (
-            f"Around one environment put hxwrappers.{name.removeprefix('Vec')}, or make a vector "
-            "of it with stable_baselines3.common.env_util.make_vec_env."
-        )
-    else:
-        advice = "Make one with stable_baselines3.common.env_util.make_vec_env."
-    raise InvalidArgumentError(
-        f"{name} takes a vector environment of Stable-Baselines3 (a VecEnv), not "
-        f"{described(venv)}. {advice}"
-    )
-
-
-def hide_training(wrapper: VecEnvWrapper) -> None:
-    """Let wrappers outside read `training` of the one that has it, past one that hands it on.
-
-    Stable-Baselines3 refuses to read through a wrapper what two wrappers inside have.
-    """
-    del wrapper.class_attributes["training"]
 
 
 def require_vector_env(env: Any) -> None:

@@ -11,18 +11,17 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from typing_extensions import Unpack
 
-from hxwrappers.bridge.bonus_info import bonus_info
+from hxwrappers.bridge.bonuses import bonus_info
 from hxwrappers.bridge.imitation import (
     Demonstration,
     ImitationMatching,
     ImitationSettings,
     PathOrEmbedder,
 )
-from hxwrappers.sb3._passing import AddsReward
-from hxwrappers.sb3.vector_env import hide_training
+from hxwrappers.sb3.layers import RewardWrapper, hide_training
 
 
-class VecYouTubeImitationReward(ImitationMatching, AddsReward):
+class VecYouTubeImitationReward(ImitationMatching, RewardWrapper):
     """`hxwrappers.YouTubeImitationReward` for a Stable-Baselines3 vector environment.
 
     The frames of all environments are embedded in one forward pass. They are RGB and come from

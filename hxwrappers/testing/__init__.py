@@ -18,8 +18,7 @@ Example:
 """
 
 from hxwrappers.testing.contract import PROMISES, check_wrapper
-from hxwrappers.testing.state import check_state_dict
-from hxwrappers.testing.twin import check_vector_twin
+from hxwrappers.testing.equivalence import check_state_dict, check_vector_twin
 
 __all__ = [
     "PROMISES",

@@ -18,7 +18,7 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from hxwrappers.errors import InvalidArgumentError, SharedModelWarning
-from hxwrappers.testing.state import check_state_dict, stateful_layers
+from hxwrappers.testing.equivalence import check_state_dict, check_vector_twin, stateful_layers
 from hxwrappers.testing.trajectory import (
     EnvFactory,
     Record,
@@ -33,7 +33,6 @@ from hxwrappers.testing.trajectory import (
     require_same_records,
     sample_actions,
 )
-from hxwrappers.testing.twin import check_vector_twin
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hxwrappers._utils.checks import require_count
-from hxwrappers.bridge.shared_tracker import DemoLike, HoldsTracker, find_tracker
-from hxwrappers.bridge.vector_steps import AnyVectorWrapper
+from hxwrappers.bridge.environments import AnyVectorWrapper
+from hxwrappers.bridge.shared_tracker import DemoLike, TrackerHolder, find_tracker
 from hxwrappers.curriculum import AttemptSettings, StartingPoint, SuccessTracker
 from hxwrappers.curriculum.attempt import Attempt, AttemptStatus
 from hxwrappers.errors import InvalidArgumentError
@@ -21,7 +21,7 @@ from hxwrappers.files.generators import own_generator
 _OWNER = "DemoResetCurriculum"
 
 
-class DemoResetCurriculum(HoldsTracker, AnyVectorWrapper, gym.utils.RecordConstructorArgs):
+class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConstructorArgs):
     """Starts episodes of Atari games inside a demonstration, earlier as the agent succeeds.
 
     The form of `hxwrappers.DemoResetCurriculum` for games that can be restored,

@@ -13,14 +13,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 from typing_extensions import Unpack
 
-from hxwrappers.bridge.bonus_info import (
-    add_info_entries,
-    model_seed,
-    seeded_copy,
-    with_tensor_entries,
-)
-from hxwrappers.bridge.model_holder import ModelHolder
-from hxwrappers.bridge.vector_steps import (
+from hxwrappers.bridge.bonuses import add_info_entries, with_tensor_entries
+from hxwrappers.bridge.environments import (
     AnyVectorWrapper,
     autoreset_mode,
     reached_tensors,
@@ -28,6 +22,7 @@ from hxwrappers.bridge.vector_steps import (
     require_full_batches,
     reset_lanes,
 )
+from hxwrappers.bridge.model_holder import ModelHolder, model_seed, seeded_copy
 from hxwrappers.novelty import CNDModel, CNDSettings, NoveltyModel, NoveltySettings, RNDModel
 
 

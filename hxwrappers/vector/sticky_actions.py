@@ -12,13 +12,18 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
-from hxwrappers.bridge.action_masks import KEY, METHOD, mask_row
-from hxwrappers.bridge.kinds import require_vector
-from hxwrappers.bridge.sticky_coins import StickyCoins, warn_if_already_sticky
-from hxwrappers.bridge.vector_steps import (
+from hxwrappers.bridge.actions import (
+    MASK_KEY,
+    MASK_METHOD,
+    StickyCoins,
+    mask_row,
+    warn_if_already_sticky,
+)
+from hxwrappers.bridge.environments import (
     autoreset_mode,
     lane_seeds,
     require_full_batches,
+    require_vector,
     reset_lanes,
 )
 from hxwrappers.errors import CheckpointError
@@ -140,19 +145,19 @@ class StickyActions(StickyCoins, VectorWrapper, gym.utils.RecordConstructorArgs)
         return np.broadcast_to(said, self.num_envs).astype(np.bool_)
 
     def _note(self, observations: Any, infos: dict[str, Any], lanes: npt.NDArray[np.bool_]) -> None:
-        masks = infos.get(KEY)
+        masks = infos.get(MASK_KEY)
         if (
             masks is None
             and mask_row(observations, 0) is None
             and not any(mask is not None for mask in self._masks)
         ):
             return
-        told = np.broadcast_to(infos.get(f"_{KEY}", True), self.num_envs)
+        told = np.broadcast_to(infos.get(f"_{MASK_KEY}", True), self.num_envs)
         self._note_masks(
             {
                 index: (
                     mask_row(observations, index),
-                    {KEY: masks[index]} if masks is not None and told[index] else {},
+                    {MASK_KEY: masks[index]} if masks is not None and told[index] else {},
                 )
                 for index in np.flatnonzero(lanes).tolist()
             }
@@ -160,14 +165,14 @@ class StickyActions(StickyCoins, VectorWrapper, gym.utils.RecordConstructorArgs)
 
     def _ask_masks(self) -> Sequence[Any] | None:
         inner = self.env.unwrapped
-        own = getattr(inner, METHOD, None)
+        own = getattr(inner, MASK_METHOD, None)
         if own is not None:
             return cast(Sequence[Any], own())
         call = getattr(inner, "call", None)
         if self._has_masks is None:
             # Called for what they do not have, the workers of an AsyncVectorEnv would end.
-            self._has_masks = call is not None and all(call("has_wrapper_attr", METHOD))
-        return call(METHOD) if call is not None and self._has_masks else None
+            self._has_masks = call is not None and all(call("has_wrapper_attr", MASK_METHOD))
+        return call(MASK_METHOD) if call is not None and self._has_masks else None
 
     def _choose(self, actions: Any, repeats: npt.NDArray[np.bool_]) -> Any:
         """Return a batch of its own: callers may reuse the arrays of their actions."""

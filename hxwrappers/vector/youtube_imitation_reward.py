@@ -11,20 +11,21 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from typing_extensions import Unpack
 
-from hxwrappers.bridge.bonus_info import add_info_entries
+from hxwrappers.bridge.bonuses import add_info_entries
+from hxwrappers.bridge.environments import (
+    AnyVectorWrapper,
+    autoreset_mode,
+    real_next_observations,
+    require_full_batches,
+    reset_lanes,
+)
 from hxwrappers.bridge.imitation import (
     Demonstration,
     ImitationMatching,
     ImitationSettings,
     PathOrEmbedder,
 )
-from hxwrappers.bridge.vector_steps import (
-    AnyVectorWrapper,
-    autoreset_mode,
-    require_full_batches,
-    reset_lanes,
-)
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.errors import CheckpointError
 
 
 class YouTubeImitationReward(ImitationMatching, AnyVectorWrapper):
@@ -166,22 +167,14 @@ class YouTubeImitationReward(ImitationMatching, AnyVectorWrapper):
         return self._source.of_observation(observations)
 
     def _with_finals(
-        self, frames: npt.NDArray[np.uint8], over: npt.NDArray[np.bool_], infos: Mapping[str, Any]
+        self, frames: npt.NDArray[np.uint8], over: npt.NDArray[np.bool_], infos: dict[str, Any]
     ) -> npt.NDArray[np.uint8]:
         """The frames, with the final one in place of the one after the reset."""
-        reached = frames.copy()
         if self._source.kind == "info":
+            reached = frames.copy()
             reached[over] = self._source.of_info(infos.get("final_info", {}))[over]
             return reached
-        finals = infos.get("final_obs")
-        for lane in np.flatnonzero(over):
-            if finals is None or finals[lane] is None:
-                raise InvalidArgumentError(
-                    f"The episode of environment {lane} ended, but there is no final observation "
-                    'of it in infos["final_obs"], as the autoreset mode SAME_STEP demands.'
-                )
-            reached[lane] = self._source.of_observation(finals[lane])
-        return reached
+        return real_next_observations(frames, over, infos, self._source.of_observation)
 
     def _final_observations(
         self, finals: Any, over: npt.NDArray[np.bool_], progress: npt.NDArray[np.float32]

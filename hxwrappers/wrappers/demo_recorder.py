@@ -10,8 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers.bridge.kinds import require_env
-from hxwrappers.bridge.model_holder import TrainingSwitch
+from hxwrappers.bridge.environments import TrainingSwitch, require_env
 from hxwrappers.demos import Demo, DemoRecording, JournalWriter
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files.generators import own_generator

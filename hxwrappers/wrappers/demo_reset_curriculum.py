@@ -11,10 +11,9 @@ import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
 from hxwrappers._utils.checks import brief, require_count
-from hxwrappers.bridge.callers import evaluates, warn_of_evaluation
-from hxwrappers.bridge.kinds import require_env
-from hxwrappers.bridge.shared_tracker import DemoLike, HoldsTracker, find_tracker
-from hxwrappers.bridge.statistics import InnerStatistics
+from hxwrappers.bridge.environments import require_env
+from hxwrappers.bridge.shared_tracker import DemoLike, TrackerHolder, find_tracker
+from hxwrappers.bridge.statistics import InnerStatistics, evaluates, warn_of_evaluation
 from hxwrappers.curriculum import AttemptSettings, StartingPoint, SuccessTracker
 from hxwrappers.curriculum.attempt import Attempt, AttemptStatus
 from hxwrappers.demos import DemoPlayer
@@ -27,7 +26,7 @@ _OWNER = "DemoResetCurriculum"
 
 
 class DemoResetCurriculum(
-    HoldsTracker,
+    TrackerHolder,
     SpecInJson,
     gym.Wrapper[ObsType, ActType, ObsType, ActType],
     gym.utils.RecordConstructorArgs,

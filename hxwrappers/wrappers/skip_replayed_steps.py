@@ -8,8 +8,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers.bridge.kinds import require_env
-from hxwrappers.bridge.model_holder import TrainingSwitch
+from hxwrappers.bridge.environments import TrainingSwitch, require_env
 from hxwrappers.errors import InvalidArgumentError
 
 _TRIES = 10

@@ -8,9 +8,8 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium.core import ActType, ObsType
 
-from hxwrappers.bridge.action_masks import METHOD
-from hxwrappers.bridge.kinds import require_env
-from hxwrappers.bridge.sticky_coins import StickyCoins, warn_if_already_sticky
+from hxwrappers.bridge.actions import MASK_METHOD, StickyCoins, warn_if_already_sticky
+from hxwrappers.bridge.environments import require_env
 from hxwrappers.snapshots.base import layers_of
 
 
@@ -89,9 +88,9 @@ class StickyActions(
         self._note_masks({0: (observation, info)})
 
     def _ask_masks(self) -> list[Any] | None:
-        if not self.env.has_wrapper_attr(METHOD):
+        if not self.env.has_wrapper_attr(MASK_METHOD):
             return None
-        return [self.env.get_wrapper_attr(METHOD)()]
+        return [self.env.get_wrapper_attr(MASK_METHOD)()]
 
 
 def _only_resets(env: gym.Env[Any, Any]) -> bool:

@@ -20,7 +20,7 @@ from hxwrappers.cli.app import GROUPS, Group
 from hxwrappers.cli.demo_record import RecordingOptions, run_recording
 from hxwrappers.demos import shipped
 from hxwrappers.envs import make_from_recipe
-from hxwrappers.envs.named import make_vector, own_function, recipe_of
+from hxwrappers.envs.recipes import make_vector, own_function, recipe_of
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.search.cells import SearchSettings
 

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from hxwrappers.bridge.vector_steps import autoreset_mode
+from hxwrappers.bridge.environments import autoreset_mode
 from hxwrappers.testing.contract import _arrays
 from hxwrappers.testing.trajectory import sample_actions
 

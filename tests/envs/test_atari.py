@@ -9,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from hxwrappers import StickyActions
-from hxwrappers.bridge.sticky_coins import find_stickiness
+from hxwrappers.bridge.actions import find_stickiness
 from hxwrappers.envs import ATARI_PRESETS, RoomTracker, make_atari
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from hxwrappers.bridge.frame_source import steps_per_second
+from hxwrappers.bridge.imitation import steps_per_second
 from hxwrappers.cli.demo_record import _speed
 from hxwrappers.demos.environment import frames_per_step
 from hxwrappers.envs import recipes

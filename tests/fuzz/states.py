@@ -20,7 +20,7 @@ from hxwrappers.impala import Impala, load_policy
 from hxwrappers.novelty import RNDModel
 from hxwrappers.sb3 import DualValuePPO, save_policy
 from hxwrappers.sb3 import load_policy as load_sb3_policy
-from hxwrappers.sb3.zip_file import load_sb3_zip
+from hxwrappers.sb3.model_file import load_sb3_zip
 from hxwrappers.search.cells import CellSettings, Search, SearchSettings
 from hxwrappers.video import Embedder, Pretraining
 from hxwrappers.video.checkpoints import Checkpoints

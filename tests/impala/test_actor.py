@@ -42,7 +42,7 @@ WITH_VECTOR = spaces.Dict(image=IMAGE, progress=spaces.Box(0, 1, (2,)), room=spa
 @pytest.mark.parametrize("faster", ["float32", "bfloat16"])
 def test_the_faster_precision_is_taken(space, training, faster, monkeypatch):
     """The time is played: each pass in the slower precision takes a second more."""
-    monkeypatch.setattr("hxwrappers._utils.precision._known", {})
+    monkeypatch.setattr("hxwrappers._utils.devices._known", {})
     slept = 0.0
     forward = Trunk.forward
 

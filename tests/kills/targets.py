@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from hxwrappers._utils import precision
+from hxwrappers._utils import devices
 from hxwrappers.cli import main as hxw
 from hxwrappers.cli.demo_record import RecordingOptions, run_recording
 from hxwrappers.demos import recover_demos, shipped
@@ -295,7 +295,7 @@ def child(name: str, folder: Path, total: int) -> None:
     os.setsid()
     torch.set_num_threads(1)
     # Two runs that are compared bit by bit may not decide by the clock, each for itself.
-    precision.is_bfloat16_faster = lambda *_, **__: False
+    devices.is_bfloat16_faster = lambda *_, **__: False
     if TARGETS[name].package == "stable_baselines3":
         from hxwrappers.sb3 import WaySearch, quick  # noqa: PLC0415
 

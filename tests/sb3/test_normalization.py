@@ -16,10 +16,8 @@ from hxwrappers.cli import main
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.sb3 import DualValuePPO, TrainingRun, VecRNDBonus, load_policy, save_policy
-from hxwrappers.sb3._inert_pickle import Inert, read_pickle
-from hxwrappers.sb3.normalization import Normalization
-from hxwrappers.sb3.trainer_file import load_trainer_policy
-from hxwrappers.sb3.zip_file import load_sb3_zip
+from hxwrappers.sb3.model_file import load_sb3_zip, load_trainer_policy
+from hxwrappers.sb3.normalization import Inert, Normalization, read_pickle
 from tests.traps import trap
 
 QUICK = {"n_steps": 32, "batch_size": 32, "device": "cpu", "seed": 0}

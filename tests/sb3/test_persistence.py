@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, VecRNDBonus, evaluation_env
-from hxwrappers.sb3.trainer_file import is_trainer_file, load_trainer_policy
+from hxwrappers.sb3.model_file import is_trainer_file, load_trainer_policy
 from tests.envs_for_tests import Corridor
 
 QUICK = {"features": 8, "hidden": 8, "warmup_steps": 4, "update_every": 16, "device": "cpu"}

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 import hxwrappers
 from hxwrappers import StickyActions as SingleStickyActions
-from hxwrappers.bridge.vector_steps import autoreset_mode, lane_seeds
+from hxwrappers.bridge.environments import autoreset_mode, lane_seeds
 from hxwrappers.errors import (
     CheckpointError,
     InvalidArgumentError,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import hxwrappers
 from hxwrappers import DemoResetCurriculum, SkipReplayedSteps, StickyActions
-from hxwrappers.bridge.sticky_coins import find_stickiness
+from hxwrappers.bridge.actions import find_stickiness
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, StackedStickinessWarning
 from hxwrappers.files.generators import own_generator
 from tests.demos.samples import lake_demo, lake_env

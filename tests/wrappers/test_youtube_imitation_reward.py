@@ -12,7 +12,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import AtariPreprocessing, MaxAndSkipObservation
 
 from hxwrappers import FrameInInfo, YouTubeImitationReward, vector
-from hxwrappers.bridge.frame_source import FrameSource, steps_per_second
+from hxwrappers.bridge.imitation import FrameSource, steps_per_second
 from hxwrappers.errors import (
     CheckpointError,
     InvalidArgumentError,

@@ -7,7 +7,7 @@ from gymnasium.error import DependencyNotInstalled
 
 from hxwrappers.demos import shipped
 from hxwrappers.demos.route import Route
-from hxwrappers.runs.demo_plots import plot_demo
+from hxwrappers.runs.map_plots import plot_demo
 
 
 def test_without_matplotlib(monkeypatch, tmp_path):

@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
 from hxwrappers.errors import CheckpointError
-from hxwrappers.sb3.zip_file import is_sb3_zip, load_sb3_zip
+from hxwrappers.sb3.model_file import is_sb3_zip, load_sb3_zip
 from tests.envs_for_tests import Pictures
 from tests.sb3.samples import CARTPOLE, PAINTED, cartpole
 from tests.traps import Trap, trap

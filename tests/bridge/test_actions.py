@@ -13,7 +13,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
 from hxwrappers import StickyActions, vector
-from hxwrappers.bridge.action_masks import flat_mask
+from hxwrappers.bridge.actions import flat_mask
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3 import VecStickyActions, from_vector_env
 from tests.toys import make_echo

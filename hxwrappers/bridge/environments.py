@@ -1,10 +1,11 @@
-"""Steps of vector environments: reset modes, seeds, and real next observations."""
+"""Environments: the kinds that wrappers take, the training switch inside, steps of vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -12,8 +13,102 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.wrappers.vector import DictInfoToList
 from torch import Tensor
 
-from hxwrappers.bridge.kinds import require_vector
+from hxwrappers._utils.checks import brief
 from hxwrappers.errors import InvalidArgumentError
+
+_WITH_VECTOR_FORM = ("RNDBonus", "CNDBonus", "StickyActions", "YouTubeImitationReward")
+
+
+def require_env(env: Any, wrapper: object) -> None:
+    """Refuse what is no single environment.
+
+    Args:
+        env: What was handed to the wrapper.
+        wrapper: The wrapper, which is named.
+
+    Raises:
+        InvalidArgumentError: It is another kind of environment, or none.
+    """
+    if isinstance(env, gym.Env):
+        return
+    name = type(wrapper).__name__
+    vector = isinstance(env, VectorEnv)
+    if (vector or is_sb3_vector(env)) and name in _WITH_VECTOR_FORM:
+        form = f"vector.{name}" if vector else f"sb3.Vec{name}"
+        advice = f"Around a vector like this one put hxwrappers.{form}."
+    elif vector or is_sb3_vector(env):
+        advice = "Put it around each of the environments that the vector is made of."
+    else:
+        advice = "Make one with gymnasium.make(id)."
+    raise InvalidArgumentError(
+        f"{name} wraps one environment (a gymnasium.Env), not {described(env)}. {advice}"
+    )
+
+
+def require_vector(env: Any, wrapper: object) -> None:
+    """Refuse what is no `gymnasium.vector` environment.
+
+    Args:
+        env: What was handed to the wrapper.
+        wrapper: The wrapper, which is named.
+
+    Raises:
+        InvalidArgumentError: It is another kind of environment, or none.
+    """
+    if isinstance(env, VectorEnv):
+        return
+    name = type(wrapper).__name__
+    if is_sb3_vector(env):
+        advice = f"Around a VecEnv of Stable-Baselines3 put hxwrappers.sb3.Vec{name}."
+    elif isinstance(env, gym.Env):
+        advice = f"Around one environment put hxwrappers.{name}."
+    else:
+        advice = "Make one with gymnasium.make_vec(id, num_envs=...)."
+    raise InvalidArgumentError(
+        f"hxwrappers.vector.{name} wraps a gymnasium.vector environment, not {described(env)}. "
+        f"{advice}"
+    )
+
+
+def is_sb3_vector(env: object) -> bool:
+    """Whether it is a VecEnv of Stable-Baselines3, which need not be installed."""
+    return any(
+        kind.__module__.startswith("stable_baselines3.") and kind.__name__ == "VecEnv"
+        for kind in type(env).__mro__
+    )
+
+
+def described(thing: object) -> str:
+    """What was handed over, in a few words."""
+    return brief(thing if isinstance(thing, gym.Env | VectorEnv) else repr(thing), 100)
+
+
+class TrainingSwitch:
+    """Reads and sets `training` where it is: at the nearest wrapper inside that has it.
+
+    Without this, setting it outside would only make an attribute that nobody looks at.
+    """
+
+    @property
+    def training(self) -> bool:
+        """That of the nearest wrapper inside which has one; there is none where none has."""
+        return bool(_owner(self).training)
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        _owner(self).training = value
+
+
+def _owner(wrapper: Any) -> Any:
+    layer = wrapper
+    # What a layer has itself is asked, since Stable-Baselines3's wrappers also answer for those
+    # inside, but do not set there.
+    while (layer := vars(layer).get("env", vars(layer).get("venv"))) is not None:
+        if "training" in dir(layer):
+            return layer
+    raise AttributeError(
+        f"{type(wrapper).__name__!r} has no attribute 'training', since nothing inside it has one."
+    )
 
 
 def autoreset_mode(env: VectorEnv) -> AutoresetMode:

@@ -1,4 +1,4 @@
-"""Coins of sticky actions, their state, and a check for other sticky layers."""
+"""Actions: masks that say which are legal, and coins that make them sticky."""
 
 from __future__ import annotations
 
@@ -9,11 +9,91 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 
-from hxwrappers.bridge.action_masks import KEY, flat_mask, is_legal
-from hxwrappers.bridge.model_holder import TrainingSwitch
+from hxwrappers._utils.checks import brief
+from hxwrappers.bridge.environments import TrainingSwitch
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, StackedStickinessWarning
 from hxwrappers.files.generators import generator_from_state, own_generator
+
+MASK_METHOD = "action_masks"
+"""What sb3-contrib's `MaskablePPO` asks an environment for."""
+MASK_KEY = "action_mask"
+"""Where Gymnasium's `info`, and the Dict observations of PettingZoo and RLlib, hold the mask."""
+
+
+def flat_mask(mask: Any, space: gym.Space[Any]) -> npt.NDArray[np.bool_]:
+    """A mask of the actions of one environment, as one array of its own.
+
+    Args:
+        mask: One entry for each action of a Discrete space, true or 1 where it is legal; for each
+            action of each part of a MultiDiscrete one, in one array or in a tuple of arrays; for 0
+            and for 1 of each part of a MultiBinary one.
+        space: The space of one environment's actions.
+
+    Raises:
+        InvalidArgumentError: It is no such mask, or there are none for such actions.
+
+    Example:
+        >>> flat_mask(([1, 0], [0, 1, 1]), spaces.MultiDiscrete([2, 3])).tolist()
+        [True, False, False, True, True]
+    """
+    size = _mask_size(space)
+    parts = mask if isinstance(mask, tuple | list) else [mask]
+    flat = np.concatenate([np.ravel(np.asarray(part)) for part in parts])
+    if flat.size != size or not ((flat == 0) | (flat == 1)).all():
+        raise InvalidArgumentError(
+            f"The environment's action mask is {brief(repr(mask))}, but one for {space} has {size} "
+            "entries, each 0 or 1. Wrappers that change observations (VecNormalize, frame stacks) "
+            "must leave the mask in them alone."
+        )
+    return flat.astype(np.bool_)
+
+
+def is_legal(action: Any, mask: npt.NDArray[np.bool_] | None, space: gym.Space[Any]) -> bool:
+    """Whether a mask allows an action.
+
+    Args:
+        action: One environment's action.
+        mask: What `flat_mask` returned, or None where there is none.
+        space: The space of one environment's actions.
+
+    Example:
+        >>> is_legal(1, flat_mask([1, 0], spaces.Discrete(2)), spaces.Discrete(2))
+        False
+    """
+    if mask is None:
+        return True
+    if isinstance(space, spaces.Discrete):
+        return bool(mask[int(action) - int(space.start)])
+    parts = np.ravel(action).astype(np.int64)  # policies of Stable-Baselines3 give floats
+    if isinstance(space, spaces.MultiDiscrete):
+        parts = parts - np.ravel(space.start)
+        sizes = np.ravel(space.nvec)
+    else:
+        sizes = np.full(parts.size, 2)
+    return bool(mask[np.cumsum(sizes) - sizes + parts].all())
+
+
+def _mask_size(space: gym.Space[Any]) -> int:
+    match space:
+        case spaces.Discrete():
+            return int(space.n)
+        case spaces.MultiDiscrete():
+            return int(np.sum(space.nvec))
+        case spaces.MultiBinary():
+            return 2 * int(np.prod(space.shape))
+    raise InvalidArgumentError(
+        f"The environment masks its actions, but there are no masks for {space}: only for "
+        "Discrete, MultiDiscrete and MultiBinary actions. Take the mask out of the environment."
+    )
+
+
+def mask_row(observations: Any, index: int) -> dict[str, Any] | None:
+    """The mask in one environment's row of a batch of Dict observations; None without one."""
+    if isinstance(observations, dict) and MASK_KEY in observations:
+        return {MASK_KEY: observations[MASK_KEY][index]}
+    return None
 
 
 class StickyCoins(TrainingSwitch):
@@ -91,9 +171,9 @@ class StickyCoins(TrainingSwitch):
             lanes: Observation and info by the index of the environment.
         """
         for index, (observation, info) in lanes.items():
-            mask = info.get(KEY)
+            mask = info.get(MASK_KEY)
             if mask is None and isinstance(observation, dict):
-                mask = observation.get(KEY)
+                mask = observation.get(MASK_KEY)
             self._masks[index] = None if mask is None else flat_mask(mask, self._one_space)
 
     def state_dict(self) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hxwrappers.sb3.dual_value_buffer import DualValueRolloutBuffer
-from hxwrappers.sb3.stacked_frames import StackedFrames
+from hxwrappers.sb3.dual_value_buffer import DualValueRolloutBuffer, StackedFrames
 
 STEPS, ENVS, SHAPE = 6, 3, (3, 2, 2)
 

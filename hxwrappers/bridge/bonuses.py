@@ -1,19 +1,40 @@
-"""Entries of `info` that bonuses leave, for one environment and for vectors."""
+"""Bonuses: their coefficients, and the entries of `info` that they leave."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hxwrappers._utils.checks import require_finite
 from hxwrappers.demos.player import own_reward
-from hxwrappers.files.generators import derived_seed
+
+
+class Coefficient:
+    """An attribute that takes finite numbers of 0 or more, in the constructor and at any time."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Coefficient: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> float: ...
+    def __get__(self, instance: object | None, owner: type) -> Coefficient | float:
+        if instance is None:
+            return self
+        value: Any = vars(instance).get(f"_{self._name}")
+        if value is None:
+            raise AttributeError(f"{owner.__name__!r} object has no attribute {self._name!r} yet")
+        return float(value)
+
+    def __set__(self, instance: object, value: float) -> None:
+        require_finite(self._name, value)
+        vars(instance)[f"_{self._name}"] = value
 
 
 def bonus_info(
@@ -30,18 +51,6 @@ def bonus_info(
         "intrinsic_reward": below.get("intrinsic_reward", 0.0) + bonus,
         "reward_bonus": below.get("reward_bonus", 0.0) + added,
     }
-
-
-def seeded_copy(space: gym.Space[Any], seed: int | None) -> gym.Space[Any]:
-    """A space that draws from a seed, and leaves the generator of the one it is a copy of alone."""
-    own = copy.deepcopy(space)
-    own.seed(seed)
-    return own
-
-
-def model_seed(seed: int) -> int:
-    """A seed for a model, apart from the one that the environment was given."""
-    return derived_seed(seed, 0)
 
 
 _SUMS = ("intrinsic_reward", "reward_bonus")

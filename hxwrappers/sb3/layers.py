@@ -1,18 +1,65 @@
-"""A layer that passes everything on, which wrappers that add to rewards are made from."""
+"""Layers around vector environments of Stable-Baselines3: their checks and base classes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.vector import VectorEnv
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from hxwrappers.bridge.environments import described
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3._inside import layers
-from hxwrappers.sb3.vector_env import require_vec_env
 
 
-class Passing(VecEnvWrapper):
+def require_vec_env(venv: Any, wrapper: object) -> None:
+    """Refuse what is no vector environment of Stable-Baselines3.
+
+    Args:
+        venv: What was handed to the wrapper.
+        wrapper: The wrapper, which is named, or the name of what takes it.
+
+    Raises:
+        InvalidArgumentError: It is another kind of environment, or none.
+    """
+    if isinstance(venv, VecEnv):
+        return
+    name = wrapper if isinstance(wrapper, str) else type(wrapper).__name__
+    if isinstance(venv, VectorEnv):
+        advice = "Put it through hxwrappers.sb3.from_vector_env first."
+    elif isinstance(venv, gym.Env) and name.startswith("Vec"):
+        advice = (
+            f"Around one environment put hxwrappers.{name.removeprefix('Vec')}, or make a vector "
+            "of it with stable_baselines3.common.env_util.make_vec_env."
+        )
+    else:
+        advice = "Make one with stable_baselines3.common.env_util.make_vec_env."
+    raise InvalidArgumentError(
+        f"{name} takes a vector environment of Stable-Baselines3 (a VecEnv), not "
+        f"{described(venv)}. {advice}"
+    )
+
+
+def hide_training(wrapper: VecEnvWrapper) -> None:
+    """Let wrappers outside read `training` of the one that has it, past one that hands it on.
+
+    Stable-Baselines3 refuses to read through a wrapper what two wrappers inside have.
+    """
+    del wrapper.class_attributes["training"]
+
+
+def layers(env: VecEnv) -> Iterator[VecEnvWrapper]:
+    """The wrappers of a vector environment of Stable-Baselines3, the outermost first."""
+    while isinstance(env, VecEnvWrapper):
+        yield env
+        env = env.venv
+
+
+class PassThrough(VecEnvWrapper):
     """Passes observations, rewards and infos on.
 
     It stands for a bonus in an environment for evaluation, where Stable-Baselines3 compares layer
@@ -28,7 +75,7 @@ class Passing(VecEnvWrapper):
         return self.venv.step_wait()
 
 
-class AddsReward(Passing):
+class RewardWrapper(PassThrough):
     """Adds to the rewards, for algorithms with a replay buffer too.
 
     Args:

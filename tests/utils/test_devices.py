@@ -1,11 +1,15 @@
-"""The precision of products, timed."""
+"""Networks on a device: the precision that is timed, and freed memory that is kept."""
+
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch import nn
 
-from hxwrappers._utils import precision as _precision
-from hxwrappers._utils.precision import TimedPrecision, is_bfloat16_faster
+from hxwrappers._utils import devices
+from hxwrappers._utils.devices import TimedPrecision, is_bfloat16_faster
 from hxwrappers.errors import InvalidArgumentError
 
 
@@ -27,7 +31,7 @@ class Pretender(nn.Module):
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch):
-    monkeypatch.setattr(_precision, "_known", {})
+    monkeypatch.setattr(devices, "_known", {})
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -55,7 +59,7 @@ def test_training_and_looking_are_timed_apart_and_the_choice_is_kept(monkeypatch
         asked.append(training)
         return training
 
-    monkeypatch.setattr(_precision, "is_bfloat16_faster", answer)
+    monkeypatch.setattr(devices, "is_bfloat16_faster", answer)
     network, inputs = nn.Linear(3, 2), torch.ones(4, 3)
     timed = TimedPrecision("auto")
     assert timed.run(network, inputs).grad_fn is not None
@@ -74,3 +78,37 @@ def test_training_and_looking_are_timed_apart_and_the_choice_is_kept(monkeypatch
 def test_no_such_precision():
     with pytest.raises(InvalidArgumentError, match="float16"):
         TimedPrecision("float16")
+
+
+FAULTS = """
+import resource
+import numpy as np
+from hxwrappers.runs import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(8_000_000)  # 64 MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+usual = faults()
+done = keep_freed_memory()
+faults()
+print(int(done), usual, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps freed memory")
+def test_large_arrays_cost_page_faults_once():
+    run = subprocess.run(
+        [sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True, timeout=120
+    )
+    done, usual, kept = map(int, run.stdout.split())
+    assert done == 1
+    assert kept < usual / 10
+
+
+def test_elsewhere_nothing_happens(monkeypatch):
+    monkeypatch.setattr(devices.platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(devices.ctypes, "CDLL", None)
+    assert devices.keep_freed_memory() is False
