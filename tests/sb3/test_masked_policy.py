@@ -16,7 +16,7 @@ from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.runs import evaluate
 from hxwrappers.sb3 import DualValuePPO, VecRNDBonus, VecStickyActions, load_policy, save_policy
 from hxwrappers.sb3.self_imitation import SelfImitation, Stretch
-from tests.bridge.test_action_masks import KINDS, Masked
+from tests.bridge.test_actions import KINDS, Masked
 
 SHORT = {"n_steps": 16, "batch_size": 8, "device": "cpu", "seed": 0}
 

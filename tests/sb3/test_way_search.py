@@ -147,9 +147,8 @@ def test_what_a_way_shows_becomes_likely_and_what_the_agent_does_better_does_not
     model.learn(ENVS * 16 * 8, callback=imitation)
     assert likelihood() > before + 0.2
     assert imitation._imitated.returns.max() == 1.0  # clipped, by the last step
-    np.testing.assert_allclose(
-        imitation._imitated.returns[0], model.gamma ** (way.steps - 1), rtol=1e-5
-    )
+    # From the beginning as on the demonstration, or more where the agent has found a shorter way.
+    assert imitation._imitated.returns[0] >= model.gamma ** (way.steps - 1) * (1 - 1e-5)
 
 
 def test_a_way_that_goes_on_from_a_demonstration_adds_nothing_to_imitate():

@@ -9,7 +9,7 @@ from hxwrappers.errors import (
     InvalidArgumentError,
     VideoError,
 )
-from hxwrappers.runs.plots import plot_reward_replay
+from hxwrappers.runs import plot_reward_replay
 from hxwrappers.video.checkpoints import Checkpoints
 from hxwrappers.video.frames import FrameHistory
 from hxwrappers.video.reward import ImitationReward, replay_reward

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hxwrappers.errors import SnapshotError
 from hxwrappers.search.cells.archive import Archive, Entry, Node
 from hxwrappers.snapshots.codec import decode, encode
 
@@ -90,7 +91,10 @@ def archive_from_state(state: Mapping[str, Any], entries: list[Entry]) -> Archiv
         state: What it wrote.
         entries: The best way to each cell.
     """
-    cells = decode(state["cells"].numpy().tobytes())
+    try:
+        cells = decode(state["cells"].numpy().tobytes())
+    except SnapshotError as error:
+        raise ValueError(str(error)) from error
     return Archive.restored(cells, entries, state["visits"].numpy().astype(np.int64))
 
 
