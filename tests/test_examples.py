@@ -56,7 +56,7 @@ def test_atari_examples_run_and_resume(name, tmp_path, capsys, monkeypatch):
     assert "resuming at step 256" in capsys.readouterr().out
     state = load_checkpoint(tmp_path / "checkpoint.safetensors", "TrainingRun")
     (search,) = state["callbacks"]
-    assert search["state"]["steps"] >= 20_000
+    assert search["state"]["search"]["steps"] >= 20_000
     rows = state["history"]["rows"]
     assert [row["steps"] for row in rows] == [128.0 * number for number in range(1, 5)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from hxwrappers._utils.checks import require_range
@@ -21,8 +22,10 @@ class WaySearch(BaseCallback):
     learned to follow those that it knows from their beginnings, the search goes on for some frames.
     The best way that it has found is shortened and given to `VecNoveltyResets.add_demo`, so that
     episodes start on it, ever earlier. Once the agent has learned it, another search goes on from
-    the states on it, so that the next way continues what the agent can do. Go-Explore (Ecoffet et
-    al. 2021, arXiv 2004.12919) searches and learns so, one after the other; here both take turns.
+    the states on it, so that the next way continues what the agent can do. A way that the agent
+    does not learn gets another of the same score beside it, from a search with other draws.
+    Go-Explore (Ecoffet et al. 2021, arXiv 2004.12919) searches and learns so, one after the other;
+    here both take turns.
 
     A search takes many more steps for each second than training does, since no policy plays and
     little is learned: Montezuma's first key takes it 100,000 to 600,000 frames.
@@ -35,6 +38,8 @@ class WaySearch(BaseCallback):
             may have taken so many more than the agent's games.
         frames: Frames of the emulator before one rollout.
         shorten_frames: Frames in which a way found is made shorter.
+        patience: The agent's steps in which it may learn the ways that it has, before another of
+            their score is searched for.
 
     Raises:
         InvalidArgumentError: A number is out of range, or, when training begins, there is no
@@ -60,32 +65,58 @@ class WaySearch(BaseCallback):
         first_frames: int = 2_000_000,
         frames: int = 100_000,
         shorten_frames: int = 200_000,
+        patience: int = 250_000,
     ) -> None:
         super().__init__()
         require_range("first_frames", first_frames, minimum=0)
         require_range("frames", frames, minimum=1)
         require_range("shorten_frames", shorten_frames, minimum=0)
+        require_range("patience", patience, minimum=1)
         self.search = search
+        self.patience = patience
         self._earlier_frames = 0
+        self._shown = b""  # the way given last, until it is learned
+        self._known, self._since = 0.0, 0  # score to learn, and the step at which it was new
+        self._is_stalled = False
         self.first_frames, self.frames = first_frames, frames
         self.shorten_frames = shorten_frames
 
     def _on_rollout_start(self) -> None:
         resets = require_resets(self.training_env, "WaySearch")
         archive = resets.archive
-        if archive.ways and not archive.has_learned:
-            return
         known = archive.score if archive.ways else 0.0
+        if known != self._known:
+            self._known, self._since, self._is_stalled = known, self.num_timesteps, False
+        learned = not archive.ways or archive.has_learned
+        if learned:
+            self._is_stalled = False
+            if self._shown:
+                self._go_on_with(self.search.from_way(self._shown))
+                self._shown = b""
+        elif not self._is_stalled:
+            if self.num_timesteps - self._since < self.patience:
+                return
+            self._go_on_with(self.search.again())
+            self._is_stalled = True
         allowed = self.first_frames + resets.frame_skip * self.num_timesteps
-        if self.search.best.score <= known and self.searched_frames < allowed:
+        if not self._has_found(known) and self.searched_frames < allowed:
             self.search.run(Limits(steps=self.search.progress.steps + self.frames))
         self.logger.record("exploration/searched_frames", self.searched_frames)
-        if self.search.best.score <= known:
+        if not self._has_found(known):
             return
         way = self.search.shortened(self.search.best, self.shorten_frames)
         resets.add_demo(self.search.way_to_demo(way))
+        self._shown = way.node.trajectory()
+        self._since, self._is_stalled = self.num_timesteps, False
+
+    def _has_found(self, known: float) -> bool:
+        """Whether the search has a way that is worth to be shown where one of a score is known."""
+        score = self.search.best.score
+        return score > known or (self._is_stalled and score == known)
+
+    def _go_on_with(self, search: NoveltySearch) -> None:
         self._earlier_frames = self.searched_frames
-        self.search = self.search.from_way(way)
+        self.search = search
 
     @property
     def searched_frames(self) -> int:
@@ -96,8 +127,15 @@ class WaySearch(BaseCallback):
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """The search, for a checkpoint of the training."""
-        return {"search": self.search.state_dict(), "earlier_frames": self._earlier_frames}
+        """The search, and what it waits for, for a checkpoint of the training."""
+        return {
+            "search": self.search.state_dict(),
+            "earlier_frames": self._earlier_frames,
+            "shown": torch.tensor(list(self._shown), dtype=torch.uint8),
+            "known": self._known,
+            "since": self._since,
+            "is_stalled": self._is_stalled,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave.
@@ -107,6 +145,9 @@ class WaySearch(BaseCallback):
             CheckpointError: It is damaged.
         """
         with checkpoint_errors("This is no state of a WaySearch"):
-            search, earlier_frames = state["search"], int(state["earlier_frames"])
+            search, shown = state["search"], state["shown"].numpy().tobytes()
+            numbers = int(state["earlier_frames"]), float(state["known"]), int(state["since"])
+            is_stalled = bool(state["is_stalled"])
         self.search.load_state_dict(search)
-        self._earlier_frames = earlier_frames
+        self._earlier_frames, self._known, self._since = numbers
+        self._shown, self._is_stalled = shown, is_stalled

@@ -67,19 +67,25 @@ class NoveltySearch(SearchRun[NoveltySearchSettings]):
 
     make_explorer: ClassVar[Any] = NoveltyExplorer
 
-    def from_way(self, way: Entry) -> NoveltySearch:
+    def from_way(self, way: bytes) -> NoveltySearch:
         """Another search with the same settings, which goes on from all states on a way.
 
         Where it finds a better way, that has as much in common with this one as can be: what
         follows this way to some state is shortened only after it.
 
         Args:
-            way: One that this search has found, shortened or not.
+            way: The actions of one that this search has found, shortened or not, packed.
         """
         search = NoveltySearch(self.settings, workers=self._number_of_workers)
-        search._way = way.node.trajectory()
-        candidates = search._explorer.follow(search._way)
-        search._take_in_one(search.best.node, candidates, set())
+        search._way = way
+        if way:
+            search._take_in_one(search.best.node, search._explorer.follow(way), set())
+        return search
+
+    def again(self) -> NoveltySearch:
+        """A search from where this one began, whose other draws lead it other ways."""
+        search = self.from_way(self._way)
+        search._generator = self._generator
         return search
 
     def _kept(self, entry: Entry) -> int:

@@ -183,7 +183,33 @@ def test_without_starts_on_ways_there_is_nothing_to_do(callback):
         model.learn(8, callback=callback)
 
 
-@pytest.mark.parametrize("arguments", [{"first_frames": -1}, {"frames": 0}, {"shorten_frames": -1}])
+@pytest.mark.slow
+def test_a_way_that_is_not_learned_gets_another_of_its_score_beside_it():
+    model = model_of("freeway")
+    callback = WaySearch(
+        search_of("ALE/Freeway-v5", explore=200), frames=20_000, shorten_frames=0, patience=200
+    )
+    archive = require_resets(model.get_env(), "the test").archive
+    while not archive.ways:
+        model.learn(1, callback=callback, reset_num_timesteps=False)
+    (way,), score, found = archive.ways, archive.score, model.num_timesteps
+    searched = callback.searched_frames
+    while len(archive.ways) == 1:
+        assert callback.searched_frames < 1_000_000
+        model.learn(1, callback=callback, reset_num_timesteps=False)
+        if model.num_timesteps <= found + 200:
+            assert callback.searched_frames == searched
+    assert archive.score == score
+    assert all(each.demonstrated for each in archive.ways)
+    shown = [[point.action for point in each.end.way()] for each in archive.ways]
+    assert archive.ways[0] is way
+    assert shown[0] != shown[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"first_frames": -1}, {"frames": 0}, {"shorten_frames": -1}, {"patience": 0}],
+)
 def test_numbers_out_of_range(arguments):
     with pytest.raises(InvalidArgumentError, match=next(iter(arguments))):
         WaySearch(search_of("ALE/Pong-v5"), **arguments)

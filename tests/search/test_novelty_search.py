@@ -124,8 +124,8 @@ def test_a_search_goes_on_from_a_way(settings, tmp_path):
     first = NoveltySearch(settings)
     first.run(Limits(steps=50_000, score=1))
     way = first.shortened(first.best, 2_000)
-    search = first.from_way(way)
     packed = way.node.trajectory()
+    search = first.from_way(packed)
     assert (search.best.score, search.best.length) == (way.score, way.length)
     assert search.best.node.trajectory() == packed
     entries = search.population.entries
@@ -139,6 +139,10 @@ def test_a_search_goes_on_from_a_way(settings, tmp_path):
     for one in (search, resumed):
         one.run(Limits(steps=1_000))
     assert contents(resumed) == contents(search)
+    other = search.again()
+    assert other.best.node.trajectory() == packed
+    other.run(Limits(steps=1_000))
+    assert contents(other) != contents(search)
     # What a way has in common with the first one is not shortened.
     size = search._explorer.actions.size
     half = packed[: len(packed) // size // 2 * size]
