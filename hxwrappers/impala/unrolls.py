@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -184,16 +185,6 @@ class Batch:
     valid: Tensor
     final_values: Tensor
 
-    def copy(self) -> Batch:
-        """The same in memory of its own."""
-        observations = {name: part.clone() for name, part in self.observations.items()}
-        others = {
-            field.name: getattr(self, field.name).clone()
-            for field in fields(self)
-            if field.name != "observations"
-        }
-        return Batch(observations, **others)
-
 
 class Replay:
     """The newest batches, to learn from again.
@@ -215,7 +206,7 @@ class Replay:
 
     def add(self, batch: Batch) -> None:
         """Keep a copy of a batch, in the place of the oldest where there are enough."""
-        self._batches.append(batch.copy())
+        self._batches.append(copy.deepcopy(batch))
 
     def draw(self) -> Batch:
         """One of the batches kept, all equally likely; there must be one."""
