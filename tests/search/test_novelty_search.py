@@ -192,7 +192,9 @@ def test_what_is_doomed_does_not_join():
 def test_checkpoints_of_other_searches_and_damaged_ones(tmp_path):
     file = tmp_path / "search.safetensors"
     NoveltySearch(row(), checkpoint=file).run(Limits(steps=300))
-    with pytest.raises(DemoError, match="what differs is seed, siblings"):
+    with pytest.raises(
+        DemoError, match=r"search\.safetensors is of .* what differs is seed, siblings"
+    ):
         NoveltySearch(row(seed=3, siblings=5), checkpoint=file)
     state = load_checkpoint(file, "NoveltySearch")
     population = state["population"]

@@ -65,7 +65,8 @@ class SearchRun(ABC, Generic[SettingsT]):
         self._stopping = False
         self._explorer: Any
         if self._checkpoint is not None and self._checkpoint.exists():
-            self.load_state_dict(checkpoints.load_checkpoint(self._checkpoint, self.kind))
+            saved = checkpoints.load_checkpoint(self._checkpoint, self.kind)
+            self._load(saved, str(self._checkpoint))
         else:
             self._explorer = self.make_explorer(settings, None)
             self._prepare()
@@ -163,6 +164,9 @@ class SearchRun(ABC, Generic[SettingsT]):
             DemoError: It is of a search with other settings.
             CheckpointError: It is damaged.
         """
+        self._load(state, "The state")
+
+    def _load(self, state: Mapping[str, Any], name: str) -> None:
         mine, its = self.settings.to_dict(), state.get("settings")
         known = its if isinstance(its, dict) else {}
         different = [
@@ -170,17 +174,15 @@ class SearchRun(ABC, Generic[SettingsT]):
         ]
         if different:
             raise DemoError(
-                "The checkpoint is of a search with other settings; what differs is "
+                f"{name} is of a search with other settings; what differs is "
                 f"{', '.join(different)}. Give the same settings, or begin another one."
             )
         reference = state.get("reference")
         if not isinstance(reference, torch.Tensor):
-            raise CheckpointError("The checkpoint is damaged. Begin the search anew.")
+            raise CheckpointError(f"{name} is damaged. Begin the search anew.")
         self._explorer = self.make_explorer(self.settings, reference.numpy().tobytes())
         self._prepare()
-        with checkpoints.checkpoint_errors(
-            "The checkpoint of the search is damaged", "Begin the search anew."
-        ):
+        with checkpoints.checkpoint_errors(f"{name} is damaged", "Begin the search anew."):
             self._generator = _random.generator_from_state(state["generator"])
             self._steps, self._explorations = int(state["steps"]), int(state["explorations"])
             self._falls, self._still_since = int(state["falls"]), int(state["still_since"])

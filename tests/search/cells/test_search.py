@@ -103,7 +103,9 @@ def test_another_seed_is_another_search():
 def test_checkpoints_of_other_searches_and_damaged_ones(tmp_path):
     file = tmp_path / "search.safetensors"
     Search(toys.settings(), checkpoint=file).run(Limits(steps=100))
-    with pytest.raises(DemoError, match="what differs is seed, explore"):
+    with pytest.raises(
+        DemoError, match=r"search\.safetensors is of .* what differs is seed, explore"
+    ):
         Search(toys.settings(seed=3, explore=5), checkpoint=file)
     state = load_checkpoint(file, "Search")
     for damage in (
