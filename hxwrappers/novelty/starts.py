@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ _FAR = 0.25  # share of the reach in which its far end lies
 _BEYOND = 4 / 3  # lengths of a way at most in a reach; its far end then lies before the way
 _AT_FAR_END = 0.8  # share of the episodes on ways that begin there
 _ENOUGH, _TOO_FEW = 0.2, 0.05  # shares of them that earn the reward
-_LEARNED = 0.5  # share of the episodes from the beginning of a way that earn it
+_LEARNED = 0.5  # share of the last 32 episodes from the game's own start that earn it
 
 
 @dataclass(eq=False)
@@ -147,6 +148,7 @@ class StartArchive:
         self.reach, self.rate = _SHORTEST_REACH, 0.0
         self._counted, self._earned = 0, 0
         self._had_learned = False
+        self._from_start: deque[bool] = deque(maxlen=_COUNTED)  # which earned the ways' reward
         self.generator = np.random.default_rng(seed)
 
     def add(self, point: Point) -> None:
@@ -170,6 +172,7 @@ class StartArchive:
             self.ways.clear()
             self.reach, self.rate = _SHORTEST_REACH, 0.0
             self._counted, self._earned = 0, 0
+            self._from_start.clear()
         self.ways.append(way)
         if len(self.ways) > self.most_ways:
             self.ways.remove(max(self.ways, key=lambda way: (not way.demonstrated, way.steps)))
@@ -181,8 +184,18 @@ class StartArchive:
 
     @property
     def has_learned(self) -> bool:
-        """Whether half of the episodes from the game's own start earn the reward of the ways."""
-        return bool(self.ways) and self.reach >= self._farthest and self.rate >= _LEARNED
+        """Whether half of the last 32 episodes from the game's own start earn the ways' reward."""
+        counted = self._from_start
+        return len(counted) == _COUNTED and sum(counted) >= _LEARNED * _COUNTED
+
+    def report_from_start(self, score: float) -> None:
+        """Count an episode that began at the game's own start.
+
+        Args:
+            score: Its extrinsic return.
+        """
+        if self.ways:
+            self._from_start.append(score >= self.score)
 
     def report(self, score: float, back: int) -> None:
         """Count an episode that began on a way, and move the reach when enough were counted.
@@ -262,6 +275,7 @@ class StartArchive:
             ],
             "reach": [self.reach, self.rate, self._counted, self._earned],
             "had_learned": self._had_learned,
+            "from_start": list(self._from_start),
             "generator": self.generator.bit_generator.state,
         }
 
@@ -306,10 +320,12 @@ class StartArchive:
             if not reach >= _SHORTEST_REACH or not 0 <= earned <= counted < _COUNTED:
                 raise ValueError(f"a reach of {reach}, {earned} of {counted} episodes")
             had_learned = bool(state["had_learned"])
+            from_start = [bool(earned) for earned in state["from_start"]]
             generator = generator_from_state(state["generator"])
         self.points, self.ways, self.generator = chosen, ends, generator
         self.reach, self.rate, self._had_learned = float(reach), float(rate), had_learned
         self._counted, self._earned = int(counted), int(earned)
+        self._from_start = deque(from_start, _COUNTED)
 
     def all_points(self) -> list[Point]:
         """The points kept, those of the ways, and those before them; each after the one before."""

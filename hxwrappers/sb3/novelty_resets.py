@@ -97,6 +97,7 @@ class VecNoveltyResets(VecEnvWrapper):
         self._limits = np.full(number, np.inf)
         self._has_arrived = np.zeros(number, np.bool_)  # at the end of a way
         self._origins = np.zeros(number, np.int64)  # steps on the way to each one's start
+        self._is_from_game = np.ones(number, np.bool_)  # which began at the game's own start
         self._back = np.zeros(number, np.int64)  # how far back in the reach each one began
         self._steps = np.arange(number) % every  # staggered, so that no step costs more
         self._begins: list[Any] = []  # snapshots of the game's own start
@@ -242,6 +243,8 @@ class VecNoveltyResets(VecEnvWrapper):
             infos[index]["start"] = self._kinds[index]
             if self._kinds[index] == "way":
                 self.archive.report(float(self._scores[index]), int(self._back[index]))
+            if self._is_from_game[index]:
+                self.archive.report_from_start(float(self._scores[index]))
             point, kind, limit = None, self._choose_kind(int(index)), np.inf
             if kind == "way":
                 point, left, self._back[index] = self.archive.choose_on_way()
@@ -286,6 +289,7 @@ class VecNoveltyResets(VecEnvWrapper):
         self._has_arrived[index] = False
         self._lengths[index] = 0
         self._origins[index] = 0 if point is None else point.steps
+        self._is_from_game[index] = point is None
 
     def _rescore(self) -> None:
         """Score the points anew when the model has learned."""

@@ -100,7 +100,9 @@ class WaySearch(BaseCallback):
             self._is_stalled = True
         allowed = self.first_frames + resets.frame_skip * self.num_timesteps
         if not self._has_found(known) and self.searched_frames < allowed:
-            self.search.run(Limits(steps=self.search.progress.steps + self.frames))
+            # One like those that are not learned is wanted, and none that goes on elsewhere.
+            enough = known if self._is_stalled else None
+            self.search.run(Limits(steps=self.search.progress.steps + self.frames, score=enough))
         self.logger.record("exploration/searched_frames", self.searched_frames)
         if not self._has_found(known):
             return

@@ -98,7 +98,6 @@ def test_starts_move_back_as_the_reward_is_earned_and_forward_where_it_is_not():
         reaches.append(round(archive.reach, 2))
         assert archive.rate == rewarded / 32
     assert reaches == [9.6, 9.6, 11.52, 13.82, 13.82, 11.52, 9.6]
-    assert not archive.has_learned
     while archive.reach < 54:  # 4/3 of the way
         archive.report(1.0, int(archive.reach))
     assert archive.reach == 54
@@ -106,22 +105,40 @@ def test_starts_move_back_as_the_reward_is_earned_and_forward_where_it_is_not():
     far = {point and point.snapshot for point, _, back in starts if back >= 41}
     assert far == {None}  # the game's own start
     assert sum(count for (point, *_), count in starts.items() if point is None) > 250
-    for number in range(32):
-        archive.report(float(number < 16), 45)
-    assert archive.has_learned
-    for number in range(32):
-        archive.report(float(number < 15), 45)
-    assert not archive.has_learned  # less than half of them
     archive.add_way(way(2.0, 60))
     assert (archive.reach, archive.rate) == (8, 0)
     assert {archive.choose_on_way()[1] for _ in range(400)} == set(range(1, 9))
 
 
+def test_a_way_is_learned_when_half_of_the_episodes_from_the_games_own_start_earn_its_reward():
+    archive = StartArchive(seed=0)
+    archive.report_from_start(5.0)  # of no meaning without ways
+    archive.add_way(way(1.0, 40))
+    for _ in range(16):
+        archive.report_from_start(1.0)
+    assert not archive.has_learned  # too few episodes
+    for _ in range(16):
+        archive.report_from_start(0.5)
+    assert archive.has_learned  # wherever the reach stands
+    assert archive.reach == 8
+    other = StartArchive(seed=0)
+    other.load_state_dict(archive.state_dict(), [p.snapshot for p in archive.all_points()])
+    for each in (archive, other):
+        assert each.has_learned
+        each.report_from_start(0.0)  # for one that earned it
+        assert not each.has_learned
+    archive.report_from_start(3.0)
+    for _ in range(32):
+        archive.report_from_start(1.0)
+    archive.add_way(way(2.0, 60))
+    assert not archive.has_learned
+
+
 def test_a_way_that_was_learned_is_not_forgotten_while_one_that_goes_on_is():
     archive = StartArchive(seed=0)
     archive.add_way(way(1.0, 20))
-    while not archive.has_learned:
-        archive.report(1.0, int(archive.reach))
+    for _ in range(32):
+        archive.report_from_start(1.0)
     archive.add_way(way(2.0, 60))
     lefts = Counter(archive.choose_on_way()[1] for _ in range(4000))
     assert set(lefts) == set(range(1, 61))
