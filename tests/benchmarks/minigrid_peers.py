@@ -44,16 +44,21 @@ PEERS: dict[str, tuple[str, float]] = {
 }
 # The peer's pace in this library's model: its learning rate, and all samples of a minibatch.
 PACE = {"learning_rate": 1e-3, "train_fraction": 1.0}
-QUICK: dict[str, tuple[str, dict[str, float]]] = {
+# This library's with other settings: the method that it is otherwise, and these.
+OTHERS: dict[str, tuple[str, dict[str, float]]] = {
     "ppo+rnd-quick": ("ppo+rnd", PACE),
     "ppo+rnd-quick-0.3": ("ppo+rnd", {**PACE, "coefficient": 0.3}),
     "dual+rnd-quick": ("dual+rnd", PACE),
+    "dual+rnd-64": ("dual+rnd", {"features": 64, "hidden": 64}),
+    "dual+rnd-32": ("dual+rnd", {"features": 32, "hidden": 32}),
 }
 LABELS = {
     **learning.LABELS,
     "ppo+rnd-quick": "PPO on the sum with VecRNDBonus (0.1), at the peer's pace",
     "ppo+rnd-quick-0.3": "PPO on the sum with VecRNDBonus (0.3), at the peer's pace",
     "dual+rnd-quick": "DualValuePPO with VecRNDBonus, at the peer's pace",
+    "dual+rnd-64": "DualValuePPO with VecRNDBonus, layers and features of 64",
+    "dual+rnd-32": "DualValuePPO with VecRNDBonus, layers and features of 32",
     "rlexplore-advantages": "RLeXplore's RND, added to the advantages",
     "rlexplore-rewards-0.1": "RLeXplore's RND, a tenth, added to the rewards",
     "rlexplore-rewards-0.01": "RLeXplore's RND, a hundredth, added to the rewards",
@@ -64,7 +69,7 @@ LABELS = {
 class Options(learning.Options):
     """What to run, and where RLeXplore is."""
 
-    methods: tuple[str, ...] = (*learning.METHODS, *QUICK, *PEERS)
+    methods: tuple[str, ...] = (*learning.METHODS, *OTHERS, *PEERS)
     steps: int = 400_000
     rlexplore: Path | None = None
     folder: Path = Path("runs/minigrid_peers")
@@ -112,8 +117,8 @@ def run(options: Options, task: str, method: str, seed: int) -> None:
     path = learning.curve_path(options, task, method, seed)
     if path.exists():
         return
-    if method in QUICK:
-        like, settings = QUICK[method]
+    if method in OTHERS:
+        like, settings = OTHERS[method]
         learning.train(path, options, task, like, seed, **settings)
         return
     assert options.rlexplore is not None, "give --rlexplore"
