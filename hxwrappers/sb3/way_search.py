@@ -18,8 +18,8 @@ from hxwrappers.search.cells import Limits
 class WaySearch(BaseCallback):
     """Searches for a way to a reward while the agent has none to learn.
 
-    Before a rollout, as long as `VecNoveltyResets` knows no way, and again once the agent has
-    learned to follow those that it knows from their beginnings, the search goes on for some frames.
+    Before a rollout, as long as `VecNoveltyResets` knows no way, and again once half of the agent's
+    games earn the reward of those that it knows, the search goes on for some frames.
     The best way that it has found is shortened and given to `VecNoveltyResets.add_demo`, so that
     episodes start on it, ever earlier. Once the agent has learned it, another search goes on from
     the states on it, so that the next way continues what the agent can do. A way that the agent
