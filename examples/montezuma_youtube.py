@@ -28,7 +28,7 @@ from hxwrappers.demos import Demo, film_demo, make_environment
 from hxwrappers.envs import make_atari
 from hxwrappers.files.atomic import try_to_save
 from hxwrappers.impala import Impala, ImpalaSettings
-from hxwrappers.impala.actor import hardware_precision
+from hxwrappers.impala.net import hardware_precision
 from hxwrappers.impala.policy import checkpoints as saved_runs
 from hxwrappers.runs import (
     ProgressBar,

@@ -1,4 +1,4 @@
-"""The network: features of images and vectors, an optional LSTM, two heads.
+"""The network: features of images and vectors, an optional LSTM, two heads, and its precision.
 
 Sources: Mnih et al. 2015 (Nature) for "nature"; Espeholt et al. 2018 (arXiv 1802.01561), figure 3,
 for "shallow" (left) and "residual" (right).
@@ -6,13 +6,17 @@ for "shallow" (left) and "residual" (right).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from gymnasium import spaces
 from torch import Tensor, nn
 
+from hxwrappers._utils.devices import is_bfloat16_faster
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala.actions import Actions, BoxActions
 from hxwrappers.impala.layout import PREVIOUS_REWARD, EnvSpec, Layout
@@ -21,35 +25,6 @@ from hxwrappers.impala.settings import ImpalaSettings
 SMALLEST_FOR_NATURE = 36  # the smallest side that its three convolutions leave anything of
 SMALLEST = {"nature": SMALLEST_FOR_NATURE, "shallow": 20}
 CPU_CHUNK = 128  # frames per pass: on a CPU more of them fall out of the cache
-
-
-def _nature(channels: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(channels, 32, 8, 4),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(32, 64, 4, 2),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(64, 64, 3, 1),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _shallow(channels: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(channels, 16, 8, 4),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(16, 32, 4, 2),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _small(channels: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(channels, 16, 3, 1, 1),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(16, 32, 3, 1, 1),
-        nn.ReLU(inplace=True),
-    )
 
 
 class _ResidualBlock(nn.Module):
@@ -80,12 +55,24 @@ def _residual(channels: int) -> nn.Module:
     return nn.Sequential(*layers, nn.ReLU(inplace=True))
 
 
-_CONVOLUTIONS = {
-    "nature": _nature,
-    "small": _small,
-    "residual": _residual,
-    "shallow": _shallow,
+_LAYERS = {
+    "nature": ((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0)),
+    "shallow": ((16, 8, 4, 0), (32, 4, 2, 0)),
+    "small": ((16, 3, 1, 1), (32, 3, 1, 1)),
 }
+"""Channels, side, stride and padding of each convolution."""
+
+
+def _convolutions(net: str, channels: int) -> nn.Module:
+    if net == "residual":
+        return _residual(channels)
+    layers: list[nn.Module] = []
+    for wide, side, stride, padding in _LAYERS[net]:
+        layers += [nn.Conv2d(channels, wide, side, stride, padding), nn.ReLU(inplace=True)]
+        channels = wide
+    return nn.Sequential(*layers)
+
+
 _FEATURES = {"nature": 512, "small": 128, "residual": 256, "shallow": 256, "mlp": 128}
 NETS = ("auto", *_FEATURES)
 """Names of nets; "auto" is "nature" for images, "small" under 36 pixels, "mlp" without any."""
@@ -146,7 +133,7 @@ class Trunk(nn.Module):
                 f"The net {net!r} needs images of {SMALLEST[net]} pixels or more a side, "
                 f'not {image.frame_shape[1:]}. Use net="small" or net="residual".'
             )
-        self.convolutions = _CONVOLUTIONS[net](image.frame_shape[0])
+        self.convolutions = _convolutions(net, image.frame_shape[0])
         with torch.no_grad():
             size += self.convolutions(torch.zeros(1, *image.frame_shape)).numel()
         self.layers = nn.Sequential(nn.Linear(size, self.features), nn.ReLU(inplace=True))
@@ -327,3 +314,62 @@ class ImpalaNet(nn.Module):
             state = torch.cat([hidden, cell])
             outputs.append(output)
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs), state
+
+
+def hardware_precision(
+    precision: str,
+    device: torch.device,
+    trunk: Trunk | None = None,
+    *,
+    rows: int = 64,
+    training: bool = True,
+) -> str:
+    """Decide what the precision "auto" means: on a CPU, the faster of both, which is timed.
+
+    The timing takes some passes of the net over `rows` images, with as many threads as torch has
+    now: backward passes in bfloat16 can be many times slower with two threads than with one.
+
+    Args:
+        precision: "auto", or a precision, which is returned.
+        device: Where the net computes.
+        trunk: What looks at images in it; None for "nature" with four frames of 84 pixels a side.
+        rows: How many images it looks at in one pass.
+        training: Whether it also learns.
+
+    Example:
+        >>> hardware_precision("float32", torch.device("cpu"))
+        'float32'
+    """
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    if device.type != "cpu":
+        return "float32"
+    trunk = trunk or Trunk(Layout.of(spaces.Box(0, 255, (4, 84, 84), np.uint8)))
+    image = trunk.layout.image
+    if image is None:
+        return "float32"
+    dots = torch.randint(2, (rows, *image.shape), generator=torch.Generator().manual_seed(0))
+    images = (dots * image.high).to(getattr(torch, image.dtype))
+    faster = is_bfloat16_faster(_BothPrecisions(trunk, training), images, training=training)
+    return "bfloat16" if faster else "float32"
+
+
+class _BothPrecisions(nn.Module):
+    """A trunk as it is in float32, and in bfloat16 where autocast asks for that."""
+
+    def __init__(self, trunk: Trunk, training: bool) -> None:
+        super().__init__()
+        self.exact, self.halved = copy.deepcopy(trunk), copy.deepcopy(trunk)
+        self.exact.in_bfloat16, self.halved.in_bfloat16 = False, True
+        if not training:
+            self.halved.bfloat16()  # as actors have it
+
+    def forward(self, images: Tensor) -> Tensor:
+        trunk = self.halved if torch.is_autocast_enabled("cpu") else self.exact
+        assert trunk.layout.image is not None
+        parts = {part.name: torch.zeros(len(images), *part.shape) for part in trunk.layout.vectors}
+        with torch.autocast("cpu", enabled=False):
+            features: Tensor = trunk(parts | {trunk.layout.image.name: images})
+        return features

@@ -23,12 +23,11 @@ from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.files import load_newest as newest_of
 from hxwrappers.files.atomic import file_lock, writing
 from hxwrappers.files.checkpoints import checkpoint_errors, limit_parameters
-from hxwrappers.impala.actor import NetPolicy
 from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.learner import load_net
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.reports import Episode
-from hxwrappers.impala.sampler import ActingPolicy, Sampler
+from hxwrappers.impala.sampler import NetPolicy, Sampler
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.unrolls import UnrollShape
 from hxwrappers.runs.evaluation import MAX_STEPS, State
@@ -36,7 +35,7 @@ from hxwrappers.runs.evaluation import MAX_STEPS, State
 
 def play(
     env: VectorEnv,
-    policy: ActingPolicy,
+    policy: NetPolicy,
     episodes: int,
     *,
     seed: int = 0,

@@ -4,31 +4,77 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
-from typing import Any
+from multiprocessing.connection import Connection, wait
+from typing import Any, NamedTuple
 
-from gymnasium.vector.utils import CloudpickleWrapper
+import torch
+from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from hxwrappers._utils.processes import WorkerProcess, end_all, fast_context
 from hxwrappers.impala.actor import (
     ActorJob,
-    Delivery,
     Failure,
     FilledUnroll,
-    MakeVectorEnv,
     Ready,
     WatchedActor,
-    act,
-    actor_seed,
     note_failure,
 )
-from hxwrappers.impala.layout import EnvSpec
-from hxwrappers.impala.settings import ImpalaSettings
+from hxwrappers.impala.reports import Report
+from hxwrappers.impala.sampler import Sampler
 from hxwrappers.impala.unrolls import SharedArrays, SharedWeights, Unroll, UnrollShape
 
 SLOTS_PER_ACTOR = 2
+
+
+class Delivery(NamedTuple):
+    """The actor has filled a slot."""
+
+    slot: int
+    report: Report
+
+
+class _LearnerStoppedError(Exception):
+    """There is nobody at the other end of the pipe any more."""
+
+
+@contextmanager
+def _connection() -> Iterator[None]:
+    # Told apart from such errors of an environment, which may have processes of its own.
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        raise _LearnerStoppedError from error
+
+
+def act(pipe: Connection, job: ActorJob, slots: SharedArrays, weights: SharedWeights) -> None:
+    """Fill the slots whose numbers come through the pipe, until the learner ends or is gone."""
+    torch.set_num_threads(1)
+    try:
+        env: VectorEnv = job.make_env()
+        try:
+            policy = job.policy(env, weights.read)
+            with _connection():
+                pipe.send(Ready())
+            sampler = Sampler(env, policy, job.seed)
+            while True:
+                with _connection():
+                    slot = pipe.recv()
+                if slot is None:
+                    return
+                report = sampler.play(Unroll.of(slots.arrays(slot)))
+                with _connection():
+                    pipe.send(Delivery(slot, report))
+        finally:
+            env.close()
+    except _LearnerStoppedError:
+        return
+    except Exception as error:  # whatever it is, it must reach the user
+        with suppress(OSError):
+            pipe.send(Failure.of(error))
 
 
 @dataclass
@@ -54,36 +100,21 @@ class ProcessActors:
     read. Actors that die are replaced.
 
     Args:
-        make_env: Makes the environments of one actor, in its process.
-        spec: What they must be like.
-        settings: How many actors, and all else.
-        precision: "float32" or "bfloat16".
+        job: What the actors play, and how many there are.
         weights: The first weights, from `flat_weights`.
-        seed: Seed of the actors.
         version: The version of the first weights.
 
     Attributes:
         restarts: How many actors were replaced so far.
     """
 
-    def __init__(
-        self,
-        make_env: MakeVectorEnv,
-        spec: EnvSpec,
-        settings: ImpalaSettings,
-        precision: str,
-        weights: Tensor,
-        seed: int,
-        version: int = 0,
-    ) -> None:
+    def __init__(self, job: ActorJob, weights: Tensor, version: int) -> None:
         self.restarts = 0
-        self._settings, self._spec, self._precision = settings, spec, precision
-        as_any: Any = make_env  # CloudpickleWrapper is annotated for makers of single environments
-        self._make_env, self._seed = CloudpickleWrapper(as_any), seed
+        self._job, settings = job, job.settings
         # What they are forked from imports all, so that they share the memory of the imports.
         self._context = fast_context()
         self._context.set_forkserver_preload([act.__module__])
-        shape = UnrollShape.of(spec, settings)
+        shape = UnrollShape.of(job.spec, settings)
         count = settings.num_actors * SLOTS_PER_ACTOR
         self._slots = SharedArrays(shape.fields(), self._context, count)
         self._free = [True] * count
@@ -150,18 +181,15 @@ class ProcessActors:
         self._actors = []
 
     def _start(self, actor: _Actor) -> None:
-        job = ActorJob(
-            self._make_env,
-            self._spec,
-            self._settings,
-            self._precision,
-            self._slots,
-            self._weights,
-            actor_seed(self._seed, actor.number, actor.starts),
-        )
         # Not a daemon, since those may not start processes, as an AsyncVectorEnv does.
         actor.worker = WorkerProcess(
-            f"Actor {actor.number}", act, job, context=self._context, daemon=False
+            f"Actor {actor.number}",
+            act,
+            self._job.of(actor),
+            self._slots,
+            self._weights,
+            context=self._context,
+            daemon=False,
         )
         actor.ready, actor.heard = False, time.monotonic()
         actor.starts += 1
@@ -203,7 +231,7 @@ class ProcessActors:
                 actor.filling.add(slot)
 
     def _replace_silent(self) -> None:
-        limit = self._settings.actor_timeout
+        limit = self._job.settings.actor_timeout
         for actor in self._actors:
             expected = bool(actor.filling) or not actor.ready
             if expected and time.monotonic() - actor.heard > limit:
@@ -219,6 +247,6 @@ class ProcessActors:
         for slot in actor.filling:
             self._free[slot] = True
         actor.filling.clear()
-        note_failure(actor, failure, self._settings.max_failures, code)
+        note_failure(actor, failure, self._job.settings.max_failures, code)
         self.restarts += 1
         self._start(actor)

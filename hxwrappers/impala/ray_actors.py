@@ -5,96 +5,60 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from gymnasium.vector.utils import CloudpickleWrapper
 from torch import Tensor
 
 from hxwrappers._utils.processes import connect, import_ray
 from hxwrappers.errors import WorkerError
 from hxwrappers.impala.actor import (
+    ActorJob,
     Failure,
     FilledUnroll,
-    MakeVectorEnv,
     Ready,
     WatchedActor,
-    acting_policy,
-    actor_seed,
     note_failure,
 )
-from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.reports import Report
-from hxwrappers.impala.sampler import Sampler, run_actor
-from hxwrappers.impala.settings import ImpalaSettings
+from hxwrappers.impala.sampler import Sampler
 from hxwrappers.impala.unrolls import Unroll, UnrollShape
 
 UNROLLS_IN_FLIGHT = 2
 SECONDS_BETWEEN_CHECKS = 1.0
-
-
-class _Played(NamedTuple):
-    """What one call brings back."""
-
-    arrays: dict[str, npt.NDArray[Any]]
-    report: Report
+_Played = tuple[Unroll, Report]
 
 
 class _RemoteActor:
     """What lives on another machine. What fails there comes back as a `Failure`."""
 
-    def __init__(
-        self,
-        make_env: Any,
-        spec: EnvSpec,
-        settings: ImpalaSettings,
-        precision: str,
-        seed: int,
-    ) -> None:
-        self._make_env, self._spec, self._settings = make_env, spec, settings
-        self._precision, self._seed = precision, seed
-        self._shape = UnrollShape.of(spec, settings)
+    def __init__(self, job: ActorJob) -> None:
+        self._job = job
         self._sampler: Sampler | None = None
         self._weights: npt.NDArray[np.float32] | None = None
         self._version = 0
-        self._played: list[tuple[Unroll, Report]] = []
-        self._wanted = False
 
     def prepare(self) -> Ready | Failure:
         """Make the environments."""
         torch.set_num_threads(1)
         try:
-            env = self._make_env()
-            policy = acting_policy(
-                env, self._spec, self._settings, self._precision, self._read, self._seed
-            )
-            self._sampler = Sampler(env, policy, self._seed)
+            env = self._job.make_env()
+            self._sampler = Sampler(env, self._job.policy(env, self._read), self._job.seed)
         except Exception as error:  # whatever it is, it must reach the user
             return Failure.of(error)
         return Ready()
 
     def play(self, weights: npt.NDArray[np.float32], version: int) -> _Played | Failure:
         """Play one unroll with these weights."""
-        if self._sampler is None:
-            return Failure("WorkerError", "its environments were not made", "")
-        self._weights, self._version, self._wanted = weights, version, True
+        self._weights, self._version = weights, version
+        unroll = UnrollShape.of(self._job.spec, self._job.settings).allocate()
         try:
-            run_actor(self._sampler, self)
+            assert self._sampler is not None
+            return unroll, self._sampler.play(unroll)
         except Exception as error:  # as above
             return Failure.of(error)
-        unroll, report = self._played.pop()
-        return _Played(unroll.arrays(), report)
-
-    def acquire(self) -> Unroll | None:
-        """One unroll for each call."""
-        wanted, self._wanted = self._wanted, False
-        return self._shape.allocate() if wanted else None
-
-    def deliver(self, unroll: Unroll, report: Report) -> None:
-        """Keep it for the answer, which Ray puts into its object store."""
-        self._played.append((unroll, report))
 
     def _read(self, into: Tensor) -> int:
         assert self._weights is not None
@@ -123,12 +87,8 @@ class RayActors:
     there is room, the others go on.
 
     Args:
-        make_env: Makes the environments of one actor, on its machine.
-        spec: What they must be like.
-        settings: How many actors, and all else.
-        precision: "float32" or "bfloat16".
+        job: What the actors play, and how many there are.
         weights: The first weights, from `flat_weights`.
-        seed: Seed of the actors.
         version: The version of the first weights.
 
     Attributes:
@@ -140,22 +100,11 @@ class RayActors:
         WorkerError: There is no cluster at `settings.ray_address`.
     """
 
-    def __init__(
-        self,
-        make_env: MakeVectorEnv,
-        spec: EnvSpec,
-        settings: ImpalaSettings,
-        precision: str,
-        weights: Tensor,
-        seed: int,
-        version: int = 0,
-    ) -> None:
+    def __init__(self, job: ActorJob, weights: Tensor, version: int) -> None:
         self.restarts = 0
         self.process_ids: list[int] = []
         self._ray = import_ray()
-        self._settings, self._seed = settings, seed
-        as_any: Any = make_env  # CloudpickleWrapper is annotated for makers of single environments
-        self._arguments = (CloudpickleWrapper(as_any), spec, settings, precision)
+        self._job, settings = job, job.settings
         self._started_ray = connect(settings.ray_address)
         self._remote = self._ray.remote(
             num_cpus=settings.cpus_per_actor, max_restarts=0, max_task_retries=0
@@ -202,8 +151,7 @@ class RayActors:
             self._ray.shutdown()
 
     def _start(self, actor: _Actor) -> None:
-        seed = actor_seed(self._seed, actor.number, actor.starts)
-        actor.handle = self._remote.remote(*self._arguments, seed)
+        actor.handle = self._remote.remote(self._job.of(actor))
         actor.ready, actor.heard = False, time.monotonic()
         actor.starts += 1
         self._flights[actor.handle.prepare.remote()] = (actor, actor.handle)
@@ -227,7 +175,7 @@ class RayActors:
         if handle is not actor.handle:
             return None  # sent by one that was replaced
         try:
-            answer = self._ray.get(flight, timeout=self._settings.actor_timeout)
+            answer = self._ray.get(flight, timeout=self._job.settings.actor_timeout)
         except self._ray.exceptions.RayError as error:
             # Its process or its machine is lost: the message says which, and is no traceback.
             self._replace(actor, Failure("WorkerError", str(error).rstrip("."), ""))
@@ -240,12 +188,12 @@ class RayActors:
             self._ask(actor)
         else:
             actor.failures = 0
-            return FilledUnroll(actor.number, Unroll.of(answer.arrays), answer.report)
+            return FilledUnroll(actor.number, *answer)
         return None
 
     def _replace(self, actor: _Actor, failure: Failure) -> None:
         self._ray.kill(actor.handle)
-        note_failure(actor, failure, self._settings.max_failures)
+        note_failure(actor, failure, self._job.settings.max_failures)
         self.restarts += 1
         self._start(actor)
 
@@ -254,7 +202,7 @@ class RayActors:
         if now - self._checked < SECONDS_BETWEEN_CHECKS:
             return
         self._checked = now
-        limit = self._settings.actor_timeout
+        limit = self._job.settings.actor_timeout
         late = [actor for actor in self._actors if now - actor.heard > limit]
         if not late:
             return
@@ -281,6 +229,6 @@ class RayActors:
     def _room(self) -> str:
         return (
             f"The Ray cluster has {self._ray.available_resources().get('CPU', 0):g} CPU free, and "
-            f"each actor needs {self._settings.cpus_per_actor:g} CPU. Add machines, lower "
+            f"each actor needs {self._job.settings.cpus_per_actor:g} CPU. Add machines, lower "
             "cpus_per_actor or num_actors, or look why its environments take so long to make."
         )

@@ -1,14 +1,16 @@
-"""The sampling loop: steps environments, checks what they give, writes unrolls."""
+"""The policy of an actor, and the loop that steps environments under it and writes unrolls."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
 
 from hxwrappers.bridge.environments import (
     autoreset_mode,
@@ -17,8 +19,117 @@ from hxwrappers.bridge.environments import (
 )
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala.layout import PREVIOUS_ACTION, PREVIOUS_REWARD, EnvSpec, Layout
+from hxwrappers.impala.net import ImpalaNet, Outputs
 from hxwrappers.impala.reports import EpisodeWatch, Report
-from hxwrappers.impala.unrolls import Unroll
+from hxwrappers.impala.unrolls import Unroll, copy_weights
+
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class NetPolicy:
+    """Chooses actions by a net, drawn from its own generator.
+
+    Args:
+        net: The net; it is put into evaluation mode.
+        read_weights: Writes the newest weights into a vector and returns their version; None where
+            the weights stay as they are.
+        seed: Seed of the choices; None draws them from torch's own generator.
+        deterministic: Take the most probable actions instead of drawing.
+
+    Attributes:
+        deterministic: Whether the most probable actions are taken.
+        temperature: Divides the logits.
+        needs_previous: Whether it looks at the previous action and reward, too.
+
+    Example:
+        >>> from gymnasium import spaces
+        >>> from hxwrappers.impala.layout import Layout
+        >>> from hxwrappers.impala.actions import NumberedActions
+        >>> net = ImpalaNet(Layout.of(spaces.Box(-1, 1, (3,))), NumberedActions(2))
+        >>> policy = NetPolicy(net)
+        >>> parts, starts = {"observation": np.zeros((4, 3))}, np.ones(4, dtype=bool)
+        >>> policy.act(parts, starts, policy.initial_state(4))[0].shape
+        (4,)
+    """
+
+    def __init__(
+        self,
+        net: ImpalaNet,
+        read_weights: Callable[[Tensor], int] | None = None,
+        seed: int | None = 0,
+        deterministic: bool = False,
+    ) -> None:
+        self._net = net.eval()
+        if net.trunk.in_bfloat16:
+            net.trunk.bfloat16()  # once an unroll, instead of in each step by autocast
+        self._read_weights = read_weights
+        self._vector = torch.zeros(sum(parameter.numel() for parameter in net.parameters()))
+        self.deterministic = deterministic
+        self.temperature = 1.0
+        self.needs_previous = bool(net.trunk.layout.previous)
+        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
+
+    def refresh(self) -> int:
+        """Take the newest weights and return their version."""
+        if self._read_weights is None:
+            return 0
+        version = self._read_weights(self._vector)
+        copy_weights(self._vector, self._net)
+        return version
+
+    def initial_state(self, num_envs: int) -> npt.NDArray[np.float32]:
+        """The recurrent state at the start of an episode, `(2, num_envs, lstm)`."""
+        return np.zeros((2, num_envs, self._net.state_size), dtype=np.float32)
+
+    def act(
+        self,
+        parts: Mapping[str, npt.NDArray[Any]],
+        starts: npt.NDArray[np.bool_],
+        state: npt.NDArray[np.float32],
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Choose actions.
+
+        Args:
+            parts: Arrays of the observations by name, each of shape `(N, *shape)`.
+            starts: Which observations begin an episode, `(N,)`.
+            state: Recurrent state, `(2, N, lstm)`.
+
+        Returns:
+            Actions as unrolls hold them, their log probabilities, `(N,)`, and the next state.
+        """
+        outputs = self._look(parts, starts, state)
+        chosen, log_mus = self._net.actions.choose(
+            outputs.logits[0], self._generator, self.deterministic, self.temperature
+        )
+        # A net without memory returns the state it was given, which as an array would hold on to
+        # that array: a chain that grows by a link in each step.
+        after = outputs.state.numpy() if self._net.state_size else state
+        return chosen.numpy(), log_mus.numpy(), after
+
+    def values(
+        self, parts: Mapping[str, npt.NDArray[Any]], state: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """The values of observations that begin no episode, shape `(N,)`."""
+        starts = np.zeros(state.shape[1], dtype=np.bool_)
+        values: npt.NDArray[np.float32] = self._look(parts, starts, state).values[0].numpy()
+        return values
+
+    @torch.inference_mode()
+    def _look(
+        self,
+        parts: Mapping[str, npt.NDArray[Any]],
+        starts: npt.NDArray[np.bool_],
+        state: npt.NDArray[np.float32],
+    ) -> Outputs:
+        observations = {
+            name: torch.from_numpy(np.ascontiguousarray(part)).unsqueeze(0)
+            for name, part in parts.items()
+        }
+        outputs: Outputs = self._net(
+            observations, torch.from_numpy(starts).unsqueeze(0), torch.from_numpy(state)
+        )
+        return outputs
 
 
 class NumberCheck:
@@ -94,60 +205,6 @@ class NumberCheck:
 _ADVICE = ". A net learns from finite numbers only: find out where this one comes from."
 
 
-Arrays = dict[str, npt.NDArray[Any]]
-
-
-class ActingPolicy(Protocol):
-    """What chooses the actions of an actor.
-
-    Attributes:
-        needs_previous: Whether it looks at the previous action and reward, too.
-    """
-
-    needs_previous: bool
-
-    def refresh(self) -> int:
-        """Take the newest weights and return their version."""
-
-    def initial_state(self, num_envs: int) -> npt.NDArray[np.float32]:
-        """The recurrent state at the start of an episode, `(2, num_envs, lstm)`."""
-
-    def act(
-        self, parts: Arrays, starts: npt.NDArray[np.bool_], state: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Choose actions.
-
-        Returns:
-            The actions as unrolls hold them, their log probabilities, and the next state.
-        """
-
-    def values(self, parts: Arrays, state: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The values of observations that begin no episode."""
-
-
-class Sink(Protocol):
-    """Where unrolls go."""
-
-    def acquire(self) -> Unroll | None:
-        """Wait for an unroll to fill; None ends the actor."""
-
-    def deliver(self, unroll: Unroll, report: Report) -> None:
-        """Hand a filled unroll over."""
-
-
-def run_actor(sampler: Sampler, sink: Sink) -> None:
-    """Fill unrolls until the sink has none left, each with the newest weights.
-
-    Args:
-        sampler: Steps the environments.
-        sink: Gives unrolls to fill and takes them back.
-    """
-    while (unroll := sink.acquire()) is not None:
-        version = sampler.policy.refresh()
-        sampler.fill(unroll)
-        sink.deliver(unroll, sampler.watch.report(version))
-
-
 class Sampler:
     """Steps environments under a policy and writes what happens into unrolls.
 
@@ -172,7 +229,7 @@ class Sampler:
         InvalidArgumentError: The first observations hold NaN or infinity.
     """
 
-    def __init__(self, env: VectorEnv, policy: ActingPolicy, seed: int | None) -> None:
+    def __init__(self, env: VectorEnv, policy: NetPolicy, seed: int | None) -> None:
         require_full_batches(env)
         self._layout, self._actions, num_envs = EnvSpec.of(env)
         self._env, self.policy = env, policy
@@ -189,6 +246,16 @@ class Sampler:
         self._starts = np.ones(num_envs, dtype=np.bool_)
         self._ended = np.zeros(num_envs, dtype=np.bool_)
         self._state = policy.initial_state(num_envs)
+
+    def play(self, unroll: Unroll) -> Report:
+        """Fill an unroll with the newest weights, and report what happened in it.
+
+        Raises:
+            InvalidArgumentError: See `fill`.
+        """
+        version = self.policy.refresh()
+        self.fill(unroll)
+        return self.watch.report(version)
 
     def fill(self, unroll: Unroll) -> None:
         """Write the next steps into an unroll.

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from gymnasium.vector import VectorEnv
+from gymnasium.vector.utils import CloudpickleWrapper
 from tqdm import tqdm
 
 from hxwrappers._utils.devices import resolve_device, seeded_weights
@@ -21,14 +23,15 @@ from hxwrappers.errors import CheckpointError, HxWrappersError, InvalidArgumentE
 from hxwrappers.files.atomic import try_to_save
 from hxwrappers.files.checkpoints import checkpoint_errors, require_plain
 from hxwrappers.files.generators import derived_seed
-from hxwrappers.impala.actor import Actors, MakeVectorEnv, NetPolicy, hardware_precision
+from hxwrappers.impala.actor import ActorJob
 from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.learner import Learner
-from hxwrappers.impala.net import ImpalaNet, Trunk
+from hxwrappers.impala.net import ImpalaNet, Trunk, hardware_precision
 from hxwrappers.impala.policy import checkpoints, exclusive_run, load_newest, play, save_numbered
 from hxwrappers.impala.processes import ProcessActors
 from hxwrappers.impala.ray_actors import RayActors
 from hxwrappers.impala.reports import Episode, TrainingLog
+from hxwrappers.impala.sampler import NetPolicy
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.unrolls import (
     Batch,
@@ -41,6 +44,8 @@ from hxwrappers.impala.unrolls import (
 from hxwrappers.runs.evaluation import MAX_STEPS
 
 POLL_SECONDS = 0.5
+MakeVectorEnv = Callable[[], VectorEnv]
+"""Makes the environments of one actor."""
 
 
 class Stateful(Protocol):
@@ -271,15 +276,15 @@ class Impala:
         settings = self.settings
         restarts_before = self._restarts
         backend = RayActors if settings.backend == "ray" else ProcessActors
-        actors: Actors = backend(
-            self._make_env,
+        as_any: Any = self._make_env  # the wrapper is annotated for makers of single environments
+        job = ActorJob(
+            CloudpickleWrapper(as_any),
             self.spec,
             settings,
             self._actors_precision(),
-            flat_weights(self._learner.net),
             derived_seed(settings.seed, "actors", self.num_timesteps),
-            self.updates,
         )
+        actors = backend(job, flat_weights(self._learner.net), self.updates)
         try:
             shape = UnrollShape.of(self.spec, settings, settings.batch_size)
             buffer = BatchBuffer(shape, self._device)
@@ -332,7 +337,7 @@ class Impala:
             )
 
     def _gather(
-        self, actors: Actors, buffer: BatchBuffer, stopping: Callable[[], bool]
+        self, actors: ProcessActors | RayActors, buffer: BatchBuffer, stopping: Callable[[], bool]
     ) -> Batch | None:
         """Put a batch together; None if the run is to stop."""
         while not buffer.is_full:

@@ -11,7 +11,6 @@ import torch
 from gymnasium import spaces
 from sb3_contrib.common.maskable.utils import is_masking_supported
 from stable_baselines3 import PPO
-from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import is_wrapped
@@ -213,12 +212,12 @@ class DualValuePPO(SafePersistence, PPO):
             "extrinsic_clip": extrinsic_clip,
             "episodic_intrinsic": episodic_intrinsic,
         }
-        env = maybe_make_env(env, kwargs.get("verbose", 0))
-        is_dict = isinstance(env.observation_space, spaces.Dict)
-        buffer = DualValueDictRolloutBuffer if is_dict else DualValueRolloutBuffer
-        super().__init__(policy, env, rollout_buffer_class=buffer, **arguments)
+        super().__init__(policy, env, **arguments)
 
-    # -- training ---------------------------------------------------------------------------
+    def _setup_model(self) -> None:
+        is_dict = isinstance(self.observation_space, spaces.Dict)
+        self.rollout_buffer_class = DualValueDictRolloutBuffer if is_dict else DualValueRolloutBuffer
+        super()._setup_model()
 
     def collect_rollouts(
         self,

@@ -14,7 +14,6 @@ import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import get_system_info
-from stable_baselines3.common.vec_env import VecEnv
 
 from hxwrappers._utils.checks import brief
 from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError
@@ -194,7 +193,7 @@ class SafePersistence(OnPolicyAlgorithm):
             f"No {cls.__name__} can be made as {path} says",
             "Give the arguments that are wrong again.",
         ):
-            known = {*state["arguments"], *state.get("left_out", ())}
+            known = {*state["arguments"], *state["left_out"]}
             replaced = {k: v for k, v in (custom_objects or {}).items() if k in known}
             arguments = {**replaced, **arguments}
             given = {**state["arguments"], **arguments, "device": device}
@@ -202,7 +201,7 @@ class SafePersistence(OnPolicyAlgorithm):
                 raise CheckpointError(
                     f"{path} was saved with a policy class: give it as policy=..."
                 )
-            missing = sorted({*state.get("left_out", ())} - {*arguments})
+            missing = sorted({*state["left_out"]} - {*arguments})
             if missing:
                 raise CheckpointError(
                     f"{path} was saved with classes, functions or the like as "
@@ -210,12 +209,12 @@ class SafePersistence(OnPolicyAlgorithm):
                     f"{missing[0]}=... and so on."
                 )
             with limit_parameters(state["policy"]):
-                model = cls(env=_Nowhere.of(state) if env is None else env, **given)
-            if env is None:
-                model.env = None
-            else:
-                wrapped = needed_to_play(model.env, state["wrappers"])
-                state = {**state, "wrappers": wrapped}
+                if env is None:
+                    model = _without_env(cls, state, given)
+                else:
+                    model = cls(env=env, **given)
+                    wrapped = needed_to_play(model.env, state["wrappers"])
+                    state = {**state, "wrappers": wrapped}
         model.load_state_dict(state)
         model._waiting = state["wrappers"] if env is None else []
         return model
@@ -248,36 +247,26 @@ class SafePersistence(OnPolicyAlgorithm):
         super().set_parameters(load_path_or_dict, exact_match, device)
 
 
-class _Nowhere(VecEnv):
-    """Has the spaces of an environment that is not there yet."""
-
-    @classmethod
-    def of(cls, state: Mapping[str, Any]) -> _Nowhere:
-        """The one in which a saved model learned."""
-        described = state.get("spaces")
-        if described is None:
-            raise CheckpointError(
-                "The file does not say which spaces the model is for: it is of an older version, "
-                "or they are of an unusual kind. Give an environment, as env=..."
-            )
-        both = [read_space(described[name]) for name in ("observation", "action")]
-        number = state["num_envs"]
-        if not isinstance(number, int) or not 0 < number <= _MOST_ENVIRONMENTS:
-            raise CheckpointError(f"The file speaks of {number!r} environments.")
-        return cls(number, *both)
-
-    def get_attr(self, *_: Any, **__: Any) -> list[Any]:
-        """Nothing, as of environments that draw no pictures."""
-        return [None] * self.num_envs
-
-    def env_is_wrapped(self, *_: Any, **__: Any) -> list[bool]:
-        """Nothing is."""
-        return [False] * self.num_envs
-
-    def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise InvalidArgumentError("The model has no environment. Call its set_env first.")
-
-    reset = step_async = step_wait = close = set_attr = env_method = _refuse
+def _without_env(
+    kind: type[Model], state: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Model:
+    """The model that was saved, with the spaces of an environment that is not there yet."""
+    described = state["spaces"]
+    if described is None:
+        raise CheckpointError(
+            "The file does not say which spaces the model is for, since they are of an unusual "
+            "kind. Give an environment, as env=..."
+        )
+    number = state["num_envs"]
+    if not isinstance(number, int) or not 0 < number <= _MOST_ENVIRONMENTS:
+        raise CheckpointError(f"The file speaks of {number!r} environments.")
+    model = kind(env=None, _init_setup_model=False, **arguments)
+    model._arguments = arguments
+    model.observation_space = read_space(described["observation"])
+    model.action_space = read_space(described["action"])
+    model.n_envs = number
+    model._setup_model()
+    return model
 
 
 def _states_of_wrappers(model: OnPolicyAlgorithm) -> list[Any]:

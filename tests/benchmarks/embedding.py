@@ -27,7 +27,7 @@ from examples.montezuma_youtube import GAME, cut_out, film_player, search_player
 from hxwrappers.demos import Demo, make_environment, shipped
 from hxwrappers.demos.film import film_demo
 from hxwrappers.demos.route import read_place
-from hxwrappers.impala.actor import hardware_precision
+from hxwrappers.impala.net import hardware_precision
 from hxwrappers.video import DecodedClip, Embedder, Pretraining, load_clips, preset
 from hxwrappers.video.alignment import cycle_consistency, pixels
 from hxwrappers.video.checkpoints import Checkpoints

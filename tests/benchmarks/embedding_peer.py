@@ -26,7 +26,7 @@ import torch
 import tyro
 from torch.nn import functional
 
-from hxwrappers.impala.actor import hardware_precision
+from hxwrappers.impala.net import hardware_precision
 from hxwrappers.video import DecodedClip, Pretraining, load_clips, preset
 from tests.benchmarks.embedding import HELD_OUT, TRAINING, cycles
 from tests.benchmarks.page import put
