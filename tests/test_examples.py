@@ -134,11 +134,31 @@ def test_the_quick_trainer_of_another_game_draws_what_its_agent_sees(starts, tmp
 
 
 @pytest.mark.slow
-def test_procgen_example_runs(tmp_path, capsys):
+@pytest.mark.parametrize(
+    "words",
+    [["--preset", "paper"], [], ["--bonus", "rnd", "--num-envs", "2"], ["--bonus", "none"]],
+    ids=" ".join,
+)
+def test_procgen_example_runs(words, tmp_path, capsys):
     for package in ("procgen", "stable_baselines3", "matplotlib"):
         pytest.importorskip(package)
-    run("procgen_cnd", tmp_path, "--total-timesteps", "256")
+    run("procgen_cnd", tmp_path, *("--num-envs", "4", "--total-timesteps", "256"), *words)
     assert "steps a second" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--bonus", "moon"], "There is no bonus 'moon'"),
+        (["--preset", "paper", "--bonus", "rnd"], "leave --bonus out"),
+        (["--game", "tetris"], "tetris"),
+    ],
+)
+def test_the_procgen_example_refuses_what_it_does_not_know(words, message, tmp_path):
+    for package in ("procgen", "stable_baselines3", "matplotlib"):
+        pytest.importorskip(package)
+    with pytest.raises(InvalidArgumentError, match=message):
+        run("procgen_cnd", tmp_path, *words)
 
 
 MORE = {
