@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from hxwrappers.errors import InvalidArgumentError
 
@@ -43,6 +44,20 @@ def require_finite(name: str, value: float, minimum: float = 0.0) -> None:
         raise InvalidArgumentError(
             f"{name} is {value}; it must be at least {minimum:g} and finite."
         )
+
+
+def require_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Refuse what is none of several names.
+
+    Raises:
+        InvalidArgumentError: Names them.
+
+    Example:
+        >>> require_choice("head", "relu", ("linear", "relu"))
+    """
+    choices = list(choices)
+    if value not in choices:
+        raise InvalidArgumentError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
 
 
 def require_count(name: str, value: object, smallest: int = 0) -> None:

@@ -40,8 +40,8 @@ class Part:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    high: float
-    channels_first: bool
+    high: float = 1.0
+    channels_first: bool = False
     counts: tuple[int, ...] = ()
     firsts: tuple[int, ...] = ()
 
@@ -126,27 +126,8 @@ class Layout:
         """
         is_dict = isinstance(space, spaces.Dict)
         named = dict(space.spaces) if isinstance(space, spaces.Dict) else {ONLY_PART: space}
-        parts = []
-        for name, part in named.items():
-            if isinstance(part, spaces.Discrete | spaces.MultiDiscrete):
-                parts.append(_choices(name, part))
-                continue
-            if isinstance(part, spaces.MultiBinary):
-                parts.append(Part(name, part.shape, str(part.dtype), 1.0, False))
-                continue
-            if not isinstance(part, spaces.Box) or 0 in part.shape:
-                raise InvalidArgumentError(
-                    f"The observation space {space} has the part {part}, but IMPALA takes Box, "
-                    "Discrete, MultiDiscrete and MultiBinary spaces, and flat Dicts of such ones. "
-                    "Wrap the environment in a FlattenObservation or a TransformObservation of "
-                    "gymnasium.wrappers."
-                )
-            high = float(part.high.max())
-            high = high if 0 < high < np.inf else 1.0
-            first = channels_are_first(part) or False
-            parts.append(Part(name, part.shape, str(part.dtype), high, first))
-        layout = cls(tuple(parts), is_dict)
-        if sum(part.is_image for part in parts) > 1:
+        layout = cls(tuple(_part(name, part) for name, part in named.items()), is_dict)
+        if sum(part.is_image for part in layout.parts) > 1:
             raise InvalidArgumentError(
                 f"The observation space {space} has several images, but IMPALA looks at one. Stack "
                 "them along the channels or leave all but one out."
@@ -180,11 +161,10 @@ class Layout:
                 f"The observations have a part {taken[0]!r}, which is the name of an input that "
                 "previous_inputs adds. Rename it."
             )
-        counts = (actions.count,) if isinstance(actions, NumberedActions) else ()
-        action = Part(
-            PREVIOUS_ACTION, actions.shape, actions.dtype, 1.0, False, counts, (0,) * len(counts)
-        )
-        reward = Part(PREVIOUS_REWARD, (), "float32", 1.0, False)
+        action = Part(PREVIOUS_ACTION, actions.shape, actions.dtype)
+        if isinstance(actions, NumberedActions):
+            action = replace(action, counts=(actions.count,), firsts=(0,))
+        reward = Part(PREVIOUS_REWARD, (), "float32")
         return replace(self, parts=(*self.parts, action, reward))
 
     def split(self, observations: Any) -> dict[str, npt.NDArray[Any]]:
@@ -232,20 +212,25 @@ class Layout:
 _PREVIOUS = frozenset({PREVIOUS_ACTION, PREVIOUS_REWARD})
 
 
-def _choices(name: str, space: spaces.Discrete | spaces.MultiDiscrete) -> Part:
+def _part(name: str, space: spaces.Space[Any]) -> Part:
+    dtype = str(space.dtype)
     if isinstance(space, spaces.Discrete):
-        return Part(name, (), str(space.dtype), 1.0, False, (int(space.n),), (int(space.start),))
-    # Some supported versions of Gymnasium have no `start` here.
-    starts = np.broadcast_to(getattr(space, "start", 0), space.shape)
-    counts, firsts = (tuple(int(n) for n in array.flat) for array in (space.nvec, starts))
-    return Part(
-        name,
-        space.shape,
-        str(space.dtype),
-        1.0,
-        False,
-        counts,
-        firsts,
+        return Part(name, (), dtype, counts=(int(space.n),), firsts=(int(space.start),))
+    if isinstance(space, spaces.MultiDiscrete):
+        # Some supported versions of Gymnasium have no `start` here.
+        starts = np.broadcast_to(getattr(space, "start", 0), space.shape)
+        counts, firsts = (tuple(int(n) for n in array.flat) for array in (space.nvec, starts))
+        return Part(name, space.shape, dtype, counts=counts, firsts=firsts)
+    if isinstance(space, spaces.MultiBinary):
+        return Part(name, space.shape, dtype)
+    if isinstance(space, spaces.Box) and 0 not in space.shape:
+        high = float(space.high.max())
+        first = channels_are_first(space) or False
+        return Part(name, space.shape, dtype, high if 0 < high < np.inf else 1.0, first)
+    raise InvalidArgumentError(
+        f"The part {name!r} of the observations is {space}, but IMPALA takes Box, Discrete, "
+        "MultiDiscrete and MultiBinary spaces, and flat Dicts of such ones. Wrap the environment "
+        "in a FlattenObservation or a TransformObservation of gymnasium.wrappers."
     )
 
 

@@ -16,6 +16,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from hxwrappers._utils.checks import require_choice
 from hxwrappers._utils.devices import is_bfloat16_faster
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala.actions import Actions, BoxActions
@@ -104,8 +105,7 @@ class Trunk(nn.Module):
         super().__init__()
         self.layout = layout
         image = layout.image
-        if net not in NETS:
-            raise InvalidArgumentError(f"net is {net!r}; it must be one of {', '.join(NETS)}.")
+        require_choice("net", net, NETS)
         if net == "auto" and image is None:
             net = "mlp"
         elif net == "auto" and image is not None:

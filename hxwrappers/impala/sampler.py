@@ -23,7 +23,6 @@ from hxwrappers.impala.net import ImpalaNet, Outputs
 from hxwrappers.impala.reports import EpisodeWatch, Report
 from hxwrappers.impala.unrolls import Unroll, copy_weights
 
-
 Arrays = dict[str, npt.NDArray[Any]]
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from hxwrappers._utils.checks import require_choice, require_range
 from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError
 
 
@@ -114,41 +113,33 @@ class ImpalaSettings:
     def __post_init__(self) -> None:
         counts = ("num_actors", "envs_per_actor", "unroll_length", "batch_size", "replay_size")
         for name in (*counts, "max_failures"):
-            self._need(name, getattr(self, name) >= 1, "at least 1")
+            require_range(name, getattr(self, name), minimum=1)
         for name in ("gamma", "lambda_", "rmsprop_decay"):
-            self._need(name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
-        for name in ("replay", "lstm", "value_coef", "entropy_coef", "c_bar", "pg_rho_bar", "seed"):
-            self._need(name, getattr(self, name) >= 0, "0 or more")
+            require_range(name, getattr(self, name), minimum=0, maximum=1)
         for name in ("learning_rate", "max_grad_norm", "actor_timeout", "cpus_per_actor"):
-            self._need(name, getattr(self, name) > 0, "more than 0")
-        for name in ("checkpoint_every", "log_every"):
-            self._need(name, getattr(self, name) >= 0, "0 or more")
+            require_range(name, getattr(self, name), above=0)
+        weights = ("value_coef", "entropy_coef", "c_bar", "pg_rho_bar", "rmsprop_momentum")
+        for name in (*weights, "replay", "lstm", "seed", "checkpoint_every", "log_every"):
+            require_range(name, getattr(self, name), minimum=0)
         for name, least in (("features", 1), ("learner_threads", 1), ("epsilon", 0)):
-            value = getattr(self, name)
-            self._need(name, value is None or value >= least, f"{least} or more, or None")
-        self._need("rho_bar", self.rho_bar >= self.c_bar, f"at least c_bar, {self.c_bar}")
-        for name, known in _CHOICES.items():
-            self._need(name, getattr(self, name) in known, f"one of {', '.join(known)}")
+            if getattr(self, name) is not None:
+                require_range(name, getattr(self, name), minimum=least)
+        if not self.rho_bar >= self.c_bar:
+            raise InvalidArgumentError(
+                f"rho_bar is {self.rho_bar}; it must be at least c_bar, {self.c_bar}."
+            )
+        for name, kind in get_type_hints(type(self)).items():
+            if get_origin(kind) is Literal:
+                require_choice(name, getattr(self, name), get_args(kind))
         if self.batch_size % self.envs_per_actor:
             raise InvalidArgumentError(
                 f"batch_size is {self.batch_size}, but must be a multiple of envs_per_actor, "
                 f"{self.envs_per_actor}: an actor hands over one unroll of each environment."
             )
-        numbers = [value for value in dataclasses.astuple(self) if isinstance(value, float)]
-        if any(math.isnan(number) for number in numbers):
-            raise InvalidArgumentError(f"A setting is not a number: {self}.")
-
-    def _need(self, name: str, holds: bool, needed: str) -> None:
-        if not holds:
-            raise InvalidArgumentError(f"{name} is {getattr(self, name)!r}; it must be {needed}.")
-
-    def state_dict(self) -> dict[str, Any]:
-        """The settings as plain values."""
-        return dataclasses.asdict(self)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ImpalaSettings:
-        """Rebuild settings from what `state_dict` gave.
+        """Rebuild settings from what `dataclasses.asdict` gave.
 
         Raises:
             CheckpointError: It did not.
@@ -160,12 +151,3 @@ class ImpalaSettings:
                 f"The settings in a checkpoint do not make sense here ({error}). Use a checkpoint "
                 "written by this version of hxwrappers."
             ) from error
-
-
-_CHOICES = {
-    "reward_clipping": ("none", "abs_one", "soft_asymmetric"),
-    "optimizer": ("rmsprop", "adam"),
-    "learning_rate_schedule": ("linear", "constant"),
-    "backend": ("processes", "ray"),
-    "precision": ("auto", "float32", "bfloat16"),
-}

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -212,7 +212,7 @@ class Impala:
         if self.folder is None:
             return None
         state = {
-            "settings": self.settings.state_dict(),
+            "settings": dataclasses.asdict(self.settings),
             "spec": self.spec.state_dict(),
             "environment": self._environment,
             "learner": self._learner.state_dict(),
@@ -247,12 +247,9 @@ class Impala:
         """
         net = self._net("float32")
         copy_weights(flat_weights(self._learner.net), net)
-        env = self._make_env()
-        try:
-            policy = NetPolicy(net, seed=seed, deterministic=deterministic)
+        policy = NetPolicy(net, seed=seed, deterministic=deterministic)
+        with closing(self._make_env()) as env:
             return play(env, policy, episodes, seed=seed, max_steps=max_steps, progress=progress)
-        finally:
-            env.close()
 
     def _net(self, precision: str) -> ImpalaNet:
         return ImpalaNet.of(self.spec, self.settings, precision)
@@ -353,11 +350,8 @@ class Impala:
 
 
 def _spec_of(make_env: MakeVectorEnv, settings: ImpalaSettings) -> EnvSpec:
-    env = make_env()
-    try:
+    with closing(make_env()) as env:
         spec = EnvSpec.of(env)
-    finally:
-        env.close()
     if spec.num_envs != settings.envs_per_actor:
         raise InvalidArgumentError(
             f"make_env made {spec.num_envs} environments, but envs_per_actor is "

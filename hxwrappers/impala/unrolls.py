@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,8 +19,6 @@ from hxwrappers.files.generators import own_generator
 from hxwrappers.impala.actions import Actions
 from hxwrappers.impala.layout import EnvSpec, Layout
 from hxwrappers.impala.settings import ImpalaSettings
-
-ALIGNMENT = 64
 
 
 class Field(NamedTuple):
@@ -143,31 +142,17 @@ class SharedArrays:
     """
 
     def __init__(self, fields: Iterable[Field], context: Any, copies: int = 1) -> None:
-        self._fields = list(fields)
-        self._copies = copies
-        self._memory = context.RawArray("B", copies * self._stride())
+        self._parts: dict[str, tuple[tuple[int, ...], str, Any]] = {}
+        for name, shape, dtype in fields:
+            size = copies * math.prod(shape) * np.dtype(dtype).itemsize
+            self._parts[name] = ((copies, *shape), dtype, context.RawArray("B", size))
 
     def arrays(self, copy: int = 0) -> dict[str, npt.NDArray[Any]]:
         """The arrays of one copy by name; writing into them writes for all processes."""
-        arrays: dict[str, npt.NDArray[Any]] = {}
-        offset = copy * self._stride()
-        for name, shape, dtype in self._fields:
-            count = int(np.prod(shape))
-            if count:
-                flat = np.frombuffer(self._memory, dtype, count, offset)
-                arrays[name] = flat.reshape(shape)
-            else:
-                arrays[name] = np.zeros(shape, dtype)
-            offset += _room(shape, dtype)
-        return arrays
-
-    def _stride(self) -> int:
-        return max(sum(_room(shape, dtype) for _, shape, dtype in self._fields), ALIGNMENT)
-
-
-def _room(shape: tuple[int, ...], dtype: str) -> int:
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    return -(-size // ALIGNMENT) * ALIGNMENT
+        return {
+            name: np.ndarray(shape, dtype, memory)[copy]
+            for name, (shape, dtype, memory) in self._parts.items()
+        }
 
 
 @dataclass(frozen=True)

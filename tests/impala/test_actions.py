@@ -11,12 +11,11 @@ from torch.distributions import Categorical, Independent, Normal
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala import Impala, load_policy
 from hxwrappers.impala.actions import BoxActions, NumberedActions, actions_of
-from hxwrappers.impala.actor import NetPolicy
 from hxwrappers.impala.layout import PREVIOUS_ACTION, PREVIOUS_REWARD, EnvSpec
 from hxwrappers.impala.learner import Learner
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.policy import play
-from hxwrappers.impala.sampler import Sampler
+from hxwrappers.impala.sampler import NetPolicy, Sampler
 from hxwrappers.impala.settings import ImpalaSettings
 from hxwrappers.impala.unrolls import BatchBuffer, UnrollShape
 from tests.impala import runs

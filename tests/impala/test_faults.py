@@ -138,8 +138,8 @@ def test_actors_have_the_precision_of_a_cpu_whatever_the_learner_has(monkeypatch
         return "float32" if device.index is None else "bfloat16"
 
     class Backend:
-        def __init__(self, make_env, spec, settings, precision, *others):
-            raise WorkerError(precision)
+        def __init__(self, job, *others):
+            raise WorkerError(job.precision)
 
     monkeypatch.setattr("hxwrappers.impala.trainer.hardware_precision", precision)
     monkeypatch.setattr("hxwrappers.impala.trainer.ProcessActors", Backend)
@@ -155,8 +155,8 @@ def test_batches_without_a_finite_gradient_are_no_updates(monkeypatch, capsys):
 
         restarts, process_ids = 0, ()
 
-        def __init__(self, make_env, spec, settings, *others):
-            self.shape, self.count = UnrollShape.of(spec, settings), 0
+        def __init__(self, job, *others):
+            self.shape, self.count = UnrollShape.of(job.spec, job.settings), 0
 
         def receive(self, _):
             unroll = self.shape.allocate()

@@ -13,7 +13,7 @@ from hxwrappers.envs import make_minigrid
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.impala.actions import NumberedActions
 from hxwrappers.impala.layout import Layout
-from hxwrappers.impala.net import ImpalaNet
+from hxwrappers.impala.net import ImpalaNet, Trunk, hardware_precision
 
 IMAGE = spaces.Box(0, 255, (4, 84, 84), np.uint8)
 VECTOR = spaces.Box(-np.inf, np.inf, (5,), np.float32)
@@ -254,3 +254,37 @@ def test_layouts_are_saved_as_plain_values():
     assert Layout.from_state(layout.state_dict()) == layout
     with pytest.raises(CheckpointError, match="damaged"):
         Layout.from_state({"parts": [[1]]})
+
+
+GREY = spaces.Box(0, 255, (1, 36, 36), np.uint8)
+WITH_VECTOR = spaces.Dict(image=GREY, progress=spaces.Box(0, 1, (2,)), room=spaces.Discrete(3))
+
+
+@pytest.mark.parametrize("space", [GREY, WITH_VECTOR, spaces.Box(0, 1, (7, 7, 3))])
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("faster", ["float32", "bfloat16"])
+def test_the_faster_precision_is_taken(space, training, faster, monkeypatch):
+    """The time is played: each pass in the slower precision takes a second more."""
+    monkeypatch.setattr("hxwrappers._utils.devices._known", {})
+    slept = 0.0
+    forward = Trunk.forward
+
+    def slow(self, observations):
+        nonlocal slept
+        slept += self.in_bfloat16 != (faster == "bfloat16")
+        return forward(self, observations)
+
+    monkeypatch.setattr(Trunk, "forward", slow)
+    monkeypatch.setattr("time.perf_counter", lambda: slept + 1e-3)
+    trunk, cpu = Trunk(Layout.of(space)), torch.device("cpu")
+    assert hardware_precision("auto", cpu, trunk, rows=4, training=training) == faster
+    assert slept
+    assert not trunk.in_bfloat16
+
+
+def test_precisions_that_need_no_timing(monkeypatch):
+    monkeypatch.setattr("hxwrappers.impala.net.is_bfloat16_faster", None)
+    vectors, cpu = Trunk(Layout.of(spaces.Box(0, 1, (3,)))), torch.device("cpu")
+    assert hardware_precision("auto", cpu, vectors) == "float32"
+    assert hardware_precision("bfloat16", cpu, vectors) == "bfloat16"
+    assert hardware_precision("auto", torch.device("meta")) == "float32"

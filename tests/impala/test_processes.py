@@ -16,9 +16,9 @@ import pytest
 from torch import zeros
 
 from hxwrappers.impala import processes
-from hxwrappers.impala.actor import Delivery, Ready
+from hxwrappers.impala.actor import ActorJob, Ready
 from hxwrappers.impala.layout import EnvSpec
-from hxwrappers.impala.processes import ProcessActors
+from hxwrappers.impala.processes import Delivery, ProcessActors
 from hxwrappers.impala.reports import Report
 from hxwrappers.impala.unrolls import Unroll
 from tests.impala import runs
@@ -31,7 +31,7 @@ class Process:
     """A played process, which does one thing at a time."""
 
     def __init__(self, world, arguments):
-        self.world, (_, self.pipe, _, (self.job,)) = world, arguments
+        self.world, (_, self.pipe, _, (_, self.slots, _)) = world, arguments
         self.alive, self.doing, self.slot = True, "starting", None
         self.number = len(world.processes)
         self.pid = 1000 + self.number
@@ -93,7 +93,7 @@ class Process:
         self.pipe.other.inbox.append(message)
 
     def write(self, rows):
-        for array in Unroll.of(self.job.slots.arrays(self.slot)).arrays().values():
+        for array in Unroll.of(self.slots.arrays(self.slot)).arrays().values():
             if array.dtype != bool:
                 array[rows] = self.stamp
 
@@ -149,9 +149,8 @@ class World:
         monkeypatch.setattr(processes, "fast_context", lambda: context)
         monkeypatch.setattr(processes, "wait", self.wait)
         monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=self.clock))
-        self.actors = ProcessActors(
-            runs.make_corridors, self.SPEC, self.SETTINGS, "float32", zeros(3), 0
-        )
+        job = ActorJob(runs.make_corridors, self.SPEC, self.SETTINGS, "float32", seed=0)
+        self.actors = ProcessActors(job, zeros(3), version=0)
         self.held, self.kills, self.received = [], 0, 0
         for name, which in happened:
             self.happen(name, which)

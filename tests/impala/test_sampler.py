@@ -1,25 +1,27 @@
 """Unrolls hold exactly what the environments did, in every autoreset mode."""
 
+import gc
 from functools import partial
 from itertools import pairwise
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.impala.actions import NumberedActions
-from hxwrappers.impala.actor import Failure, Ready
+from hxwrappers.impala.actor import ActorJob, Failure, Ready
 from hxwrappers.impala.layout import EnvSpec, Layout
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.policy import play
 from hxwrappers.impala.ray_actors import _RemoteActor
 from hxwrappers.impala.reports import EpisodeWatch
-from hxwrappers.impala.sampler import Sampler, run_actor
+from hxwrappers.impala.sampler import NetPolicy, Sampler
 from hxwrappers.impala.settings import ImpalaSettings
-from hxwrappers.impala.unrolls import Unroll, UnrollShape, flat_weights
+from hxwrappers.impala.unrolls import UnrollShape, flat_weights
 from tests.envs_for_tests import Corridor
 
 MODES = list(AutoresetMode)
@@ -65,18 +67,9 @@ def shape_for(env, length) -> UnrollShape:
 def unrolls(mode, number, length=7):
     env, policy = make(mode), CountingPolicy()
     shape = shape_for(env, length)
-    filled, reports = [], []
-
-    class Shelf:
-        def acquire(self):
-            return shape.allocate() if len(filled) < number else None
-
-        def deliver(self, unroll, report):
-            filled.append(unroll)
-            reports.append(report)
-
-    run_actor(Sampler(env, policy, 5), Shelf())
-    return filled, reports
+    sampler = Sampler(env, policy, 5)
+    filled = [shape.allocate() for _ in range(number)]
+    return filled, [sampler.play(unroll) for unroll in filled]
 
 
 def expected(lane, steps):
@@ -302,12 +295,12 @@ def test_an_actor_on_another_machine_plays_one_unroll_a_call():
     spec = EnvSpec.of(env)
     net = ImpalaNet.of(spec, settings, "float32")
     weights = flat_weights(net).numpy()
-    actor = _RemoteActor(partial(make, AutoresetMode.NEXT_STEP), spec, settings, "float32", 5)
+    make_env = partial(make, AutoresetMode.NEXT_STEP)
+    actor = _RemoteActor(ActorJob(make_env, spec, settings, "float32", seed=5))
     assert isinstance(actor.play(weights, 3), Failure)  # it is not prepared
     assert isinstance(actor.prepare(), Ready)
-    (first, report), (second, _) = actor.play(weights, 3), actor.play(weights, 4)
+    (before, report), (after, _) = actor.play(weights, 3), actor.play(weights, 4)
     assert report.version == 3
-    before, after = Unroll.of(first), Unroll.of(second)
     np.testing.assert_array_equal(
         before.observations["observation"][-1], after.observations["observation"][0]
     )
@@ -415,3 +408,23 @@ def test_the_observation_that_an_episode_was_cut_at():
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 def test_steps_are_counted_anew_in_each_episode(mode):
     assert play_faulty(mode, key="reward", value=1.0).rewards.sum() >= 3
+
+
+def tensors():
+    gc.collect()
+    return sum(type(thing) is torch.Tensor for thing in gc.get_objects())
+
+
+@pytest.mark.parametrize("lstm", [5, pytest.param(0, marks=pytest.mark.slow)])
+def test_nothing_is_kept_of_earlier_steps(lstm):
+    net = ImpalaNet(Layout.of(spaces.Box(-1, 1, (3,))), NumberedActions(2), net="mlp", lstm=lstm)
+    policy = NetPolicy(net)
+    parts, starts = {"observation": np.zeros((4, 3))}, np.zeros(4, dtype=bool)
+    state = policy.initial_state(4)
+    counts = []
+    for _ in range(3):
+        for _ in range(10):
+            state = policy.act(parts, starts, state)[2]
+        assert state.shape == (2, 4, lstm)
+        counts.append(tensors())
+    assert counts[1] == counts[2]

@@ -12,7 +12,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import SyncVectorEnv
+from gymnasium.vector.utils import CloudpickleWrapper
 
+from hxwrappers.impala.actor import ActorJob
 from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.net import ImpalaNet
 from hxwrappers.impala.processes import ProcessActors
@@ -59,7 +61,8 @@ def under_fire(kills):
     settings = runs.settings(num_actors=2, max_failures=10**6, net="mlp")
     spec = EnvSpec.of(make_counting())
     net = ImpalaNet.of(spec, settings, "float32")
-    actors = ProcessActors(make_counting, spec, settings, "float32", flat_weights(net), 0)
+    job = ActorJob(CloudpickleWrapper(make_counting), spec, settings, "float32", seed=0)
+    actors = ProcessActors(job, flat_weights(net), version=0)
     fired, over, moments = [], threading.Event(), random.Random(0)
 
     def fire():
