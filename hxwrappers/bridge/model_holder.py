@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 from hxwrappers.bridge.bonuses import Coefficient
 from hxwrappers.bridge.statistics import CallerChecks, evaluates, warn_of_evaluation
-from hxwrappers.errors import CheckpointError, InvalidArgumentError
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files import load_checkpoint
 from hxwrappers.files.checkpoints import checkpoint_errors, limit_parameters
 from hxwrappers.files.generators import derived_seed
@@ -130,6 +130,11 @@ class ModelHolder(CallerChecks):
         self._streams = self.model.open_streams(num_envs)
         self._previous: Any = None
 
+    def _seed_model(self, seed: int | None) -> None:
+        """Seed a model that is not shared and has not learned anything yet."""
+        if seed is not None and self._owns_model:
+            self.model.reseed(derived_seed(seed, 0))  # apart from the environment's own
+
     @property
     def training(self) -> bool:
         """Whether the model learns from these environments; set it to False to only score them.
@@ -209,12 +214,11 @@ class ModelHolder(CallerChecks):
         Raises:
             CheckpointError: The state is of another model, or incomplete.
         """
-        if "model" not in state:
-            raise CheckpointError(
-                f"This is no state of a {type(self).__name__}: it has {sorted(state)}, but no "
-                "'model'. Pass what state_dict() returned."
-            )
-        self.model.load_state_dict(state["model"])
+        with checkpoint_errors(
+            f"This is no state of a {type(self).__name__}", "Pass what state_dict() returned."
+        ):
+            learned = state["model"]
+        self.model.load_state_dict(learned)
         previous = state.get("previous")
         if isinstance(previous, torch.Tensor) and len(previous) == len(self._streams):
             self._previous = previous.numpy().copy()
@@ -225,11 +229,6 @@ def seeded_copy(space: gym.Space[Any], seed: int | None) -> gym.Space[Any]:
     own = copy.deepcopy(space)
     own.seed(seed)
     return own
-
-
-def model_seed(seed: int) -> int:
-    """A seed for a model, apart from the one that the environment was given."""
-    return derived_seed(seed, 0)
 
 
 def newest_channels(

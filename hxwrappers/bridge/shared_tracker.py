@@ -16,7 +16,8 @@ from hxwrappers.curriculum import FrontierSettings, LocalStore, StartingPoint, S
 from hxwrappers.curriculum.attempt import Attempt, AttemptRules
 from hxwrappers.curriculum.tracker import list_demos
 from hxwrappers.demos import Demo
-from hxwrappers.errors import CheckpointError, InvalidArgumentError, SharedTrackerWarning
+from hxwrappers.errors import InvalidArgumentError, SharedTrackerWarning
+from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.files.generators import generator_from_state
 
 _OWNER = "DemoResetCurriculum"
@@ -52,11 +53,8 @@ class TrackerHolder:
         Raises:
             CheckpointError: The state is of other demonstrations, or incomplete.
         """
-        try:
-            generator = generator_from_state(state["generator"])
-            table = state["tracker"]
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(f"This is no state of a {_OWNER} ({error!r}).") from error
+        with checkpoint_errors(f"This is no state of a {_OWNER}"):
+            generator, table = generator_from_state(state["generator"]), state["tracker"]
         self.tracker.load_state_dict(table)
         self._generator = generator
 

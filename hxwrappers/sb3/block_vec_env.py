@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -113,7 +114,9 @@ class BlockVecEnv(VecEnv):
                 f"Observations in {space} are no arrays, which processes could share. Use "
                 "stable_baselines3.common.vec_env.SubprocVecEnv."
             )
-        self._observations, memory = _shared((len(env_fns), *(space.shape or ())), space.dtype)
+        shape = (len(env_fns), *(space.shape or ()))
+        memory = SharedMemory(create=True, size=max(1, math.prod(shape) * space.dtype.itemsize))
+        self._observations: np.ndarray = np.ndarray(shape, space.dtype, buffer=memory.buf)
         for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
             worker.call("share", memory.name, len(env_fns), start, stop)
         for worker in self._workers:
@@ -126,7 +129,7 @@ class BlockVecEnv(VecEnv):
     def step_async(self, actions: np.ndarray) -> None:
         """Have every block take its step."""
         for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
-            worker.call("step", actions[start:stop])
+            worker.call("step_block", actions[start:stop])
 
     def step_wait(self) -> VecEnvStepReturn:
         """Wait for all of them, and count the episodes that ended."""
@@ -142,7 +145,7 @@ class BlockVecEnv(VecEnv):
     def reset(self) -> VecEnvObs:
         """Reset all environments, with the seeds and options that were set."""
         for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
-            worker.call("reset", self._seeds[start:stop], self._options[start:stop])
+            worker.call("reset_block", self._seeds[start:stop], self._options[start:stop])
         answers = [worker.answer() for worker in self._workers]
         self.reset_infos = list(chain(*(infos for infos, _ in answers)))
         self._count([held for _, held in answers])
@@ -156,7 +159,9 @@ class BlockVecEnv(VecEnv):
 
     def get_images(self) -> Sequence[np.ndarray | None]:
         """A picture of each environment."""
-        return [image for part in self._call_all("get_images") for image in part]
+        for worker in self._workers:
+            worker.call("get_images")
+        return [image for worker in self._workers for image in worker.answer()]
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of each environment or of a wrapper in it."""
@@ -187,11 +192,6 @@ class BlockVecEnv(VecEnv):
             assert self._tracker is not None
             self._tracker.report(start, success=success, steps=steps)
 
-    def _call_all(self, method: str) -> list[Any]:
-        for worker in self._workers:
-            worker.call(method)
-        return [worker.answer() for worker in self._workers]
-
     def _call(self, method: str, indices: VecEnvIndices, *args: Any, **kwargs: Any) -> list[Any]:
         wanted = list(self._get_indices(indices))
         found: dict[int, Any] = {}
@@ -204,54 +204,49 @@ class BlockVecEnv(VecEnv):
         return [found[index] for index in wanted]
 
 
-class _Block:
-    """What a process does: a `DummyVecEnv`, whose observations go into shared memory."""
+class _Block(DummyVecEnv):
+    """The environments of a process, whose observations go into shared memory."""
 
     def __init__(self, env_fns: _Makers, *, holds: bool) -> None:
-        self.envs = DummyVecEnv(list(env_fns))
+        super().__init__(list(env_fns))
         self._trackers: list[SuccessTracker] = []
         if holds:
-            known = {id(tracker): tracker for tracker in self.envs.get_attr("tracker")}
+            known = {id(tracker): tracker for tracker in self.get_attr("tracker")}
             self._trackers = list(known.values())
             for tracker in self._trackers:
                 tracker.hold()
 
     def spaces(self) -> tuple[Any, ...]:
         """What the environments observe and do, and their metadata."""
-        return self.envs.observation_space, self.envs.action_space, self.envs.metadata
+        return self.observation_space, self.action_space, self.metadata
 
     def share(self, name: str, num_envs: int, start: int, stop: int) -> None:
         """Put observations into this part of that memory from now on."""
         self._memory = SharedMemory(name)
-        space = self.envs.observation_space
+        space = self.observation_space
         shape = (num_envs, *(space.shape or ()))
         whole: Any = np.ndarray(shape, space.dtype, buffer=self._memory.buf)
-        # Where a DummyVecEnv gathers them, and what it hands out.
-        self.envs.buf_obs[None] = whole[start:stop]  # type: ignore[index]
-        self.envs._obs_from_buf = lambda: None  # type: ignore[assignment, method-assign, return-value]
+        self.buf_obs[None] = whole[start:stop]  # type: ignore[index]
 
-    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+    def step_block(self, actions: np.ndarray) -> tuple[Any, ...]:
         """Rewards, ends, infos, infos of resets by index, and the reports of a step."""
-        _, rewards, dones, infos = self.envs.step(actions)
-        resets = {int(index): self.envs.reset_infos[index] for index in np.flatnonzero(dones)}
+        _, rewards, dones, infos = self.step(actions)
+        resets = {int(index): self.reset_infos[index] for index in np.flatnonzero(dones)}
         return rewards, dones, infos, resets, self._reports()
 
-    def reset(self, seeds: list[int | None], options: list[dict[str, Any]]) -> tuple[Any, Any]:
+    def reset_block(
+        self, seeds: list[int | None], options: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], list[Report]]:
         """Infos and reports of the resets."""
-        self.envs._seeds, self.envs._options = seeds, options
-        self.envs.reset()
-        return self.envs.reset_infos, self._reports()
+        self._seeds, self._options = seeds, options
+        self.reset()
+        return self.reset_infos, self._reports()
+
+    def _obs_from_buf(self) -> VecEnvObs:
+        return self.buf_obs[None]  # type: ignore[index]  # no copy: it stays where it is
 
     def _reports(self) -> list[Report]:
         return [report for tracker in self._trackers for report in tracker.take_held()]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.envs, name)
-
-
-def _shared(shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, SharedMemory]:
-    memory = SharedMemory(create=True, size=max(1, int(np.prod(shape)) * dtype.itemsize))
-    return np.ndarray(shape, dtype, buffer=memory.buf), memory
 
 
 def _make_block(packed: bytes, forked: bool) -> _Block:

@@ -1,8 +1,8 @@
-"""Layers around vector environments of Stable-Baselines3: their checks and base classes."""
+"""Layers around vector environments of Stable-Baselines3: their checks, observations, bases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -57,6 +57,39 @@ def layers(env: VecEnv) -> Iterator[VecEnvWrapper]:
     while isinstance(env, VecEnvWrapper):
         yield env
         env = env.venv
+
+
+def map_parts(observations: Any, change: Callable[[Any], Any]) -> Any:
+    """Change an array of observations, or each of a dict of them.
+
+    Example:
+        >>> map_parts({"room": 1, "key": 2}, lambda part: part + 1)
+        {'room': 2, 'key': 3}
+    """
+    if isinstance(observations, dict):
+        return {name: change(part) for name, part in observations.items()}
+    return change(observations)
+
+
+def with_terminal(
+    seen: npt.NDArray[Any],
+    dones: npt.NDArray[np.bool_],
+    infos: Sequence[Mapping[str, Any]],
+    read: Callable[[Any], npt.NDArray[Any]],
+) -> npt.NDArray[Any]:
+    """What is looked at of observations, with the last of an episode for the first of the next.
+
+    Args:
+        seen: Of what `step_wait` returned, `(num_envs, ...)`; it is left as it is.
+        dones: Which episodes ended.
+        infos: What `step_wait` returned, with the last observations.
+        read: What is looked at of one observation.
+    """
+    if dones.any():
+        seen = seen.copy()
+        for index in np.flatnonzero(dones).tolist():
+            seen[index] = read(infos[index]["terminal_observation"])
+    return seen
 
 
 class PassThrough(VecEnvWrapper):

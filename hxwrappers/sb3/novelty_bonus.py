@@ -19,10 +19,10 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 from typing_extensions import Unpack
 
 from hxwrappers.bridge.bonuses import bonus_info
-from hxwrappers.bridge.model_holder import ModelHolder, model_seed, seeded_copy
+from hxwrappers.bridge.model_holder import ModelHolder, seeded_copy
 from hxwrappers.errors import StatisticsWarning
 from hxwrappers.novelty import CNDModel, CNDSettings, NoveltyModel, NoveltySettings, RNDModel
-from hxwrappers.sb3.layers import RewardWrapper
+from hxwrappers.sb3.layers import RewardWrapper, with_terminal
 
 
 class VecNoveltyBonus(ModelHolder, RewardWrapper):
@@ -53,14 +53,11 @@ class VecNoveltyBonus(ModelHolder, RewardWrapper):
             venv.num_envs,
         )
         # make_vec_env seeds the environments before anyone can wrap them.
-        seed = venv.unwrapped._seeds[0]
-        if seed is not None and self._owns_model:
-            self.model.reseed(model_seed(seed))
+        self._seed_model(venv.unwrapped._seeds[0])
 
     def seed(self, seed: int | None = None) -> list[int | None]:
         """Seed the environments, and a model that has not learned anything yet."""
-        if seed is not None and self._owns_model:
-            self.model.reseed(model_seed(seed))
+        self._seed_model(seed)
         return list(self.venv.seed(seed))
 
     def reset(self) -> VecEnvObs:
@@ -73,11 +70,9 @@ class VecNoveltyBonus(ModelHolder, RewardWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         """Step, and add the coefficient times the bonus of each observation reached."""
         observations, rewards, dones, infos = self.venv.step_wait()
-        reached = self._scored(observations)
-        if dones.any():
-            reached = reached.copy()
-            for index in np.flatnonzero(dones):
-                reached[index] = self._scored_one(infos[index]["terminal_observation"])[0]
+        reached = with_terminal(
+            self._scored(observations), dones, infos, lambda each: self._scored_one(each)[0]
+        )
         bonuses = self._observe(reached, self._streams, self._previous).astype(np.float64)
         self.remember(observations)
         self.added = added = self.coefficient * bonuses

@@ -21,26 +21,6 @@ from hxwrappers.bridge.environments import autoreset_mode, described, require_fu
 from hxwrappers.errors import InvalidArgumentError
 
 
-def require_vector_env(env: Any) -> None:
-    """Refuse what is no `gymnasium.vector` environment.
-
-    Args:
-        env: What was handed to the adapter.
-
-    Raises:
-        InvalidArgumentError: It is another kind of environment, or none.
-    """
-    if isinstance(env, VectorEnv):
-        return
-    if isinstance(env, VecEnv):
-        advice = "This one is of Stable-Baselines3 already and needs no adapter."
-    else:
-        advice = "Make one with gymnasium.make_vec(id, num_envs=...)."
-    raise InvalidArgumentError(
-        f"from_vector_env takes a gymnasium.vector environment, not {described(env)}. {advice}"
-    )
-
-
 def from_vector_env(env: VectorEnv[Any, Any, Any]) -> VecEnv:
     """Let Stable-Baselines3 train on a `gymnasium.vector` environment.
 
@@ -75,8 +55,15 @@ def from_vector_env(env: VectorEnv[Any, Any, Any]) -> VecEnv:
 class VectorEnvAdapter(VecEnv):
     """What `from_vector_env` returns; `env` is the vector environment inside."""
 
-    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
-        require_vector_env(env)
+    def __init__(self, env: Any) -> None:
+        if not isinstance(env, VectorEnv):
+            advice = "Make one with gymnasium.make_vec(id, num_envs=...)."
+            if isinstance(env, VecEnv):
+                advice = "This one is of Stable-Baselines3 already and needs no adapter."
+            raise InvalidArgumentError(
+                f"from_vector_env takes a gymnasium.vector environment, not {described(env)}. "
+                f"{advice}"
+            )
         self._mode = autoreset_mode(env)
         if self._mode is AutoresetMode.NEXT_STEP:
             raise InvalidArgumentError(
@@ -86,7 +73,7 @@ class VectorEnvAdapter(VecEnv):
                 'gym.make_vec(..., vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}).'
             )
         require_full_batches(env)
-        self.env = env
+        self.env: VectorEnv[Any, Any, Any] = env
         # Stable-Baselines3 looks at an observation again after the step that follows it.
         self._reuses_arrays = not getattr(env.unwrapped, "copy", True)
         self._actions: Any = None

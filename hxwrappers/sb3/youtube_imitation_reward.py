@@ -18,7 +18,7 @@ from hxwrappers.bridge.imitation import (
     ImitationSettings,
     PathOrEmbedder,
 )
-from hxwrappers.sb3.layers import RewardWrapper, hide_training
+from hxwrappers.sb3.layers import RewardWrapper, hide_training, with_terminal
 
 
 class VecYouTubeImitationReward(ImitationMatching, RewardWrapper):
@@ -130,13 +130,8 @@ class VecYouTubeImitationReward(ImitationMatching, RewardWrapper):
         """The frames that the steps led to, those of the ends of episodes included."""
         if self._source.kind == "info":
             return np.stack([self._source.of_info(info) for info in infos])
-        frames = self._source.of_observation(observations)
-        if dones.any():
-            frames = frames.copy()
-            for lane in np.flatnonzero(dones):
-                final = infos[int(lane)]["terminal_observation"]
-                frames[lane] = self._source.of_observation(final)
-        return frames
+        read = self._source.of_observation
+        return with_terminal(read(observations), dones, infos, read)
 
     def _begin(self, observations: VecEnvObs, beginning: npt.NDArray[np.bool_]) -> None:
         lanes = np.flatnonzero(beginning)

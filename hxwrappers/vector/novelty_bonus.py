@@ -22,7 +22,7 @@ from hxwrappers.bridge.environments import (
     require_full_batches,
     reset_lanes,
 )
-from hxwrappers.bridge.model_holder import ModelHolder, model_seed, seeded_copy
+from hxwrappers.bridge.model_holder import ModelHolder, seeded_copy
 from hxwrappers.novelty import CNDModel, CNDSettings, NoveltyModel, NoveltySettings, RNDModel
 
 
@@ -61,9 +61,7 @@ class NoveltyBonus(ModelHolder, AnyVectorWrapper):
         self._watch()
         lanes = reset_lanes(self.env, options)
         observations, infos = self.env.reset(seed=cast(Any, seed), options=options)
-        first = seed[0] if isinstance(seed, list) else seed
-        if first is not None and self._owns_model:
-            self.model.reseed(model_seed(first))
+        self._seed_model(seed[0] if isinstance(seed, list) else seed)
         self._remember(observations)
         self._resetting &= ~lanes
         return observations, infos

@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 
 from hxwrappers.bridge.bonuses import bonus_info
 from hxwrappers.bridge.environments import require_env
-from hxwrappers.bridge.model_holder import ModelHolder, model_seed, seeded_copy
+from hxwrappers.bridge.model_holder import ModelHolder, seeded_copy
 from hxwrappers.errors import SharedModelWarning
 from hxwrappers.novelty import CNDModel, CNDSettings, NoveltyModel, NoveltySettings, RNDModel
 from hxwrappers.wrappers._spec import SpecInJson
@@ -61,8 +61,7 @@ class NoveltyBonus(SpecInJson, ModelHolder, gym.Wrapper[Any, Any, Any, Any], Rec
         """Reset the environment; a seed also seeds a model that has not learned anything yet."""
         self._watch()
         observation, info = self.env.reset(seed=seed, options=options)
-        if seed is not None and self._owns_model:
-            self.model.reseed(model_seed(seed))
+        self._seed_model(seed)
         self._previous = self._scored_one(observation)
         return observation, info
 
