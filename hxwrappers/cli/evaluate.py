@@ -77,8 +77,8 @@ def evaluate(
         policy_kwargs: For these: its policy_kwargs, as a JSON object with names for classes.
         vecnormalize: For a zip: the file of the VecNormalize that it was trained under (what
             VecNormalize.save wrote), or none if there was none; must be said where observations are
-            no pictures. What trainers of this library and a TrainingRun saved holds it; files
-            of older versions do not. Nothing in the file is executed.
+            no pictures. What trainers of this library and a TrainingRun saved holds it. Nothing in
+            the file is executed.
         device: Where to run the policy: auto, cpu, cuda; IMPALA's play on the CPU.
         video: Write the best episode of all to this file (mp4).
         as_json: Print one JSON document instead, with every episode.

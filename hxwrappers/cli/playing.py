@@ -124,14 +124,13 @@ def _sb3(
     from hxwrappers.sb3.model_file import (  # noqa: PLC0415
         is_sb3_zip,
         is_trainer_file,
-        load_sb3_zip,
-        load_trainer_policy,
+        load_model_policy,
     )
 
     if is_trainer_file(model):
-        load, needed = load_trainer_policy, "--env"
+        needed = "--env"
     elif is_sb3_zip(model):
-        load, needed = load_sb3_zip, "--env, --algo and --policy"
+        needed = "--env, --algo and --policy"
     else:
         _refuse_statistics(model, vecnormalize)
         return load_policy(model, device)
@@ -139,7 +138,7 @@ def _sb3(
         raise InvalidArgumentError(
             f"{model} does not say safely what it was trained in. Give {needed}."
         )
-    return load(
+    return load_model_policy(
         model,
         recipe,
         algorithm=algorithm,

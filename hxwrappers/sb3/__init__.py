@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
 from hxwrappers.sb3.block_vec_env import BlockVecEnv
 from hxwrappers.sb3.callbacks import (
     BonusCheckpointCallback,
+    CurriculumHistory,
     CurriculumLog,
     ExplorationLog,
     ImitationLog,
@@ -25,7 +26,6 @@ from hxwrappers.sb3.demo_imitation import DemoImitation
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.evaluation_env import evaluation_env
-from hxwrappers.sb3.history import CurriculumHistory, ExplorationHistory
 from hxwrappers.sb3.novelty_bonus import VecCNDBonus, VecRNDBonus
 from hxwrappers.sb3.novelty_resets import VecNoveltyResets
 from hxwrappers.sb3.policies import CompactCNN
@@ -35,11 +35,11 @@ from hxwrappers.sb3.replay_buffers import (
     BonusHerReplayBuffer,
     BonusReplayBuffer,
 )
+from hxwrappers.sb3.self_imitation import WayImitation
 from hxwrappers.sb3.sticky_actions import VecStickyActions
 from hxwrappers.sb3.testing import check_sb3_twin
-from hxwrappers.sb3.training_run import TrainingRun
+from hxwrappers.sb3.training_run import ExplorationHistory, TrainingRun
 from hxwrappers.sb3.vector_env import from_vector_env
-from hxwrappers.sb3.way_imitation import WayImitation
 from hxwrappers.sb3.way_search import WaySearch
 from hxwrappers.sb3.youtube_imitation_reward import VecYouTubeImitationReward
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.runs import plot_history
 from hxwrappers.sb3.replay_buffers import SampledBonusBuffer
 from hxwrappers.sb3.stateful import load_wrapper_states, novelty_models, wrapper_states
+from hxwrappers.sb3.training_run import History
 
 
 def _infos_of_step(callback: BaseCallback) -> list[dict[str, Any]]:
@@ -211,9 +213,7 @@ class CurriculumLog(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        figures = curriculum_figures(self.tracker)
-        for name, value in figures.items():
-            self.logger.record(f"curriculum/{name}", value)
+        figures = _log_curriculum(self.logger, self.tracker)
         counted = self.rows[-1]["episodes_counted"] if self.rows else None
         if figures["episodes_counted"] != counted:  # DQN's rollouts are four steps long
             self.rows.append({"steps": float(self.num_timesteps), **figures})
@@ -243,6 +243,47 @@ def curriculum_figures(tracker: SuccessTracker) -> dict[str, float]:
     return {**figures, "success_rate": float(known.mean())} if len(known) else figures
 
 
+def _log_curriculum(logger: Logger, tracker: SuccessTracker) -> dict[str, float]:
+    """Log where a curriculum is, and get the figures."""
+    figures = curriculum_figures(tracker)
+    for name, value in figures.items():
+        logger.record(f"curriculum/{name}", value)
+    return figures
+
+
+class CurriculumHistory(History):
+    """A history of a run with a `DemoResetCurriculum`; it also keeps the tracker's table.
+
+    Rows also hold the figures of `curriculum_figures`.
+
+    Args:
+        tracker: The tracker that all workers share.
+    """
+
+    def __init__(self, tracker: SuccessTracker) -> None:
+        super().__init__()
+        self.tracker = tracker
+
+    def figures(self) -> dict[str, float]:
+        """The frontier, how far it has come, and how many episodes succeed."""
+        return _log_curriculum(self.logger, self.tracker)
+
+    def shown(self) -> dict[str, str]:
+        """Frontier and success rate."""
+        row = self.rows[-1]
+        rate = {"success": f"{row['success_rate']:.0%}"} if "success_rate" in row else {}
+        return {"frontier": f"{row['frontier']:.0f}", "covered": f"{row['covered']:.0%}", **rate}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything counted so far, the tracker's table included."""
+        return {**super().state_dict(), "tracker": self.tracker.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self.tracker.load_state_dict(state["tracker"])
+        super().load_state_dict(state)
+
+
 def with_callback(callback: MaybeCallback, *first: BaseCallback) -> list[BaseCallback]:
     """Callbacks of a trainer's own before those that the user gave.
 
@@ -250,8 +291,6 @@ def with_callback(callback: MaybeCallback, *first: BaseCallback) -> list[BaseCal
         first: The trainer's own.
         callback: What `learn` was given: nothing, a callback, a function, or a list of callbacks.
     """
-    if callback is None:
-        return [*first]
     if isinstance(callback, list):
         return [*first, *callback]
     return [*first, callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]

@@ -9,12 +9,14 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
+from gymnasium.vector.utils import concatenate, create_empty_array
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from hxwrappers._utils.checks import require_count
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3.self_imitation import SelfImitation, Stretch, joined, length, map_values
+from hxwrappers.sb3.layers import map_parts
+from hxwrappers.sb3.self_imitation import SelfImitation, Stretch
 
 
 class DemoImitation(SelfImitation):
@@ -95,7 +97,7 @@ class DemoImitation(SelfImitation):
             if stretch.imitated.any():
                 stretches.append(stretch)
         if not isinstance(self.model.policy, RecurrentActorCriticPolicy) and stretches:
-            return [joined(stretches)]
+            return [_joined(stretches)]
         return stretches
 
     def _replay(self, limit: int) -> tuple[Stretch, int]:
@@ -129,31 +131,29 @@ class DemoImitation(SelfImitation):
     ) -> Stretch:
         model, normalizer = cast(OnPolicyAlgorithm, self.model), self.model.get_vec_normalize_env()
         earned = np.array(rewards, np.float64)
-        observations: Any
-        if isinstance(seen[0], dict):
-            observations = {name: np.stack([each[name] for each in seen]) for name in seen[0]}
-        else:
-            observations = np.stack(seen)
+        space = self.env.observation_space
+        room: Any = create_empty_array(space, len(seen))
+        observations: Any = concatenate(space, seen, room)
         if normalizer is not None:
             observations = normalizer.normalize_obs(observations)
             earned = normalizer.normalize_reward(earned).astype(np.float64)
         tensors, _ = model.policy.obs_to_tensor(observations)
         action = torch.as_tensor(np.array(actions), device=model.device)
-        last = 0.0 if terminated else self._value_of_last(tensors)
+        last = 0.0 if terminated else self._value_of_last(tensors, len(seen))
         returns = torch.as_tensor(_returns(earned, last, model.gamma), device=model.device)
         mask = torch.as_tensor(np.array(imitated), device=model.device)
-        return Stretch(map_values(tensors, lambda rows: rows[:-1]), action, returns, mask)
+        return Stretch(map_parts(tensors, lambda rows: rows[:-1]), action, returns, mask)
 
-    def _value_of_last(self, observations: Any) -> float:
-        """The value of the last of several observations, one after the other."""
+    def _value_of_last(self, observations: Any, number: int) -> float:
+        """The value of the last of so many observations, one after the other."""
         policy: Any = self.model.policy
         with torch.no_grad():
             if isinstance(policy, RecurrentActorCriticPolicy):
                 # The values do not depend on the actions.
-                shape = (length(observations), *(self.env.action_space.shape or ()))
+                shape = (number, *(self.env.action_space.shape or ()))
                 values, _, _ = self._evaluate(observations, torch.zeros(shape, device=self.device))
             else:
-                values = policy.predict_values(map_values(observations, lambda rows: rows[-1:]))
+                values = policy.predict_values(map_parts(observations, lambda rows: rows[-1:]))
         return float(values.flatten()[-1])
 
 
@@ -166,3 +166,15 @@ def _returns(
         last = float(rewards[index]) + gamma * last
         returns[index] = last
     return returns
+
+
+def _joined(stretches: list[Stretch]) -> Stretch:
+    """The imitated steps of all, in one."""
+    kept = [stretch.at(stretch.imitated) for stretch in stretches]
+    columns: list[Any] = []
+    for parts in zip(*kept, strict=True):
+        if isinstance(parts[0], dict):
+            columns.append({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+        else:
+            columns.append(torch.cat(parts))
+    return Stretch(*columns)

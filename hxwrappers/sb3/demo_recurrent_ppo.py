@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import obs_as_tensor
 
-from hxwrappers._utils.checks import require_count
+from hxwrappers._utils.checks import require_count, require_range
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3.callbacks import with_callback
 from hxwrappers.sb3.demo_sequences import (
@@ -22,21 +23,20 @@ from hxwrappers.sb3.demo_sequences import (
     DemoRolloutBuffer,
     DemoSequences,
     Tail,
-)
-from hxwrappers.sb3.persistence import SafePersistence
-from hxwrappers.sb3.policies import (
     TemperedCnnLstmPolicy,
     TemperedLstmPolicy,
     TemperedMultiInputLstmPolicy,
     has_logits,
 )
+from hxwrappers.sb3.layers import map_parts
+from hxwrappers.sb3.persistence import SafePersistence
 
 
 class _Flags(NamedTuple):
     """What the last infos said about each environment's next step, `(envs,)`."""
 
     replaying: np.ndarray
-    near_start: np.ndarray
+    temperature: np.ndarray
 
 
 class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
@@ -58,7 +58,7 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
 
     Args:
         policy: "MlpLstmPolicy", "CnnLstmPolicy" or "MultiInputLstmPolicy", or a subclass of the
-            policies of `hxwrappers.sb3.policies`.
+            policies of `hxwrappers.sb3.demo_sequences`.
         env: The environments; other ones than a `DemoResetCurriculum` work as well.
         learning_rate: Published: 1e-4, to be lowered when progress stops.
         n_steps: Steps of each environment in a rollout. Published: 128, of which 64 are burn-in.
@@ -113,10 +113,7 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
         **kwargs: Any,
     ) -> None:
         require_count("burn_in", burn_in)
-        if not 0 < near_start_temperature < float("inf"):
-            raise InvalidArgumentError(
-                f"near_start_temperature is {near_start_temperature!r}; it must be above 0."
-            )
+        require_range("near_start_temperature", near_start_temperature, above=0, below=math.inf)
         self.burn_in = burn_in
         self.burn_in_gradient = burn_in_gradient
         self.near_start_temperature = near_start_temperature
@@ -145,7 +142,7 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
         if not isinstance(self.policy, TemperedLstmPolicy):
             raise InvalidArgumentError(
                 f"{type(self.policy).__name__} knows no temperature. Derive it from a policy of "
-                "hxwrappers.sb3.policies."
+                "hxwrappers.sb3.demo_sequences."
             )
         if self.near_start_temperature != 1.0 and not has_logits(self.action_space):
             raise InvalidArgumentError(
@@ -195,7 +192,7 @@ class DemoRecurrentPPO(SafePersistence, RecurrentPPO):
         states = [torch.as_tensor(state, device=self.device) for state in tail.states]
         policy, device = self.policy, self.device
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.burn_in_gradient):
-            flat = _flat_by_env(tail.observations)
+            flat = map_parts(tail.observations, self.rollout_buffer.swap_and_flatten)
             starts = torch.as_tensor(tail.episode_starts.T.reshape(-1), device=device)
             features = policy.extract_features(cast(Any, obs_as_tensor(flat, device)))
             pi, vf = features if isinstance(features, tuple) else (features, features)
@@ -221,40 +218,30 @@ class _FlagSteps(BaseCallback):
             # Annotated as None in sb3-contrib.
             with torch.no_grad():
                 cast(Any, model)._last_lstm_states = model._refresh(buffer.tail)
-        self._set_flags()
+        self._set_temperature()
 
     def _on_step(self) -> bool:
         buffer, flags = self.model.rollout_buffer, self.model._flags
         assert flags is not None
         buffer.valid[buffer.pos] = ~flags.replaying
-        buffer.temperature[buffer.pos] = self._temperatures()
+        buffer.temperature[buffer.pos] = flags.temperature
         resets = self.training_env.unwrapped.reset_infos
         infos, dones = self.locals["infos"], self.locals["dones"]
         self._note([resets[i] if done else infos[i] for i, done in enumerate(dones)])
-        self._set_flags()
+        self._set_temperature()
         return True
 
     def _on_training_end(self) -> None:
         self.model.policy.acting_temperature = 1.0
 
     def _note(self, infos: list[dict[str, Any]]) -> None:
+        near = [bool(info.get("near_start", False)) for info in infos]
         self.model._flags = _Flags(
             np.array([bool(info.get("replaying", False)) for info in infos]),
-            np.array([bool(info.get("near_start", False)) for info in infos]),
+            np.where(near, self.model.near_start_temperature, 1.0).astype(np.float32),
         )
 
-    def _temperatures(self) -> np.ndarray:
+    def _set_temperature(self) -> None:
         assert self.model._flags is not None
-        near = self.model._flags.near_start
-        return np.where(near, self.model.near_start_temperature, 1.0).astype(np.float32)
-
-    def _set_flags(self) -> None:
-        temperatures = torch.as_tensor(self._temperatures(), device=self.model.device)
-        self.model.policy.acting_temperature = temperatures
-
-
-def _flat_by_env(observations: Any) -> Any:
-    """From `(steps, envs, ...)` to `(envs * steps, ...)`, each environment's steps together."""
-    if isinstance(observations, dict):
-        return {name: _flat_by_env(array) for name, array in observations.items()}
-    return observations.swapaxes(0, 1).reshape(-1, *observations.shape[2:])
+        temperature = torch.as_tensor(self.model._flags.temperature, device=self.model.device)
+        self.model.policy.acting_temperature = temperature

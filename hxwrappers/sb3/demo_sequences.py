@@ -1,24 +1,109 @@
-"""Rollout buffers that mark the steps which only replay a demonstration."""
+"""Recurrent policies with a temperature, and rollout buffers that mark replayed steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from gymnasium import spaces
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer, RecurrentRolloutBuffer
+from sb3_contrib.common.recurrent.policies import (
+    RecurrentActorCriticCnnPolicy,
+    RecurrentActorCriticPolicy,
+    RecurrentMultiInputActorCriticPolicy,
+)
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.distributions import Distribution
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from hxwrappers.sb3.policies import TemperedStates
+from hxwrappers.sb3.layers import map_parts
+from hxwrappers.sb3.policies import held
 
 _STATES = ("hidden_states_pi", "cell_states_pi", "hidden_states_vf", "cell_states_vf")
 _Observations = Any
+
+
+class TemperedStates(NamedTuple):
+    """Recurrent states before a batch of sequences, and the temperature of each of their steps.
+
+    Attributes:
+        pi: Hidden and cell state of the actor, `(layers, sequences, hidden)` each.
+        vf: Those of the critic.
+        temperature: By what the logits of each step are divided, `(sequences * steps,)`.
+    """
+
+    pi: tuple[Tensor, Tensor]
+    vf: tuple[Tensor, Tensor]
+    temperature: Tensor
+
+
+class TemperedLstmPolicy(RecurrentActorCriticPolicy):
+    """A recurrent policy that explores more, or less, where it is told to.
+
+    Logits are divided by a temperature: 2 raises the entropy, 0.5 lowers it. Actions without
+    logits, those in a `Box`, have none.
+
+    Attributes:
+        temperature: That of `predict`, for evaluation; training does not look at it.
+        acting_temperature: That of `forward`, which acts in rollouts: a number, or one for each
+            environment. `evaluate_actions` takes the temperatures in `TemperedStates`, and 1
+            where it is given other states.
+    """
+
+    temperature: float = 1.0
+    acting_temperature: Tensor | float = 1.0
+    _divisor: Tensor | float | None = None
+
+    def forward(  # type: ignore[override]  # two arguments more, as in its base class
+        self,
+        obs: Tensor,
+        lstm_states: RNNStates,
+        episode_starts: Tensor,
+        deterministic: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor, RNNStates]:
+        """Act; see the base class."""
+        with held(self, _divisor=self.acting_temperature):
+            return super().forward(obs, lstm_states, episode_starts, deterministic)
+
+    def evaluate_actions(  # type: ignore[override]
+        self,
+        obs: Tensor,
+        actions: Tensor,
+        lstm_states: RNNStates | TemperedStates,
+        episode_starts: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Values, log probabilities and entropies; see the base class."""
+        divisor = lstm_states.temperature if isinstance(lstm_states, TemperedStates) else 1.0
+        with held(self, _divisor=divisor):
+            states = cast(RNNStates, lstm_states)
+            return super().evaluate_actions(obs, actions, states, episode_starts)
+
+    def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
+        if not has_logits(self.action_space):
+            return super()._get_action_dist_from_latent(latent_pi)
+        logits = self.action_net(latent_pi)
+        divisor = self.temperature if self._divisor is None else self._divisor
+        divisor = torch.as_tensor(divisor, dtype=logits.dtype, device=logits.device)
+        return self.action_dist.proba_distribution(logits / divisor.reshape(-1, 1))
+
+
+class TemperedCnnLstmPolicy(TemperedLstmPolicy, RecurrentActorCriticCnnPolicy):
+    """`TemperedLstmPolicy` on the convolutions of Mnih et al. 2015, for images."""
+
+
+class TemperedMultiInputLstmPolicy(TemperedLstmPolicy, RecurrentMultiInputActorCriticPolicy):
+    """`TemperedLstmPolicy` for Dict observations."""
+
+
+def has_logits(space: spaces.Space[object]) -> bool:
+    """Whether policies over this action space have logits, which a temperature can divide."""
+    return isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
 
 
 class Tail(NamedTuple):
@@ -36,7 +121,7 @@ class Tail(NamedTuple):
 
     def of(self, envs: npt.NDArray[np.int64]) -> Tail:
         """The tail of some of the environments."""
-        picked = _map(self.observations, lambda array: array[:, envs])
+        picked = map_parts(self.observations, lambda array: array[:, envs])
         states = tuple(state[:, envs] for state in self.states)
         return Tail(picked, self.episode_starts[:, envs], states)
 
@@ -130,7 +215,7 @@ class DemoSequences(RolloutBuffer):
     def _cut_tail(self) -> Tail:
         start = max(0, self.buffer_size - self.burn_in)
         return Tail(
-            _map(self.observations, lambda array: array[start:].copy()),
+            map_parts(self.observations, lambda array: array[start:].copy()),
             self.episode_starts[start:].copy(),
             tuple(getattr(self, name)[start].copy() for name in _STATES),
         )
@@ -146,7 +231,7 @@ class DemoSequences(RolloutBuffer):
         mask = padded(self.valid)
         temperature = padded(self.temperature, filling=1.0)
         return Sequences(
-            observations=_map(self.observations, padded),
+            observations=map_parts(self.observations, padded),
             # As in SB3's own buffers; the likelihood of MultiBinary actions needs it.
             actions=padded(self.actions.astype(np.float32, copy=False)),
             old_values=padded(self.values),
@@ -196,9 +281,3 @@ class DemoRolloutBuffer(DemoSequences, RecurrentRolloutBuffer):  # type: ignore[
 
 class DemoDictRolloutBuffer(DemoSequences, RecurrentDictRolloutBuffer):  # type: ignore[misc]
     """Rollout buffer of `DemoRecurrentPPO` for Dict observations."""
-
-
-def _map(data: _Observations, change: Callable[[Any], Any]) -> _Observations:
-    if isinstance(data, dict):
-        return {name: change(array) for name, array in data.items()}
-    return change(data)

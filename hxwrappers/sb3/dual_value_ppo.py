@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -20,13 +21,14 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+from torch import Tensor
 
 from hxwrappers._utils.checks import require_range
+from hxwrappers.bridge.actions import MASK_METHOD, find_stickiness, flat_mask, is_legal
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3.callbacks import ExplorationLog, RolloutTraining, with_callback
 from hxwrappers.sb3.dual_value_buffer import DualValueDictRolloutBuffer, DualValueRolloutBuffer
 from hxwrappers.sb3.layers import PassThrough
-from hxwrappers.sb3.masked_policy import MaskWitness
 from hxwrappers.sb3.persistence import SafePersistence
 from hxwrappers.sb3.policies import (
     CNDPolicy,
@@ -34,6 +36,7 @@ from hxwrappers.sb3.policies import (
     DualValueMultiInputPolicy,
     DualValuePolicy,
     RNDPolicy,
+    held,
 )
 
 
@@ -54,17 +57,23 @@ class ExtrinsicRewards(PassThrough):
 
 
 class SplitRewards(ExtrinsicRewards):
-    """Also keeps what the bonuses added, in `added`: for each step one number an environment."""
+    """Also keeps what the bonuses added, in `added`: for each step one number an environment.
 
-    def __init__(self, venv: VecEnv) -> None:
+    Args:
+        venv: Environments with a bonus.
+        bound: Extrinsic rewards are clipped to plus and minus this.
+    """
+
+    def __init__(self, venv: VecEnv, bound: float) -> None:
         super().__init__(venv)
+        self.bound = bound
         self.added: list[list[float]] = []
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step; the rewards are those of the environments alone."""
-        result = super().step_wait()
-        self.added.append(_map_values(result[3], "reward_bonus"))
-        return result
+        """Step; the rewards are those of the environments alone, clipped."""
+        observations, rewards, dones, infos = super().step_wait()
+        self.added.append(_map_values(infos, "reward_bonus"))
+        return observations, rewards.clip(-self.bound, self.bound), dones, infos
 
 
 def _map_values(infos: Sequence[Mapping[str, Any]], key: str) -> list[float]:
@@ -77,17 +86,44 @@ def _map_values(infos: Sequence[Mapping[str, Any]], key: str) -> list[float]:
         ) from error
 
 
-class ClipRewards(PassThrough):
-    """Clips rewards to an interval around zero."""
+class MaskWitness(PassThrough):
+    """Keeps the masks of a rollout, and sees that its environments execute what is legal.
 
-    def __init__(self, venv: VecEnv, bound: float) -> None:
+    Args:
+        venv: Environments with a method `action_masks`.
+
+    Raises:
+        InvalidArgumentError: Something in the environments repeats actions without a look at masks.
+    """
+
+    def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
-        self.bound = bound
+        self.kept: list[npt.NDArray[np.bool_]] = []
+        name = find_stickiness(venv)
+        if name not in {None, "StickyActions", "VecStickyActions"}:
+            raise InvalidArgumentError(
+                f"The environment masks its actions, and {name} repeats some without a look at the "
+                "masks. Put hxwrappers.sb3.VecStickyActions around it in its place."
+            )
+
+    def ask(self) -> Tensor:
+        """The masks of the environments as they are now, bool, `(num_envs, entries)`."""
+        space = self.action_space
+        masks = np.stack([flat_mask(mask, space) for mask in self.venv.env_method(MASK_METHOD)])
+        self.kept.append(masks)
+        return torch.from_numpy(masks)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step, and clip the rewards."""
-        observations, rewards, dones, infos = self.venv.step_wait()
-        return observations, rewards.clip(-self.bound, self.bound), dones, infos
+        """Step; an illegal action that was repeated is an error."""
+        result = self.venv.step_wait()
+        for info, mask in zip(result[3], self.kept[-1], strict=True):
+            repeated = info.get("sticky_action", False)
+            if repeated and not is_legal(info["executed_action"], mask, self.action_space):
+                raise InvalidArgumentError(
+                    "Sticky actions repeated an action that is not legal, since they lie inside of "
+                    "what masks the actions. Put VecStickyActions around the vector environment."
+                )
+        return result
 
 
 class DualValuePPO(SafePersistence, PPO):
@@ -215,8 +251,9 @@ class DualValuePPO(SafePersistence, PPO):
         super().__init__(policy, env, **arguments)
 
     def _setup_model(self) -> None:
-        is_dict = isinstance(self.observation_space, spaces.Dict)
-        self.rollout_buffer_class = DualValueDictRolloutBuffer if is_dict else DualValueRolloutBuffer
+        self.rollout_buffer_class = DualValueRolloutBuffer
+        if isinstance(self.observation_space, spaces.Dict):
+            self.rollout_buffer_class = DualValueDictRolloutBuffer
         super()._setup_model()
 
     def collect_rollouts(
@@ -229,16 +266,9 @@ class DualValuePPO(SafePersistence, PPO):
         """Collect a rollout, and add what the intrinsic side needs to it."""
         # Only here, so that `get_env` is what the user made: callbacks compare it with theirs.
         masked = MaskWitness(env) if is_masking_supported(env) else None
-        split = SplitRewards(env if masked is None else masked)
-        clip = self.extrinsic_clip
-        learned_from = split if clip is None else ClipRewards(split, clip)
-        self.policy.acting_masks = None if masked is None else masked.ask
-        try:
-            whole = super().collect_rollouts(
-                learned_from, callback, rollout_buffer, n_rollout_steps
-            )
-        finally:
-            self.policy.acting_masks = None
+        split = SplitRewards(masked or env, self.extrinsic_clip or math.inf)
+        with held(self.policy, acting_masks=masked and masked.ask):
+            whole = super().collect_rollouts(split, callback, rollout_buffer, n_rollout_steps)
         if not whole:
             return False
         buffer = cast(DualValueRolloutBuffer, rollout_buffer)
@@ -263,12 +293,9 @@ class DualValuePPO(SafePersistence, PPO):
     def train(self) -> None:
         """Learn from the rollout, under the masks under which its actions were chosen."""
         buffer = self.rollout_buffer
-        if buffer.masks is not None:
-            self.policy.learning_masks = lambda: buffer.batch_masks
-        try:
+        masks = None if buffer.masks is None else lambda: buffer.batch_masks
+        with held(self.policy, learning_masks=masks):
             super().train()
-        finally:
-            self.policy.learning_masks = None
 
     def predict(
         self,

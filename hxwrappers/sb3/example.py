@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from hxwrappers._utils.checks import require_range
 from hxwrappers._utils.devices import keep_freed_memory
 from hxwrappers.demos import make_environment, shipped
 from hxwrappers.envs import views_along
@@ -21,10 +22,9 @@ from hxwrappers.envs.atari import knows_rooms
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.runs import plot_features, plot_history
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
-from hxwrappers.sb3.history import ExplorationHistory
 from hxwrappers.sb3.quick import QuickAtari
 from hxwrappers.sb3.stateful import novelty_models
-from hxwrappers.sb3.training_run import CHECKPOINT, TrainingRun
+from hxwrappers.sb3.training_run import CHECKPOINT, ExplorationHistory, TrainingRun
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,8 @@ class ExampleOptions:
         names = ("total_timesteps", "num_envs", "checkpoint_every")
         given = {name: getattr(self, name) for name in names}
         for name, value in given.items():
-            if value is not None and value < 1:
-                option = f"--{name.replace('_', '-')}"
-                raise InvalidArgumentError(f"{option} is {value}; it must be at least 1.")
+            if value is not None:
+                require_range(f"--{name.replace('_', '-')}", value, minimum=1)
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise InvalidArgumentError(f"--minutes is {self.minutes}; it must be more than 0.")
         cores = os.cpu_count() or 1
@@ -163,14 +162,14 @@ def run_example(
     minutes: float | None = preset["minutes"]
     every: int = preset["checkpoint_every"]
     history = ExplorationHistory()
-    clock = _Clock(minutes)
+    end = math.inf  # once the model is made and loaded, the minutes begin
     run = TrainingRun(
         model,
         options.folder,
         options.seed,
         every,
         history=history,
-        stop_when=clock.is_over,
+        stop_when=lambda: time.monotonic() >= end,
         callbacks=() if quick is None else quick.callbacks(options.seed),
     )
     begun = run.begin(resume=options.resume)
@@ -178,7 +177,8 @@ def run_example(
         print(f"resuming at step {begun:,}")
     goal = f"for {minutes:g} minutes" if minutes else f"to step {total_timesteps:,}"
     print(f"training {goal} on {model.device}, logging to {options.folder}", flush=True)
-    clock.start()
+    if minutes:
+        end = time.monotonic() + 60 * minutes
     run.train(None if minutes else total_timesteps)
     picture = options.folder / "history.png"
     plot_history(history.rows, picture, title=f"{options.folder.name}, seed {options.seed}")
@@ -192,28 +192,12 @@ def run_example(
         evaluate = quick.make_single
         print_evaluation(quick.evaluate(model))
     elif evaluate is not None and not history.rooms:  # AtariVectorEnv does not let it be seen
-        rooms = visited_rooms(model, evaluate())
+        rooms = set(play(model, evaluate(), 4500, episodes=1)[1])
         print(f"rooms       {len(rooms)} in one episode afterwards: {sorted(rooms)}")
     if options.features and evaluate is not None:
         seen = play(model, evaluate(), 1500) if demo is None else demo_frames(model, demo)
         print(f"features    {draw_features(model, *seen, options.folder)}")
     return history
-
-
-class _Clock:
-    """Tells when the minutes are over."""
-
-    def __init__(self, minutes: float | None) -> None:
-        self._seconds = math.inf if minutes is None else 60 * minutes
-        self._begun = math.inf
-
-    def start(self) -> None:
-        """Count from now."""
-        self._begun = time.monotonic()
-
-    def is_over(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() - self._begun >= self._seconds
 
 
 def print_table(history: ExplorationHistory, references: Mapping[str, str]) -> None:
@@ -279,11 +263,6 @@ def play(
             over += 1
             observation, info = env.reset()
     return np.stack(observations), rooms
-
-
-def visited_rooms(model: DualValuePPO, env: gym.Env[Any, Any]) -> set[int]:
-    """The rooms that the agent visits in one episode."""
-    return set(play(model, env, 4500, episodes=1)[1])
 
 
 def demo_frames(model: DualValuePPO, name: str) -> tuple[np.ndarray, list[int]]:

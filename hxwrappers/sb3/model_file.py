@@ -25,24 +25,22 @@ from hxwrappers.files import load_checkpoint
 from hxwrappers.files.checkpoints import checkpoint_errors, checkpoint_kind
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
+from hxwrappers.sb3.layers import map_parts
 from hxwrappers.sb3.normalization import (
     Normalization,
     array_of,
+    may_be_normalized,
     read_pickle,
-    read_vecnormalize,
-    shows_normalization,
 )
-from hxwrappers.sb3.persistence import SafePersistence
+from hxwrappers.sb3.persistence import saved_spaces
 from hxwrappers.sb3.policy_file import ALGORITHMS, Playable, build_policy
-from hxwrappers.sb3.space_data import read_space
 from hxwrappers.sb3.stateful import observation_moments
 from hxwrappers.sb3.training_run import KIND as TRAINING_RUN
 
 _WEIGHTS, _DATA = "policy.pth", "data"
 _LARGEST = 4 << 30  # bytes
-_TRAINERS: dict[str, type[SafePersistence]] = {
-    kind.__name__: kind for kind in (DualValuePPO, DemoRecurrentPPO)
-}
+_ALGORITHMS = (DualValuePPO.__name__, DemoRecurrentPPO.__name__)
+_TRAINERS = (*_ALGORITHMS, TRAINING_RUN)
 
 
 def is_sb3_zip(path: str | os.PathLike[str]) -> bool:
@@ -54,7 +52,12 @@ def is_sb3_zip(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def load_sb3_zip(
+def is_trainer_file(path: str | os.PathLike[str]) -> bool:
+    """Whether `DualValuePPO.save`, `DemoRecurrentPPO.save` or a `TrainingRun` wrote a file."""
+    return checkpoint_kind(path) in _TRAINERS
+
+
+def load_model_policy(
     path: str | os.PathLike[str],
     environment: Mapping[str, Any],
     *,
@@ -64,38 +67,52 @@ def load_sb3_zip(
     device: str = "auto",
     vecnormalize: str | os.PathLike[str] | None = None,
 ) -> Playable:
-    """Load the policy from a zip of Stable-Baselines3, without executing code from it.
+    """Load the policy from a zip of Stable-Baselines3, or from what a trainer here saved.
 
-    `PPO.load` unpickles what the zip says of the model, and a pickle can run anything. This reads
-    the weights alone, so what they are the weights of must be said.
+    Nothing from the file is executed. `PPO.load` unpickles what a zip says of the model, and a
+    pickle can run anything; this reads the weights alone, so what they are the weights of must be
+    said. So it must for the checkpoint of a `TrainingRun`.
 
     Args:
-        path: The zip.
-        environment: The recipe of the environment, see `hxwrappers.envs.make_from_recipe`; the
-            policy's spaces are those of the environment.
-        algorithm: "PPO", "RecurrentPPO", "DualValuePPO" or "DemoRecurrentPPO".
+        path: The file.
+        environment: The recipe of the environment, see `hxwrappers.envs.make_from_recipe`. Where
+            the file does not say the policy's spaces, they are those of the environment.
+        algorithm: "PPO", "RecurrentPPO", "DualValuePPO" or "DemoRecurrentPPO", where the file does
+            not say it, like the two that follow.
         policy: The name that the algorithm was given: "MlpPolicy", "CnnPolicy", ...
         policy_kwargs: What else it was given, as plain values: `features_extractor_class` and
             `activation_fn` by the names of the classes.
         device: Where to run it.
         vecnormalize: The file of the VecNormalize that it was trained under, which no zip holds;
-            "none" says that there was none. Must be given where observations are neither pictures
-            nor other whole numbers.
+            "none" says that there was none. Must be given for a zip where observations are neither
+            pictures nor other whole numbers. What trainers here saved holds the moments.
 
     Raises:
-        CheckpointError: The file is no such zip, its weights do not fit what was said, or it may
-            have been trained under a VecNormalize that was not given.
-        InvalidArgumentError: The VecNormalize is of other observations.
+        CheckpointError: The file is none of those, or damaged, its weights do not fit what was
+            said, its policy is of a class of your own, it may have been trained under a
+            VecNormalize that was not given, or under two.
+        InvalidArgumentError: The VecNormalize is of other observations, or contradicts the file.
         InvalidArgumentError: There is no such environment.
     """
-    kind = _policy_class(algorithm, policy)
-    seen, acted = _spaces_of(environment)
-    built = build_policy(kind, (as_trained(seen), acted), policy_kwargs or {}, _weights(path))
-    normalization = None if vecnormalize is None else read_vecnormalize(vecnormalize)
-    if normalization is not None:
-        normalization.check(seen)
-    elif vecnormalize is None:
-        _require_plain(path, seen)
+    kind = str(checkpoint_kind(path))
+    kwargs = dict(policy_kwargs or {})
+    if kind not in _ALGORITHMS:
+        seen, pair = _spaces_of(environment)
+    if kind not in _TRAINERS:
+        built = build_policy(_policy_class(algorithm, policy), pair, kwargs, _weights(path))
+        normalization = _normalization_beside(path, seen, vecnormalize)
+    else:
+        state = load_checkpoint(path, _TRAINERS)
+        with checkpoint_errors(f"{path} is incomplete"):
+            if kind == TRAINING_RUN:
+                state = state["model"]
+            else:
+                algorithm, arguments, pair = kind, state["arguments"], saved_spaces(state)
+                policy = arguments.get("policy", policy)
+                own = arguments.get("policy_kwargs") or {}
+                kwargs = {"use_sde": arguments.get("use_sde", False), **own, **kwargs}
+            built = build_policy(_policy_class(algorithm, policy), pair, kwargs, state["policy"])
+            normalization = _normalization(path, state["wrappers"], vecnormalize)
     return Playable(built.to(get_device(device)), environment, algorithm, normalization)
 
 
@@ -114,29 +131,35 @@ def _policy_class(algorithm: str, policy: object) -> type[ActorCriticPolicy]:
     return kind
 
 
-def _spaces_of(environment: Mapping[str, Any]) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
-    """The spaces of observations and actions of the environment that a recipe describes."""
+def _spaces_of(
+    environment: Mapping[str, Any],
+) -> tuple[spaces.Space[Any], tuple[spaces.Space[Any], spaces.Space[Any]]]:
+    """The observations of the environment that a recipe describes, and the spaces of its policy."""
     env = make_from_recipe(environment)
     env.close()
-    return env.observation_space, env.action_space
+    return env.observation_space, (as_trained(env.observation_space), env.action_space)
 
 
-def _require_plain(path: str | os.PathLike[str], space: spaces.Space[Any]) -> None:
-    """Refuse a zip whose observations may have been normalised, since it does not hold how."""
-    shown = shows_normalization(space, _last_seen(path))
-    if shown is False:
-        return
-    told = (
-        "was trained on observations that a VecNormalize had normalised"
-        if shown
-        else "does not say whether it was trained on observations that a VecNormalize normalised"
-    )
+def _normalization_beside(
+    path: str | os.PathLike[str],
+    space: spaces.Space[Any],
+    given: str | os.PathLike[str] | None,
+) -> Normalization | None:
+    """How the observations of a zip's policy are normalised, which a file beside it says."""
+    if given is not None:
+        normalization = Normalization.load(given)
+        if normalization is not None:
+            normalization.check(space)
+        return normalization
+    if not may_be_normalized(space, _last_seen(path)):
+        return None
     beside = sorted(Path(path).parent.glob("*vecnormalize*.pkl"))
     beside += sorted(Path(path).parent.glob("*/vecnormalize.pkl"))  # as RL Baselines3 Zoo does it
     found = f", for example {beside[0]}" if beside else ""
     raise CheckpointError(
-        f"{path} {told}. Give the file that VecNormalize.save wrote{found}: --vecnormalize FILE. "
-        "If there was no VecNormalize: --vecnormalize none. (In Python: vecnormalize=...)"
+        f"The observations of {path} may have been normalised by a VecNormalize, which no zip "
+        f"holds. Give the file that VecNormalize.save wrote{found}: --vecnormalize FILE. If there "
+        "was no VecNormalize: --vecnormalize none. (In Python: vecnormalize=...)"
     )
 
 
@@ -150,9 +173,7 @@ def _last_seen(path: str | os.PathLike[str]) -> Any:
         seen = read_pickle(base64.b64decode(entry[":serialized:"]), path)
     except (*MALFORMED, OSError, zipfile.BadZipFile, CheckpointError):
         return None
-    if isinstance(seen, dict):
-        return {key: array_of(part) for key, part in seen.items()}
-    return array_of(seen)
+    return map_parts(seen, array_of)
 
 
 def _weights(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -183,75 +204,6 @@ def as_trained(space: spaces.Space[Any]) -> spaces.Space[Any]:
     return VecTransposeImage.transpose_space(space)
 
 
-def is_trainer_file(path: str | os.PathLike[str]) -> bool:
-    """Whether `DualValuePPO.save`, `DemoRecurrentPPO.save` or a `TrainingRun` wrote a file."""
-    return checkpoint_kind(path) in {*_TRAINERS, TRAINING_RUN}
-
-
-def load_trainer_policy(
-    path: str | os.PathLike[str],
-    environment: Mapping[str, Any],
-    *,
-    algorithm: str = "PPO",
-    policy: str = "MlpPolicy",
-    policy_kwargs: Mapping[str, Any] | None = None,
-    device: str = "auto",
-    vecnormalize: str | os.PathLike[str] | None = None,
-) -> Playable:
-    """Load the policy alone, without its bonus and without executing code from the file.
-
-    Where a `VecNormalize` normalised its observations, they are normalised here by the moments in
-    the file.
-
-    Args:
-        path: The file.
-        environment: The recipe of the environment, see `hxwrappers.envs.make_from_recipe`.
-        algorithm: What trained it, for the checkpoint of a `TrainingRun`, which does not say it.
-        policy: The name of its policy, where the file does not say it.
-        policy_kwargs: What else the policy was given, where the file does not hold it.
-        device: Where to run it.
-        vecnormalize: The file of the VecNormalize that it was trained under, for files of older
-            versions, which do not say how observations were clipped; in place of the moments in
-            others. "none" is for files of policies that were trained without one.
-
-    Raises:
-        CheckpointError: The file is none of those, or damaged, its policy is of a class of your
-            own, or nothing says how its observations were normalised.
-        InvalidArgumentError: `vecnormalize` contradicts the file.
-    """
-    kind = str(checkpoint_kind(path))
-    state = load_checkpoint(path, (*_TRAINERS, TRAINING_RUN))
-    with checkpoint_errors(f"{path} is incomplete"):
-        if kind == TRAINING_RUN:
-            state, arguments = state["model"], {}
-            seen, acted = _spaces_of(environment)
-            pair = as_trained(seen), acted
-        else:
-            algorithm, arguments = kind, state["arguments"]
-            pair = _spaces(path, state["spaces"], algorithm)
-        normalization = _normalization(path, state["wrappers"], vecnormalize)
-        name = arguments.get("policy", policy)
-        known = _policy_class(algorithm, name)
-        kwargs = {
-            "use_sde": arguments.get("use_sde", False),
-            **(arguments.get("policy_kwargs") or {}),
-            **(policy_kwargs or {}),
-        }
-        built = build_policy(known, pair, kwargs, state["policy"])
-    return Playable(built.to(get_device(device)), environment, algorithm, normalization)
-
-
-def _spaces(
-    path: str | os.PathLike[str], described: Mapping[str, Any] | None, algorithm: str
-) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
-    if described is None:
-        raise CheckpointError(
-            f"{path} does not say which spaces its policy is for. Load it with "
-            f"{algorithm}.load(path, env), and write a policy file with save_policy."
-        )
-    return read_space(described["observation"]), read_space(described["action"])
-
-
 def _normalization(
     path: str | os.PathLike[str],
     wrapper_states: Sequence[Mapping[str, Any]],
@@ -271,17 +223,11 @@ def _normalization(
             "VecNormalize, or with norm_obs=False in the others."
         )
     if given is not None:
-        normalization = read_vecnormalize(given)
+        normalization = Normalization.load(given)
         if normalization is None:
             raise InvalidArgumentError(
                 f"A VecNormalize normalised the observations of {path}, but --vecnormalize {given} "
                 "would leave them as they are. Leave it out, or give the file of that VecNormalize."
             )
         return normalization
-    if layers[0]["clip"] is None:
-        raise CheckpointError(
-            f"A VecNormalize normalised the observations of {path}, which is of an older version "
-            "and does not say how it clipped them. Give the file that VecNormalize.save wrote: "
-            "--vecnormalize FILE. (In Python: vecnormalize=...)"
-        )
     return Normalization.from_state(layers[0], path)

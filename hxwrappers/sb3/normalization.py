@@ -137,14 +137,16 @@ class Normalization:
         """Read what `VecNormalize.save` wrote, without executing anything in it.
 
         Args:
-            path: The file, such as `vecnormalize.pkl`.
+            path: The file, such as `vecnormalize.pkl`; "none" says that there was none.
 
         Returns:
-            The statistics, or None where the file's VecNormalize leaves observations as they are.
+            The statistics, or None where observations were left as they are.
 
         Raises:
             CheckpointError: The file is missing, damaged or of something else.
         """
+        if path == "none":
+            return None
         file = Path(path)
         try:
             data = file.read_bytes() if file.stat().st_size <= _LARGEST else b""
@@ -250,52 +252,22 @@ class Normalization:
         return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
 
 
-def read_vecnormalize(given: str | os.PathLike[str]) -> Normalization | None:
-    """Read the file that a user names; "none" says that nothing was normalised.
+def may_be_normalized(space: spaces.Space[Any], seen: Any = None) -> bool:
+    """Whether the observations of a model may have been normalised.
 
-    Raises:
-        CheckpointError: The file is missing, damaged or of something else.
-    """
-    return None if given == "none" else Normalization.load(given)
-
-
-def may_be_normalized(space: spaces.Space[Any]) -> bool:
-    """Whether observations of a space can have been normalised without any sign of it.
-
-    Pictures and other whole numbers show it, and what is no Box cannot be.
-    """
-    parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
-    return any(isinstance(part, spaces.Box) and part.dtype.kind == "f" for part in parts)
-
-
-def shows_normalization(space: spaces.Space[Any], seen: Any) -> bool | None:
-    """Whether observations that a model was trained on were normalised.
+    Pictures and other whole numbers would show it, and what is no Box cannot be.
 
     Args:
         space: The space of the environment's observations.
-        seen: Some of those that the model saw, an array or a dict of arrays.
-
-    Returns:
-        None where they could be either.
+        seen: Some of those that the model saw, an array or a dict of arrays, where known.
     """
-    if isinstance(space, spaces.Dict):
-        parts = [(part, seen.get(key)) for key, part in space.spaces.items()]
-    else:
-        parts = [(space, seen)]
-    shown = [_shows(part, values) for part, values in parts]
-    return True if True in shown else None if None in shown else False
-
-
-def _shows(space: spaces.Space[Any], seen: Any) -> bool | None:
-    if not isinstance(space, spaces.Box):
-        return False
-    if not isinstance(seen, np.ndarray):
-        return None if space.dtype.kind == "f" else False
-    if seen.dtype.kind != "f":
-        return False
-    if seen.dtype != space.dtype:  # a VecNormalize makes float32 of anything
-        return True
-    return True if seen.min() < space.low.min() or seen.max() > space.high.max() else None
+    parts: Any = space.spaces if isinstance(space, spaces.Dict) else {None: space}
+    arrays = seen if isinstance(seen, dict) else {None: seen}
+    return any(
+        isinstance(part, spaces.Box)
+        and "f" in (part.dtype.kind, getattr(arrays.get(key), "dtype", part.dtype).kind)
+        for key, part in parts.items()
+    )
 
 
 def _moment(moments: Any, name: str) -> Any:

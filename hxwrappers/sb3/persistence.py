@@ -7,10 +7,11 @@ import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import get_system_info
@@ -251,19 +252,12 @@ def _without_env(
     kind: type[Model], state: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Model:
     """The model that was saved, with the spaces of an environment that is not there yet."""
-    described = state["spaces"]
-    if described is None:
-        raise CheckpointError(
-            "The file does not say which spaces the model is for, since they are of an unusual "
-            "kind. Give an environment, as env=..."
-        )
     number = state["num_envs"]
     if not isinstance(number, int) or not 0 < number <= _MOST_ENVIRONMENTS:
         raise CheckpointError(f"The file speaks of {number!r} environments.")
-    model = kind(env=None, _init_setup_model=False, **arguments)
+    model = kind(env=cast(Any, None), _init_setup_model=False, **arguments)
     model._arguments = arguments
-    model.observation_space = read_space(described["observation"])
-    model.action_space = read_space(described["action"])
+    model.observation_space, model.action_space = saved_spaces(state)
     model.n_envs = number
     model._setup_model()
     return model
@@ -282,6 +276,22 @@ def _spaces_of(model: OnPolicyAlgorithm) -> dict[str, Any] | None:
         }
     except InvalidArgumentError:
         return None
+
+
+def saved_spaces(state: Mapping[str, Any]) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    """The spaces of observations and actions of a model that was saved.
+
+    Raises:
+        CheckpointError: The file does not hold them.
+    """
+    described = state["spaces"]
+    if described is None:
+        raise CheckpointError(
+            "The file does not say which spaces the model is for, since they are of an unusual "
+            "kind. Load the model with an environment, as env=..., and write a policy file with "
+            "save_policy to evaluate it."
+        )
+    return read_space(described["observation"]), read_space(described["action"])
 
 
 def _with_suffix(path: str | os.PathLike[str] | IO[bytes]) -> Path | IO[bytes]:

@@ -1,22 +1,22 @@
-"""Policies with two value heads or a temperature, and feature extractors."""
+"""Policies with two value heads, which keep to action masks, and feature extractors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from gymnasium import spaces
-from sb3_contrib.common.recurrent.policies import (
-    RecurrentActorCriticCnnPolicy,
-    RecurrentActorCriticPolicy,
-    RecurrentMultiInputActorCriticPolicy,
-)
-from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.distributions import Distribution
-from stable_baselines3.common.policies import ActorCriticCnnPolicy, MultiInputActorCriticPolicy
+from stable_baselines3.common.policies import (
+    ActorCriticCnnPolicy,
+    ActorCriticPolicy,
+    MultiInputActorCriticPolicy,
+)
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
@@ -24,17 +24,42 @@ from torch import Tensor, nn
 from hxwrappers._utils.devices import TimedPrecision
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.networks import orthogonal_init
-from hxwrappers.sb3.masked_policy import MaskedPolicy
 
 PUBLISHED_ADAM = {"eps": 1e-8}  # Stable-Baselines3's own is 1e-5
 
 
-class DualValuePolicy(MaskedPolicy):
+_NEVER = 1e8
+"""Logits of what is not legal, as in sb3-contrib's MaskablePPO: far enough for a chance of 0."""
+
+
+@contextmanager
+def held(policy: ActorCriticPolicy, **attributes: Any) -> Iterator[None]:
+    """Give attributes of a policy other values for a while."""
+    before = {name: getattr(policy, name) for name in attributes}
+    for name, value in attributes.items():
+        setattr(policy, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(policy, name, value)
+
+
+class DualValuePolicy(ActorCriticPolicy):
     """An actor-critic policy whose values have two columns: extrinsic and intrinsic.
 
     `forward` and `evaluate_actions` return both; `predict_values` returns the extrinsic value
-    alone, which is what Stable-Baselines3 bootstraps time-outs with.
+    alone, which is what Stable-Baselines3 bootstraps time-outs with. Actions that a mask forbids
+    get no chance (Huang & Ontanon 2020).
+
+    Attributes:
+        acting_masks: Asked by `forward`, which acts in rollouts, for masks of the batch.
+        learning_masks: Asked by `evaluate_actions`.
     """
+
+    acting_masks: Callable[[], Tensor] | None = None
+    learning_masks: Callable[[], Tensor] | None = None
+    _masks: Tensor | None = None
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
@@ -54,6 +79,45 @@ class DualValuePolicy(MaskedPolicy):
     def predict_intrinsic_values(self, obs: PyTorchObs) -> Tensor:
         """Intrinsic values, shape `(batch, 1)`."""
         return super().predict_values(obs)[:, 1:]
+
+    def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Act; see the base class."""
+        masks = None if self.acting_masks is None else self.acting_masks()
+        with held(self, _masks=masks):
+            return super().forward(obs, deterministic)
+
+    def evaluate_actions(
+        self, obs: PyTorchObs, actions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Values, log probabilities and entropies; see the base class."""
+        masks = None if self.learning_masks is None else self.learning_masks()
+        with held(self, _masks=masks):
+            return super().evaluate_actions(obs, actions)
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+        action_masks: npt.ArrayLike | None = None,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """Choose actions, of those that `action_masks` allows; see the base class."""
+        masks = None if action_masks is None else torch.as_tensor(action_masks, device=self.device)
+        with held(self, _masks=masks):
+            return super().predict(observation, state, episode_start, deterministic)
+
+    def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
+        if self._masks is None:
+            return super()._get_action_dist_from_latent(latent_pi)
+        logits = self.action_net(latent_pi)
+        legal = self._masks.reshape(len(logits), -1).bool()
+        if isinstance(self.action_space, spaces.MultiBinary):
+            logits = logits.masked_fill(~legal[:, 0::2], _NEVER)  # 0 is not legal
+            logits = logits.masked_fill(~legal[:, 1::2], -_NEVER)
+        else:
+            logits = logits.masked_fill(~legal, -_NEVER)
+        return self.action_dist.proba_distribution(logits)
 
 
 class DualValueCnnPolicy(DualValuePolicy, ActorCriticCnnPolicy):
@@ -245,91 +309,6 @@ class RNDPolicy(_PublishedPolicy):
     def _build_mlp_extractor(self) -> None:
         layers = _ResidualLayers(self.features_dim).to(self.device)
         self.mlp_extractor = cast(Any, layers)
-
-
-class TemperedStates(NamedTuple):
-    """Recurrent states before a batch of sequences, and the temperature of each of their steps.
-
-    Attributes:
-        pi: Hidden and cell state of the actor, `(layers, sequences, hidden)` each.
-        vf: Those of the critic.
-        temperature: By what the logits of each step are divided, `(sequences * steps,)`.
-    """
-
-    pi: tuple[Tensor, Tensor]
-    vf: tuple[Tensor, Tensor]
-    temperature: Tensor
-
-
-class TemperedLstmPolicy(RecurrentActorCriticPolicy):
-    """A recurrent policy that explores more, or less, where it is told to.
-
-    Logits are divided by a temperature: 2 raises the entropy, 0.5 lowers it. Actions without
-    logits, those in a `Box`, have none.
-
-    Attributes:
-        temperature: That of `predict`, for evaluation; training does not look at it.
-        acting_temperature: That of `forward`, which acts in rollouts: a number, or one for each
-            environment. `evaluate_actions` takes the temperatures in `TemperedStates`, and 1
-            where it is given other states.
-    """
-
-    temperature: float = 1.0
-    acting_temperature: Tensor | float = 1.0
-    _divisor: Tensor | float | None = None
-
-    def forward(  # type: ignore[override]  # two arguments more, as in its base class
-        self,
-        obs: Tensor,
-        lstm_states: RNNStates,
-        episode_starts: Tensor,
-        deterministic: bool = False,
-    ) -> tuple[Tensor, Tensor, Tensor, RNNStates]:
-        """Act; see the base class."""
-        with self._dividing_by(self.acting_temperature):
-            return super().forward(obs, lstm_states, episode_starts, deterministic)
-
-    def evaluate_actions(  # type: ignore[override]
-        self,
-        obs: Tensor,
-        actions: Tensor,
-        lstm_states: RNNStates | TemperedStates,
-        episode_starts: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Values, log probabilities and entropies; see the base class."""
-        divisor = lstm_states.temperature if isinstance(lstm_states, TemperedStates) else 1.0
-        with self._dividing_by(divisor):
-            states = cast(RNNStates, lstm_states)
-            return super().evaluate_actions(obs, actions, states, episode_starts)
-
-    @contextmanager
-    def _dividing_by(self, divisor: Tensor | float) -> Iterator[None]:
-        self._divisor = divisor
-        try:
-            yield
-        finally:
-            self._divisor = None
-
-    def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
-        if not has_logits(self.action_space):
-            return super()._get_action_dist_from_latent(latent_pi)
-        logits = self.action_net(latent_pi)
-        divisor = self.temperature if self._divisor is None else self._divisor
-        divisor = torch.as_tensor(divisor, dtype=logits.dtype, device=logits.device)
-        return self.action_dist.proba_distribution(logits / divisor.reshape(-1, 1))
-
-
-class TemperedCnnLstmPolicy(TemperedLstmPolicy, RecurrentActorCriticCnnPolicy):
-    """`TemperedLstmPolicy` on the convolutions of Mnih et al. 2015, for images."""
-
-
-class TemperedMultiInputLstmPolicy(TemperedLstmPolicy, RecurrentMultiInputActorCriticPolicy):
-    """`TemperedLstmPolicy` for Dict observations."""
-
-
-def has_logits(space: spaces.Space[object]) -> bool:
-    """Whether policies over this action space have logits, which a temperature can divide."""
-    return isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
 
 
 _SMALLEST = 14  # pixels: convolutions of 5 by stride 3 and 4 by stride 2 leave one

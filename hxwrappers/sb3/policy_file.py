@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -12,9 +12,7 @@ import numpy.typing as npt
 import torch
 from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
-from sb3_contrib.common.recurrent import policies as recurrent
 from stable_baselines3 import PPO
-from stable_baselines3.common import policies as plain
 from stable_baselines3.common import torch_layers
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -27,11 +25,10 @@ from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.files.checkpoints import is_plain, limit_parameters
 from hxwrappers.runs.evaluation import State
-from hxwrappers.sb3 import policies as own
 from hxwrappers.sb3.demo_recurrent_ppo import DemoRecurrentPPO
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
-from hxwrappers.sb3.masked_policy import MaskedPolicy
-from hxwrappers.sb3.normalization import Normalization, may_be_normalized, read_vecnormalize
+from hxwrappers.sb3.normalization import Normalization, may_be_normalized
+from hxwrappers.sb3.policies import CNDFeatures, CompactCNN, DualValuePolicy, RNDFeatures
 from hxwrappers.sb3.space_data import read_space, space_data
 
 KIND = "Policy"
@@ -40,23 +37,9 @@ ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {
 }
 """The algorithms whose policies are saved and loaded, subclasses before their bases."""
 _POLICIES: dict[str, type[ActorCriticPolicy]] = {
-    kind.__name__: kind
-    for kind in (
-        plain.ActorCriticPolicy,
-        plain.ActorCriticCnnPolicy,
-        plain.MultiInputActorCriticPolicy,
-        recurrent.RecurrentActorCriticPolicy,
-        recurrent.RecurrentActorCriticCnnPolicy,
-        recurrent.RecurrentMultiInputActorCriticPolicy,
-        own.DualValuePolicy,
-        own.DualValueCnnPolicy,
-        own.DualValueMultiInputPolicy,
-        own.CNDPolicy,
-        own.RNDPolicy,
-        own.TemperedLstmPolicy,
-        own.TemperedCnnLstmPolicy,
-        own.TemperedMultiInputLstmPolicy,
-    )
+    kind.__name__: cast(Any, kind)
+    for algorithm in ALGORITHMS.values()
+    for kind in algorithm.policy_aliases.values()
 }
 _CLASSES: dict[str, dict[str, type[nn.Module]]] = {
     "features_extractor_class": {
@@ -65,9 +48,9 @@ _CLASSES: dict[str, dict[str, type[nn.Module]]] = {
             torch_layers.FlattenExtractor,
             torch_layers.NatureCNN,
             torch_layers.CombinedExtractor,
-            own.CNDFeatures,
-            own.RNDFeatures,
-            own.CompactCNN,
+            CNDFeatures,
+            RNDFeatures,
+            CompactCNN,
         )
     },
     "activation_fn": {
@@ -111,7 +94,7 @@ class Playable:
     @property
     def keeps_to_masks(self) -> bool:
         """Whether `predict` takes action masks, as policies of `DualValuePPO` do."""
-        return isinstance(self.policy, MaskedPolicy)
+        return isinstance(self.policy, DualValuePolicy)
 
     @property
     def temperature(self) -> float:
@@ -265,6 +248,7 @@ def load_policy(path: str | os.PathLike[str], device: str = "auto") -> Playable:
             "action_space": actions,
             "weights": dict(weights),
             "environment": dict(environment),
+            "normalization": statistics,
         } if algorithm in ALGORITHMS and name in _POLICIES:
             pass
         case _:
@@ -272,7 +256,6 @@ def load_policy(path: str | os.PathLike[str], device: str = "auto") -> Playable:
     policy = build_policy(
         _POLICIES[name], (read_space(observations), read_space(actions)), arguments, weights
     )
-    statistics = state.get("normalization")  # files of older versions have none
     normalization = None if statistics is None else Normalization.from_state(statistics, path)
     return Playable(policy.to(get_device(device)), environment, algorithm, normalization)
 
@@ -352,7 +335,7 @@ def _normalization_of(
             )
         return Normalization.of(normalize)
     if normalize is not None:
-        return read_vecnormalize(normalize)
+        return Normalization.load(normalize)
     if model.get_env() is None and may_be_normalized(model.observation_space):
         raise CheckpointError(
             "The model has no environment, so that nothing says whether a VecNormalize normalised "

@@ -18,8 +18,8 @@ from hxwrappers.sb3.dual_value_ppo import DualValuePPO
 from hxwrappers.sb3.novelty_bonus import VecCNDBonus, VecRNDBonus
 from hxwrappers.sb3.novelty_resets import VecNoveltyResets
 from hxwrappers.sb3.policies import CompactCNN
+from hxwrappers.sb3.self_imitation import WayImitation
 from hxwrappers.sb3.vector_env import from_vector_env
-from hxwrappers.sb3.way_imitation import WayImitation
 from hxwrappers.sb3.way_search import WaySearch
 from hxwrappers.search import NoveltySearch, NoveltySearchSettings
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast
+from operator import itemgetter
+from typing import Any, cast
 
 import numpy as np
 from stable_baselines3 import HerReplayBuffer
@@ -17,12 +18,12 @@ from stable_baselines3.common.vec_env import (
     VecNormalize,
     VecTransposeImage,
 )
+from torch import Tensor
 
 from hxwrappers.errors import InvalidArgumentError
-from hxwrappers.sb3.layers import layers
+from hxwrappers.sb3.layers import layers, map_parts
 from hxwrappers.sb3.novelty_bonus import VecNoveltyBonus
 
-Wrapper = TypeVar("Wrapper", bound=VecEnvWrapper)
 Step = Callable[[Any], Any]
 
 
@@ -37,7 +38,7 @@ class InversePath:
     """
 
     normalized: bool
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
 
     def follow(self, observations: Any) -> Any:
         """Batches of observations as the wrapper inside observed them."""
@@ -46,12 +47,11 @@ class InversePath:
         return observations
 
 
-def paths_to(env: VecEnv, kind: type[Wrapper]) -> Iterator[tuple[Wrapper, InversePath]]:
-    """The wrappers of a kind, the outermost first, with the way to each.
+def paths_to_bonuses(env: VecEnv) -> Iterator[tuple[VecNoveltyBonus, InversePath]]:
+    """The novelty bonuses, the outermost first, with the way to each.
 
     Args:
         env: The environment that a model learns in.
-        kind: Their class.
 
     Raises:
         InvalidArgumentError: A layer outside of one changes observations in a way that is not
@@ -61,25 +61,22 @@ def paths_to(env: VecEnv, kind: type[Wrapper]) -> Iterator[tuple[Wrapper, Invers
     # The one whose original observations and rewards Stable-Baselines3 stores.
     at = next((i for i, each in enumerate(stack) if isinstance(each, VecNormalize)), -1)
     for place, wrapper in enumerate(stack):
-        if isinstance(wrapper, kind):
+        if isinstance(wrapper, VecNoveltyBonus):
             passed = stack[at + 1 : place] if place > at else stack[:place]
-            steps = [_inverse(layer) for layer in passed]
-            yield (
-                wrapper,
-                InversePath(place < at, tuple(step for step in steps if step is not None)),
-            )
+            yield wrapper, InversePath(place < at, [_inverse(layer) for layer in passed])
 
 
-def _inverse(layer: VecEnvWrapper) -> Step | None:
+def _inverse(layer: VecEnvWrapper) -> Step:
     inner, outer = layer.venv.observation_space, layer.observation_space
     if isinstance(layer, VecTransposeImage) and not layer.skip:
         return partial(_channels_last, getattr(layer, "image_space_keys", None))
     if isinstance(layer, VecFrameStack):
         return partial(_newest, layer)
-    if not isinstance(layer, VecNormalize) and outer == inner:
-        return None
-    if not isinstance(layer, VecNormalize) and _is_progress(outer, inner):
-        return _without_progress
+    if not isinstance(layer, VecNormalize):
+        if outer == inner:
+            return lambda observations: observations
+        if _is_progress(outer, inner):
+            return itemgetter("observation")
     raise InvalidArgumentError(
         f"What the {type(layer).__name__} around the bonus does to observations cannot be taken "
         "back to score them again. Put the bonus around it."
@@ -90,10 +87,6 @@ def _is_progress(outer: Any, inner: Any) -> bool:
     return {*getattr(outer, "spaces", ())} == {"observation", "progress"} and (
         outer["observation"] == inner
     )
-
-
-def _without_progress(observations: Any) -> Any:
-    return observations["observation"]
 
 
 def _channels_last(keys: list[str] | None, observations: Any) -> Any:
@@ -139,7 +132,7 @@ class SampledBonusBuffer(ReplayBuffer):
             InvalidArgumentError: There is no novelty bonus around the vector environment, or a
                 layer around the bonus changes observations in a way that cannot be taken back.
         """
-        self._scored = list(paths_to(env, VecNoveltyBonus))
+        self._scored = list(paths_to_bonuses(env))
         if not self._scored:
             raise InvalidArgumentError(
                 f"{type(self).__name__} finds no novelty bonus. Wrap the vector environment in "
@@ -174,7 +167,7 @@ class SampledBonusBuffer(ReplayBuffer):
             env: The `VecNormalize` by which Stable-Baselines3 normalises the batch.
         """
         batch = super().sample(batch_size, env=None)
-        seen, reached = _arrays(batch.observations), _arrays(batch.next_observations)
+        reached = map_parts(batch.next_observations, _array)
         rewards = batch.rewards.cpu().numpy()
         normalized = reached if env is None else env.normalize_obs(reached)
         for bonus, way in self._bonuses():
@@ -184,16 +177,12 @@ class SampledBonusBuffer(ReplayBuffer):
         rewards = rewards.astype(np.float32)
         if env is None:
             return batch._replace(rewards=self.to_torch(rewards))
+        seen = env.normalize_obs(map_parts(batch.observations, _array))
         return batch._replace(
-            observations=self._tensors(env.normalize_obs(seen)),
-            next_observations=self._tensors(normalized),
+            observations=map_parts(seen, self.to_torch),
+            next_observations=map_parts(normalized, self.to_torch),
             rewards=self.to_torch(env.normalize_reward(rewards)),
         )
-
-    def _tensors(self, observations: Any) -> Any:
-        if isinstance(observations, dict):
-            return {key: self.to_torch(each) for key, each in observations.items()}
-        return self.to_torch(observations)
 
     def _bonuses(self) -> Sequence[tuple[VecNoveltyBonus, InversePath]]:
         if not self._scored:
@@ -211,10 +200,8 @@ class SampledBonusBuffer(ReplayBuffer):
 _ENVIRONMENTS = {"env", "_scored"}
 
 
-def _arrays(observations: Any) -> Any:
-    if isinstance(observations, dict):
-        return {key: each.cpu().numpy() for key, each in observations.items()}
-    return observations.cpu().numpy()
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.cpu().numpy()
 
 
 class BonusReplayBuffer(SampledBonusBuffer):

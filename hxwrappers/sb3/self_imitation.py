@@ -1,11 +1,10 @@
-"""The self-imitation of given steps beside PPO: the callback that adds its gradient, its loss."""
+"""The self-imitation of given steps beside PPO: the gradient that it adds, ways as its steps."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -18,6 +17,10 @@ from torch import Tensor
 from hxwrappers._utils.checks import require_count, require_range
 from hxwrappers.files.generators import own_generator
 from hxwrappers.novelty.networks import learning
+from hxwrappers.novelty.starts import Point, Way
+from hxwrappers.sb3.layers import map_parts
+from hxwrappers.sb3.novelty_resets import require_resets
+from hxwrappers.sb3.policies import DualValuePolicy, held
 
 
 class Stretch(NamedTuple):
@@ -37,7 +40,7 @@ class Stretch(NamedTuple):
 
     def at(self, rows: Tensor) -> Stretch:
         """Some of the steps."""
-        parts = (map_values(part, lambda all_rows: all_rows[rows]) for part in self)
+        parts = (map_parts(part, lambda all_rows: all_rows[rows]) for part in self)
         return Stretch(*parts)
 
 
@@ -64,12 +67,9 @@ class SelfImitation(BaseCallback):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (
-            ("weight", weight),
-            ("value_weight", value_weight),
-            ("entropy_weight", entropy_weight),
-        ):
-            require_range(name, value, minimum=0.0)
+        require_range("weight", weight, minimum=0.0)
+        require_range("value_weight", value_weight, minimum=0.0)
+        require_range("entropy_weight", entropy_weight, minimum=0.0)
         require_count("batch_size", batch_size, 1)
         self.weight, self.value_weight = weight, value_weight
         self.entropy_weight = entropy_weight
@@ -118,8 +118,9 @@ class SelfImitation(BaseCallback):
             zeros = torch.zeros(lstm.num_layers, 1, lstm.hidden_size, device=self.device)
             starts = torch.zeros(len(actions), device=self.device)
             context = (RNNStates((zeros, zeros), (zeros, zeros)), starts)
-        unmasked = getattr(policy, "without_learning_masks", nullcontext)
-        with unmasked():
+        # Masks of the rollout do not fit these actions.
+        has_masks = isinstance(policy, DualValuePolicy)
+        with held(policy, learning_masks=None) if has_masks else nullcontext():
             values, log_prob, entropy = policy.evaluate_actions(observations, actions, *context)
         # The first column is the value of the extrinsic rewards, where there are two.
         return values.reshape(len(actions), -1)[:, 0], log_prob, entropy
@@ -131,7 +132,7 @@ class SelfImitation(BaseCallback):
         stretch = self._stretches[int(self._generator.integers(len(self._stretches)))]
         rows = stretch.imitated
         if not isinstance(self.model.policy, RecurrentActorCriticPolicy):
-            drawn = self._generator.integers(length(stretch.actions), size=self.batch_size)
+            drawn = self._generator.integers(len(stretch.actions), size=self.batch_size)
             picked = torch.as_tensor(drawn, device=self.device)
             stretch, rows = stretch.at(picked), rows[picked]
         with learning():
@@ -186,25 +187,66 @@ def imitation_loss(
     return (losses - entropy_weight * spread).mean()
 
 
-def joined(stretches: list[Stretch]) -> Stretch:
-    """The imitated steps of all, in one."""
-    kept = [stretch.at(stretch.imitated) for stretch in stretches]
-    columns: list[Any] = []
-    for parts in zip(*kept, strict=True):
-        if isinstance(parts[0], dict):
-            columns.append({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
-        else:
-            columns.append(torch.cat(parts))
-    return Stretch(*columns)
+class WayImitation(SelfImitation):
+    """Lets PPO imitate the demonstrations whose ways episodes start on.
 
+    Self-imitation (Oh et al. 2018, arXiv 1806.05635) of what was given to
+    `VecNoveltyResets.add_demo`, by the user or by `WaySearch`, as Go-Explore learns from what its
+    search has found (Ecoffet et al. 2021, arXiv 2004.12919). In every update of the policy the
+    gradient of `imitation_loss` on a minibatch of these steps is added to the trainer's own. Steps
+    that the agent expects to do better than count nothing, so it is not held to a detour. Nothing
+    is saved, and a resumed run goes on exactly.
 
-def map_values(data: Any, change: Callable[[Any], Any]) -> Any:
-    """Change an array, or each of a dict of them."""
-    if isinstance(data, dict):
-        return {name: change(value) for name, value in data.items()}
-    return change(data)
+    Args:
+        weight: Of the whole term; published 0.1.
+        value_weight: Of the value loss in it; published 0.01.
+        entropy_weight: Of the entropy in it; published 1e-5.
+        batch_size: Steps of ways in each update.
+        seed: Seed of the minibatches.
 
+    Raises:
+        InvalidArgumentError: A number is out of range, or, when training begins, there is no
+            `VecNoveltyResets`.
 
-def length(data: Any) -> int:
-    """Rows of an array, or of each of a dict of them."""
-    return len(next(iter(data.values())) if isinstance(data, dict) else data)
+    Example:
+        >>> from hxwrappers.demos import shipped
+        >>> from hxwrappers.envs import make_atari
+        >>> from hxwrappers.sb3 import DualValuePPO, VecNoveltyResets, VecRNDBonus, from_vector_env
+        >>> games = make_atari("montezuma_revenge", screen_size=42, num_envs=2, num_workers=0,
+        ...                    backend="restorable")
+        >>> envs = VecNoveltyResets(VecRNDBonus(from_vector_env(games), net="compact"))
+        >>> envs.add_demo(shipped("montezuma-first-key"))
+        >>> model = DualValuePPO("CnnPolicy", envs, n_steps=16, batch_size=16)
+        >>> model = model.learn(32, callback=WayImitation())
+    """
+
+    _ways: list[Way] | None = None
+    _imitated: Stretch | None = None
+
+    def collect(self) -> list[Stretch]:
+        """The demonstrated steps of all ways that are known now."""
+        ways = require_resets(self.training_env, "WayImitation").archive.ways
+        if self._ways != ways:
+            self._ways = list(ways)
+            self._imitated = self._stretch()
+        return [] if self._imitated is None else [self._imitated]
+
+    def _stretch(self) -> Stretch | None:
+        model = cast(Any, self.model)
+        clip = getattr(model, "extrinsic_clip", None)
+        # Ways that the agent found go on from points on the others: each point counts once.
+        shown: dict[Point, float] = {}
+        for way in self._ways or []:
+            following = way.returns(model.gamma, clip)
+            for point, earned in zip(way.end.way(), following, strict=True):
+                if point.action is not None:
+                    shown[point] = max(earned, shown.get(point, earned))
+        if not shown:
+            return None
+        observations = np.stack([point.snapshot.observation for point in shown])
+        return Stretch(
+            model.policy.obs_to_tensor(observations)[0],
+            torch.as_tensor([point.action for point in shown], device=self.device),
+            torch.as_tensor(list(shown.values()), dtype=torch.float32, device=self.device),
+            torch.ones(len(shown), dtype=torch.bool, device=self.device),
+        )

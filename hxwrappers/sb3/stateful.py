@@ -76,7 +76,7 @@ def needed_to_play(env: Any, states: Sequence[Mapping[str, Any]]) -> Sequence[Ma
     found = [wrapper for wrapper in wrappers(env) if _has_state(wrapper)]
     if any(not isinstance(wrapper, VecNormalize) for wrapper in found):
         return states
-    moments = [state for state in states if normalizes_observations([state])]
+    moments = [state for state in states if observation_moments([state])]
     if moments and not found:
         raise CheckpointError(
             "The policy was trained on observations that a VecNormalize had normalised. Put one "
@@ -86,11 +86,6 @@ def needed_to_play(env: Any, states: Sequence[Mapping[str, Any]]) -> Sequence[Ma
     return moments if found else []
 
 
-def normalizes_observations(states: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether one of the wrappers that left these states normalised observations."""
-    return bool(observation_moments(states))
-
-
 def observation_moments(states: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """How each of the wrappers that left these states normalised observations, from outside in.
 
@@ -98,22 +93,19 @@ def observation_moments(states: Sequence[Mapping[str, Any]]) -> list[dict[str, A
         states: What `wrapper_states` gave.
 
     Returns:
-        What `Normalization.from_state` reads. Files of older versions do not say `clip` and
-        `epsilon`, which are None then.
+        What `Normalization.from_state` reads.
     """
     found = []
-    for layer in states:
-        if layer["wrapper"] != VecNormalize.__name__:
-            continue
-        state = layer["state"]
+    for state in (layer["state"] for layer in states if layer["wrapper"] == VecNormalize.__name__):
         moments = [
             {"key": name.removeprefix(_SEEN).strip() or None, **part}
             for name, part in state.items()
             if name.startswith(_SEEN)
         ]
         if moments:
-            clip, epsilon = state.get("clip_obs"), state.get("epsilon")
-            found.append({"clip": clip, "epsilon": epsilon, "moments": moments})
+            found.append(
+                {"clip": state["clip_obs"], "epsilon": state["epsilon"], "moments": moments}
+            )
     return found
 
 

@@ -28,7 +28,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from examples import montezuma_demo as example
 from hxwrappers.curriculum import FrontierSettings, StartingPoint, SuccessTracker
 from hxwrappers.demos import Demo, shipped
-from hxwrappers.sb3.history import CurriculumHistory
+from hxwrappers.sb3.callbacks import CurriculumHistory
 from hxwrappers.sb3.training_run import TrainingRun
 from tests.benchmarks.page import put
 from tests.benchmarks.published_rule import FromStart, PublishedRule

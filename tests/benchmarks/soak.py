@@ -139,7 +139,7 @@ def sb3(folder: Path, minutes: float) -> None:
     from stable_baselines3.common.vec_env import SubprocVecEnv  # noqa: PLC0415
 
     from hxwrappers import DemoResetCurriculum, SkipReplayedSteps  # noqa: PLC0415
-    from hxwrappers.sb3.history import CurriculumHistory  # noqa: PLC0415
+    from hxwrappers.sb3.callbacks import CurriculumHistory  # noqa: PLC0415
     from hxwrappers.sb3.training_run import TrainingRun  # noqa: PLC0415
 
     tracker = SuccessTracker(lake_demo(), FrontierSettings(window=2))

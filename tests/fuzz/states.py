@@ -20,7 +20,7 @@ from hxwrappers.impala import Impala, load_policy
 from hxwrappers.novelty import RNDModel
 from hxwrappers.sb3 import DualValuePPO, save_policy
 from hxwrappers.sb3 import load_policy as load_sb3_policy
-from hxwrappers.sb3.model_file import load_sb3_zip
+from hxwrappers.sb3.model_file import load_model_policy
 from hxwrappers.search.cells import CellSettings, Search, SearchSettings
 from hxwrappers.video import Embedder, Pretraining
 from hxwrappers.video.checkpoints import Checkpoints
@@ -168,7 +168,7 @@ class ZipOfSB3(Format):
         else:
             with zipfile.ZipFile(path, "w") as file:
                 file.writestr("policy.pth", data)
-        load_sb3_zip(path, RECIPE, algorithm="DualValuePPO", device="cpu", vecnormalize="none")
+        load_model_policy(path, RECIPE, algorithm="DualValuePPO", device="cpu", vecnormalize="none")
 
 
 def plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from hxwrappers import DemoResetCurriculum, SkipReplayedSteps
 from hxwrappers.curriculum import FrontierSettings, SuccessTracker
 from hxwrappers.errors import CheckpointError, WorkerError
 from hxwrappers.sb3 import BlockVecEnv, CurriculumLog
-from hxwrappers.sb3.history import CurriculumHistory
+from hxwrappers.sb3.callbacks import CurriculumHistory
 from hxwrappers.sb3.training_run import CHECKPOINT, TrainingRun
 from tests.demos.samples import lake_demo, lake_env, paid_early
 

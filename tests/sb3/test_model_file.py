@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
 from hxwrappers.errors import CheckpointError
-from hxwrappers.sb3.model_file import is_sb3_zip, load_sb3_zip
+from hxwrappers.sb3.model_file import is_sb3_zip, load_model_policy
 from tests.envs_for_tests import Pictures
 from tests.sb3.samples import CARTPOLE, PAINTED, cartpole
 from tests.traps import Trap, trap
@@ -38,7 +38,7 @@ def rewrite(file, **members):
 
 def test_acts_as_the_model_does(file):
     assert is_sb3_zip(file)
-    playable = load_sb3_zip(file, CARTPOLE, device="cpu", vecnormalize="none")
+    playable = load_model_policy(file, CARTPOLE, device="cpu", vecnormalize="none")
     expected = cartpole().predict(STATES, deterministic=True)[0]
     np.testing.assert_array_equal(playable.predict(STATES, deterministic=True)[0], expected)
     assert playable.environment == CARTPOLE
@@ -51,14 +51,14 @@ def test_other_files_are_no_such_zips(tmp_path):
     assert not is_sb3_zip(tmp_path / "b.zip")
     assert not is_sb3_zip(tmp_path / "missing.zip")
     with pytest.raises(CheckpointError, match="no weights"):
-        load_sb3_zip(tmp_path / "b.zip", CARTPOLE)
+        load_model_policy(tmp_path / "b.zip", CARTPOLE)
 
 
 def test_images_and_arguments(tmp_path):
     chosen = {"features_extractor_kwargs": {"features_dim": 32}}
     model = PPO("CnnPolicy", make_vec_env(Pictures), policy_kwargs=chosen, device="cpu")
     model.save(tmp_path / "model.zip")
-    playable = load_sb3_zip(
+    playable = load_model_policy(
         tmp_path / "model.zip",
         {"maker": "gymnasium", "id": "HxPictures-v0"},
         policy="CnnPolicy",
@@ -72,15 +72,15 @@ def test_images_and_arguments(tmp_path):
 
 def test_what_does_not_fit(file):
     with pytest.raises(CheckpointError, match="size mismatch"):
-        load_sb3_zip(file, PAINTED)
+        load_model_policy(file, PAINTED)
     with pytest.raises(CheckpointError, match="too few"):
-        load_sb3_zip(file, CARTPOLE, algorithm="RecurrentPPO", policy="MlpLstmPolicy")
+        load_model_policy(file, CARTPOLE, algorithm="RecurrentPPO", policy="MlpLstmPolicy")
     with pytest.raises(CheckpointError, match="no policy 'MlpLstmPolicy'; it has MlpPolicy"):
-        load_sb3_zip(file, CARTPOLE, policy="MlpLstmPolicy")
+        load_model_policy(file, CARTPOLE, policy="MlpLstmPolicy")
     with pytest.raises(CheckpointError, match="no algorithm 'DQN'"):
-        load_sb3_zip(file, CARTPOLE, algorithm="DQN")
+        load_model_policy(file, CARTPOLE, algorithm="DQN")
     with pytest.raises(CheckpointError, match="size mismatch"):
-        load_sb3_zip(file, CARTPOLE, policy_kwargs={"net_arch": [8]})
+        load_model_policy(file, CARTPOLE, policy_kwargs={"net_arch": [8]})
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_weights_that_are_none(weights, file):
     torch.save(weights, stream)
     rewrite(file, **{"policy.pth": stream.getvalue()})
     with pytest.raises(CheckpointError):
-        load_sb3_zip(file, CARTPOLE, device="cpu")
+        load_model_policy(file, CARTPOLE, device="cpu")
 
 
 def test_the_pickles_beside_the_weights_are_not_read(file, tmp_path):
     sprung = tmp_path / "sprung"
     serialized = {":type:": "x", ":serialized:": trap(sprung).hex()}
     rewrite(file, data=json.dumps({"policy_class": serialized}), **{"pytorch_variables.pth": b"x"})
-    load_sb3_zip(file, CARTPOLE, device="cpu", vecnormalize="none")
+    load_model_policy(file, CARTPOLE, device="cpu", vecnormalize="none")
     assert not sprung.exists()
 
 
@@ -106,15 +106,15 @@ def test_pickles_in_place_of_the_weights_are_refused(file, tmp_path):
     sprung = tmp_path / "sprung"
     rewrite(file, **{"policy.pth": trap(sprung)})
     with pytest.raises(CheckpointError, match="Nothing from it was executed"):
-        load_sb3_zip(file, CARTPOLE)
+        load_model_policy(file, CARTPOLE)
     stream = io.BytesIO()
     torch.save({"action_net.bias": Trap(sprung)}, stream)
     rewrite(file, **{"policy.pth": stream.getvalue()})
     with pytest.raises(CheckpointError, match="Nothing from it was executed"):
-        load_sb3_zip(file, CARTPOLE)
+        load_model_policy(file, CARTPOLE)
     assert not sprung.exists()
     stream = io.BytesIO()
     torch.save([1], stream)
     rewrite(file, **{"policy.pth": stream.getvalue()})
     with pytest.raises(CheckpointError, match="a list"):
-        load_sb3_zip(file, CARTPOLE)
+        load_model_policy(file, CARTPOLE)

@@ -14,9 +14,8 @@ from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from hxwrappers.cli import main
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.sb3 import DualValuePPO, TrainingRun, VecRNDBonus, load_policy, save_policy
-from hxwrappers.sb3.model_file import load_sb3_zip, load_trainer_policy
+from hxwrappers.sb3.model_file import load_model_policy
 from hxwrappers.sb3.normalization import Inert, Normalization, read_pickle
 from tests.traps import trap
 
@@ -115,15 +114,19 @@ def test_a_file_and_a_zip_act_as_the_model_did(case, tmp_path):
     ]
     options = {"policy": policy, "device": "cpu"}
     playables.append(
-        load_sb3_zip(tmp_path / "model.zip", recipe(**kwargs), vecnormalize=statistics, **options)
+        load_model_policy(
+            tmp_path / "model.zip", recipe(**kwargs), vecnormalize=statistics, **options
+        )
     )
     for playable in playables:
         playable.require_fit(gym.make("HxScaled-v0", **kwargs))
         acted = playable.predict(seen, deterministic=True)[0]
         np.testing.assert_array_equal(acted, expected)
     with pytest.raises(CheckpointError, match=r"--vecnormalize FILE.*--vecnormalize none"):
-        load_sb3_zip(tmp_path / "model.zip", recipe(**kwargs), **options)
-    plain = load_sb3_zip(tmp_path / "model.zip", recipe(**kwargs), vecnormalize="none", **options)
+        load_model_policy(tmp_path / "model.zip", recipe(**kwargs), **options)
+    plain = load_model_policy(
+        tmp_path / "model.zip", recipe(**kwargs), vecnormalize="none", **options
+    )
     assert plain.normalization is None
 
 
@@ -172,33 +175,13 @@ def test_a_trainers_file_holds_how_it_was_normalised(tmp_path, capsys, clipped):
     options = ["--env", "HxScaled-v0", "--starts", "plain", "--episodes", "3", "--json"]
     options += ["--deterministic", "--device", "cpu", "--algo", "dual_value_ppo"]
     for file in (tmp_path / "model.zip", run.folder / "checkpoint.safetensors"):
-        playable = load_trainer_policy(file, recipe(), algorithm="DualValuePPO", device="cpu")
+        playable = load_model_policy(file, recipe(), algorithm="DualValuePPO", device="cpu")
         np.testing.assert_array_equal(playable.predict(seen, deterministic=True)[0], expected)
         words = ["evaluate", str(file), *options]
         assert evaluated(words, capsys) == 16.0
         assert evaluated([*words, "--vecnormalize", str(tmp_path / "vecnormalize.pkl")], capsys)
         assert main([*words, "--vecnormalize", "none"]) == 1
         assert "would leave them as they are" in capsys.readouterr().err
-
-
-def test_a_trainers_file_of_an_older_version_asks_how_it_was_clipped(tmp_path):
-    envs = VecNormalize(make_vec_env("HxScaled-v0", 2, seed=0), norm_reward=False)
-    model = DualValuePPO("MlpPolicy", VecRNDBonus(envs, warmup_steps=4, features=4), **QUICK)
-    envs.save(tmp_path / "vecnormalize.pkl")
-    model.save(tmp_path / "model.zip")
-    state = load_checkpoint(tmp_path / "model.zip", "DualValuePPO")
-    for layer in state["wrappers"]:
-        layer["state"] = {
-            name: value
-            for name, value in layer["state"].items()
-            if name not in {"clip_obs", "epsilon"}
-        }
-    save_checkpoint(tmp_path / "model.zip", "DualValuePPO", state)
-    with pytest.raises(CheckpointError, match="--vecnormalize FILE"):
-        load_trainer_policy(tmp_path / "model.zip", recipe())
-    statistics = tmp_path / "vecnormalize.pkl"
-    playable = load_trainer_policy(tmp_path / "model.zip", recipe(), vecnormalize=statistics)
-    playable.require_fit(gym.make("HxScaled-v0"))
 
 
 @pytest.mark.parametrize("layers", [0, 2])
@@ -213,7 +196,7 @@ def test_a_trainers_file_that_contradicts(tmp_path, layers):
         CheckpointError if layers else InvalidArgumentError,
         match="2 times" if layers else "Leave --vecnormalize out",
     ):
-        load_trainer_policy(
+        load_model_policy(
             tmp_path / "model.zip", recipe(), vecnormalize=tmp_path / "vecnormalize.pkl"
         )
 

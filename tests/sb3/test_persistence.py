@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus, VecRNDBonus, evaluation_env
-from hxwrappers.sb3.model_file import is_trainer_file, load_trainer_policy
+from hxwrappers.sb3.model_file import is_trainer_file, load_model_policy
 from tests.envs_for_tests import Corridor
 
 QUICK = {"features": 8, "hidden": 8, "warmup_steps": 4, "update_every": 16, "device": "cpu"}
@@ -107,7 +107,7 @@ def test_the_policy_alone(tmp_path):
     model.save(tmp_path / "model.zip")
     assert is_trainer_file(tmp_path / "model.zip")
     recipe = {"maker": "gymnasium", "id": "CartPole-v1", "kwargs": {}}
-    playable = load_trainer_policy(tmp_path / "model.zip", recipe, device="cpu")
+    playable = load_model_policy(tmp_path / "model.zip", recipe, device="cpu")
     seen = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
     np.testing.assert_array_equal(
         playable.predict(seen, deterministic=True)[0], model.predict(seen, deterministic=True)[0]

@@ -14,8 +14,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.sb3 import DualValuePPO, VecCNDBonus
-from hxwrappers.sb3.history import ExplorationHistory
-from hxwrappers.sb3.training_run import TrainingRun
+from hxwrappers.sb3.training_run import ExplorationHistory, TrainingRun
 from tests.processes import wait_for
 
 
