@@ -248,7 +248,8 @@ class StartArchive:
     @property
     def _farthest(self) -> float:
         """The longest reach, at whose far end all episodes begin at the game's own start."""
-        return float(max(math.ceil(_BEYOND * way.steps) for way in self.ways))
+        ends = (math.ceil(_BEYOND * way.steps) for way in self.ways)
+        return max(_SHORTEST_REACH, *ends)
 
     @property
     def _near_end(self) -> int:

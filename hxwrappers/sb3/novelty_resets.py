@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.wrappers.vector import ClipReward
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from hxwrappers._utils.checks import require_range
@@ -17,6 +17,7 @@ from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.novelty.starts import Point, StartArchive, Way
 from hxwrappers.sb3.novelty_bonus import VecNoveltyBonus
 from hxwrappers.sb3.stateful import wrappers
+from hxwrappers.sb3.sticky_actions import VecStickyActions
 
 
 class VecNoveltyResets(VecEnvWrapper):
@@ -41,7 +42,7 @@ class VecNoveltyResets(VecEnvWrapper):
         venv: An environment with a novelty bonus, over one whose games can be frozen
             (`make_atari(..., backend="restorable")`).
         game_share: Share of the environments whose episodes begin at the game's own start, in
-            [0, 1].
+            [0, 1]; of the episodes where there are only one or two environments.
         way_share: Share of those whose episodes begin on a way that earned a reward, in [0, 1]. The
             others begin where something is new, as these do while no way is known.
         every: Steps between two points on a way, 1 or more.
@@ -53,7 +54,8 @@ class VecNoveltyResets(VecEnvWrapper):
         seed: Seed of the choices.
 
     Raises:
-        InvalidArgumentError: A number is out of range, or the environment cannot be frozen.
+        InvalidArgumentError: A number is out of range, the environment cannot be frozen, or a
+            `VecFrameStack` or `VecStickyActions` is inside.
     """
 
     def __init__(
@@ -68,7 +70,12 @@ class VecNoveltyResets(VecEnvWrapper):
         seed: int | None = None,
     ) -> None:
         require_range("game_share", game_share, minimum=0.0, maximum=1.0)
-        require_range("way_share", way_share, minimum=0.0, maximum=1.0 - game_share)
+        require_range("way_share", way_share, minimum=0.0, maximum=1.0)
+        if game_share + way_share > 1:
+            raise InvalidArgumentError(
+                f"game_share is {game_share} and way_share {way_share}; together they must be at "
+                "most 1."
+            )
         require_range("every", every, minimum=1)
         require_range("slack", slack, minimum=1)
         if limit is not None:
@@ -80,12 +87,18 @@ class VecNoveltyResets(VecEnvWrapper):
                 "VecNoveltyResets needs one novelty bonus inside it, and there are "
                 f"{len(bonuses)}. Put it around hxwrappers.sb3.VecRNDBonus or VecCNDBonus."
             )
+        for layer in wrappers(venv):
+            if isinstance(layer, VecStickyActions | VecFrameStack):
+                raise InvalidArgumentError(
+                    f"{type(layer).__name__} inside VecNoveltyResets would go on with what was "
+                    "before an episode that begins at a point. Leave it to the games: "
+                    "make_atari(sticky_actions=..., frame_stack=...)."
+                )
         self._bonus = bonuses[0]
         self._freezer = _freezer(venv)
         self.game_share, self.way_share = game_share, way_share
         self.every, self.limit = every, limit
         self.archive = StartArchive(capacity, seed=seed)
-        self.training = True
         self._updates = -1
         self.slack = slack
         number = venv.num_envs
@@ -99,18 +112,25 @@ class VecNoveltyResets(VecEnvWrapper):
         self._origins = np.zeros(number, np.int64)  # steps on the way to each one's start
         self._is_from_game = np.ones(number, np.bool_)  # which began at the game's own start
         self._back = np.zeros(number, np.int64)  # how far back in the reach each one began
-        self._steps = np.arange(number) % every  # staggered, so that no step costs more
+        self._steps = np.zeros(number, np.int64)
         self._begins: list[Any] = []  # snapshots of the game's own start
+        self._is_known = np.zeros(number, np.bool_)  # whose episode was followed from its beginning
+        self.training = True
 
     @property
     def training(self) -> bool:
-        """Whether episodes begin at points; False leaves all to the game's own start."""
+        """Whether episodes begin at points; False leaves all to the game's own start.
+
+        Episodes that are under way when it becomes True again give no points and no ways.
+        """
         return self._training
 
     @training.setter
     def training(self, value: bool) -> None:
         self._training = value
         self._freezer.begins_anew = not value  # all begin in frozen states
+        if not value:
+            self._is_known[:] = False
 
     @property
     def frame_skip(self) -> int:
@@ -121,11 +141,27 @@ class VecNoveltyResets(VecEnvWrapper):
         """Reset the environments; their first episodes begin at the game's own start."""
         observations = self.venv.reset()
         indices = np.arange(self.num_envs)
+        self._steps = indices % self.every  # staggered, so that no step costs more
         self._begins = self._freezer.snapshot(indices)
         for index in range(self.num_envs):
             self._begin(index, None)
         self._freeze(indices, np.zeros(self.num_envs))
         return observations
+
+    def warm_up(self, seed: int | None = None) -> int:
+        """Let a random agent make the bonus's warm-up, from the game's own start.
+
+        Args:
+            seed: As for the `warm_up` of the bonus.
+
+        Returns:
+            Steps of each environment.
+        """
+        before, self.training = self.training, False
+        try:
+            return self._bonus.warm_up(seed)
+        finally:
+            self.training = before
 
     def add_demo(self, demo: Demo) -> None:
         """Let episodes start on the way that a demonstration shows to its highest score.
@@ -175,15 +211,16 @@ class VecNoveltyResets(VecEnvWrapper):
         self._scores += earned
         self._steps += 1
         self._lengths += 1
-        for index in np.flatnonzero(earned > 0):
+        for index in np.flatnonzero((earned > 0) & self._is_known):
             if (end := self._pending[index] or self._ends[index]) is not None:
                 steps = int(self._origins[index] + self._lengths[index])
                 self.archive.add_way(Way(float(self._scores[index]), end, steps))
         best = self.archive.score if self.archive.ways else np.inf
-        arrived = (earned > 0) & (self._kinds == "way") & (self._scores >= best)
+        on_way = self._is_known & (self._kinds == "way")
+        arrived = (earned > 0) & on_way & (self._scores >= best)
         self._limits[arrived] = self._lengths[arrived] + self.slack
         self._has_arrived |= arrived
-        cut = (self._lengths >= self._limits) & ~dones
+        cut = self._is_known & (self._lengths >= self._limits) & ~dones
         for place in np.flatnonzero(cut).tolist():
             # An attempt on a way that takes too long has failed, as in `AttemptSettings`: nothing
             # may be hoped for from its end. All others would only have gone on.
@@ -193,7 +230,7 @@ class VecNoveltyResets(VecEnvWrapper):
                 "terminal_observation": observations[place].copy(),
             }
         dones = dones | cut
-        due = np.flatnonzero((self._steps % self.every == 0) & ~dones)
+        due = np.flatnonzero((self._steps % self.every == 0) & ~dones & self._is_known)
         self._freeze(due, bonuses)
         over = np.flatnonzero(dones)
         if len(over):
@@ -240,11 +277,12 @@ class VecNoveltyResets(VecEnvWrapper):
     def _restart(self, over: np.ndarray, observations: Any, infos: Sequence[Any]) -> Any:
         snapshots = []
         for index in over:
-            infos[index]["start"] = self._kinds[index]
-            if self._kinds[index] == "way":
-                self.archive.report(float(self._scores[index]), int(self._back[index]))
-            if self._is_from_game[index]:
-                self.archive.report_from_start(float(self._scores[index]))
+            if self._is_known[index]:
+                infos[index]["start"] = self._kinds[index]
+                if self._kinds[index] == "way":
+                    self.archive.report(float(self._scores[index]), int(self._back[index]))
+                if self._is_from_game[index]:
+                    self.archive.report_from_start(float(self._scores[index]))
             point, kind, limit = None, self._choose_kind(int(index)), np.inf
             if kind == "way":
                 point, left, self._back[index] = self.archive.choose_on_way()
@@ -262,21 +300,31 @@ class VecNoveltyResets(VecEnvWrapper):
         observations = observations.copy()
         observations[over] = self._freezer.restore(over, snapshots)
         self._bonus.remember(observations)
+        for layer in wrappers(self.venv):
+            if isinstance(layer, VecMonitor):  # it has not seen the episodes that were cut
+                layer.episode_returns[over] = 0
+                layer.episode_lengths[over] = 0
         at_game = np.array([index for index in over if self._ends[index] is None], np.int64)
         self._freeze(at_game, np.zeros(self.num_envs))
         return observations
 
     def _choose_kind(self, index: int) -> str:
-        """Where the next episode of an environment begins: the kind that lacks environments."""
+        """Where the next episode of an environment begins: the kind that lacks environments.
+
+        Where there are fewer environments than kinds, a kind is drawn by the shares.
+        """
         way_share = self.way_share if self.archive.ways else 0.0
         shares = {
             "way": way_share,
             "new": 1.0 - (self.game_share + way_share) if self.archive.points else 0.0,
             "game": self.game_share,
         }
-        kinds = np.delete(self._kinds, index).tolist()
-        lacking = {kind: kinds.count(kind) / share for kind, share in shares.items() if share > 0}
-        return min(lacking, key=lacking.__getitem__) if lacking else "game"
+        wanted = {kind: share for kind, share in shares.items() if share > 0} or {"game": 1.0}
+        if self.num_envs < len(wanted):  # in turns, by chance
+            kinds, weights = list(wanted), np.array(list(wanted.values()))
+            return kinds[self.archive.generator.choice(len(kinds), p=weights / weights.sum())]
+        others = np.delete(self._kinds, index).tolist()
+        return min(wanted, key=lambda kind: others.count(kind) / wanted[kind])
 
     def _begin(
         self, index: int, point: Point | None, kind: str = "game", limit: float = np.inf
@@ -290,6 +338,7 @@ class VecNoveltyResets(VecEnvWrapper):
         self._lengths[index] = 0
         self._origins[index] = 0 if point is None else point.steps
         self._is_from_game[index] = point is None
+        self._is_known[index] = True
 
     def _rescore(self) -> None:
         """Score the points anew when the model has learned."""

@@ -190,6 +190,17 @@ def test_returns_along_a_way_worked_out_by_hand():
     assert found.returns(0.5, clip=1.0) == [1.125, 0.25, 1]
 
 
+@pytest.mark.parametrize("length", [1, 2, 5, 6, 7])
+def test_the_state_of_an_archive_with_short_ways_fits(length):
+    archive = StartArchive(seed=0)
+    archive.add_way(way(1.0, length))
+    for _ in range(64):
+        archive.report(1.0, int(archive.reach))
+    other = StartArchive(seed=0)
+    other.load_state_dict(archive.state_dict(), [p.snapshot for p in archive.all_points()])
+    assert other.reach == archive.reach
+
+
 def test_an_archive_goes_on_as_it_would_have():
     archive = filled(np.linspace(0, 1, 30))
     archive.add_way(Way(2.0, chain(5, action=3), 6))

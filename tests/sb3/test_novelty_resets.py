@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize
 
 from hxwrappers.demos import shipped
 from hxwrappers.envs import make_atari
@@ -14,6 +14,7 @@ from hxwrappers.sb3 import (
     DualValuePPO,
     VecCNDBonus,
     VecRNDBonus,
+    VecStickyActions,
     WayImitation,
     from_vector_env,
 )
@@ -25,30 +26,23 @@ pytest.importorskip("ale_py")
 ENVS = 4
 
 
-def bonus(seed=0, **arguments):
+def bonus(seed=0, num_envs=ENVS, around=lambda venv: venv, **arguments):
     envs = make_atari(
         "montezuma_revenge",
-        num_envs=ENVS,
+        num_envs=num_envs,
         backend="restorable",
         num_workers=0,
         track_rooms=True,
         terminal_on_life_loss=True,
         sticky_actions=0.25,
     )
-    return VecRNDBonus(
-        from_vector_env(envs),
-        net="compact",
-        halvings=1,
-        features=16,
-        warmup_steps=8,
-        seed=seed,
-        **arguments,
-    )
+    settings = {"net": "compact", "halvings": 1, "features": 16, "warmup_steps": 8, "seed": seed}
+    return VecRNDBonus(around(from_vector_env(envs)), **{**settings, **arguments})
 
 
-def resets(**arguments):
+def resets(inside=None, **arguments):
     arguments = {"every": 4, "seed": 0, **arguments}
-    venv = VecNoveltyResets(bonus(), **arguments)
+    venv = VecNoveltyResets(inside or bonus(), **arguments)
     venv.seed(0)  # else each first reset seeds the games by chance
     return venv
 
@@ -56,7 +50,7 @@ def resets(**arguments):
 def play(venv, steps, seed=0):
     generator = np.random.default_rng(seed)
     for _ in range(steps):
-        yield venv.step(generator.integers(0, 18, ENVS))
+        yield venv.step(generator.integers(0, 18, venv.num_envs))
 
 
 def test_episodes_on_ways_have_the_time_of_the_way_and_some_more():
@@ -221,15 +215,18 @@ def test_actions_that_the_game_does_not_know_are_refused():
 
 
 @pytest.mark.slow
-def test_a_resumed_run_is_the_run_that_was_never_stopped(tmp_path):
+@pytest.mark.parametrize("n_steps", [16, 18])  # points are kept each fourth step
+def test_a_resumed_run_is_the_run_that_was_never_stopped(n_steps, tmp_path):
+    half = 2 * n_steps * ENVS
+
     def run(folder, steps, resume=False):
         venv = resets(limit=10)
         venv.add_demo(shipped("montezuma-first-key"))
         model = DualValuePPO(
             "CnnPolicy",
             venv,
-            n_steps=16,
-            batch_size=32,
+            n_steps=n_steps,
+            batch_size=2 * n_steps,
             n_epochs=1,
             seed=0,
             policy_kwargs={
@@ -238,16 +235,16 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(tmp_path):
             },
         )
         training = TrainingRun(
-            model, tmp_path / folder, 0, 128, progress=False, callbacks=[WayImitation()]
+            model, tmp_path / folder, 0, half, progress=False, callbacks=[WayImitation()]
         )
         training.begin(resume=resume)
         training.train(steps)
         return model
 
-    straight = run("straight", 256)
-    run("stopped", 128)
-    resumed = run("stopped", 256, resume=True)
-    assert resumed.num_timesteps == 256
+    straight = run("straight", 2 * half)
+    run("stopped", half)
+    resumed = run("stopped", 2 * half, resume=True)
+    assert resumed.num_timesteps == 2 * half
     for first, second in zip(
         straight.policy.state_dict().values(), resumed.policy.state_dict().values(), strict=True
     ):
@@ -289,6 +286,87 @@ def test_at_evaluation_it_steps_aside():
     venv.training = False
     for *_, infos in play(venv, 40):
         assert not any("start" in info or info.get("TimeLimit.truncated") for info in infos)
+
+
+def test_episodes_that_were_not_followed_give_no_points_and_no_ways():
+    venv = resets(limit=3)
+    venv.reset()
+    venv.training = False
+    list(play(venv, 20))
+    venv.training = True
+    known = [id(point) for point in venv.archive.points]
+    began = np.zeros(ENVS, bool)
+    true_step = venv.venv.step_wait
+
+    def paid():
+        observations, rewards, dones, infos = true_step()
+        for info in infos:
+            info["extrinsic_reward"] = 1.0
+        return observations, rewards, dones, infos
+
+    venv.venv.step_wait = paid
+    for *_, dones, infos in play(venv, 300):
+        for index in np.flatnonzero(dones):
+            assert ("start" in infos[index]) == began[index]
+            began[index] = True
+        if not began.any():
+            assert [id(point) for point in venv.archive.points] == known
+            assert not venv.archive.ways
+    assert began.all()
+
+
+def test_the_warm_up_plays_whole_games():
+    venv = resets(bonus(warmup_steps=400), limit=3)
+    ended = np.zeros(ENVS, int)
+    true_step = venv.venv.step_wait
+
+    def counted():
+        result = true_step()
+        ended[:] += result[2]
+        return result
+
+    venv.venv.step_wait = counted
+    assert venv.warm_up(seed=0) == 400
+    assert 0 < ended.sum() < 400  # many lives, each of many steps
+    assert venv.training
+    assert not venv.archive.points
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 20])
+def test_all_kinds_of_starts_come_where_environments_are_few(number):
+    venv = resets(bonus(num_envs=number), game_share=0.25, way_share=0.25)
+    venv.reset()
+    list(play(venv, 12))
+    venv.add_demo(shipped("montezuma-first-key"))
+    chosen = []
+    for _ in range(600):
+        for index in range(number):
+            venv._kinds[index] = venv._choose_kind(index)
+            chosen.append(venv._kinds[index])
+    shares = [chosen.count(kind) / len(chosen) for kind in ("game", "way", "new")]
+    assert min(shares) > 0.2
+    if number != 3:  # of three environments one begins at each
+        assert shares == pytest.approx([0.25, 0.25, 0.5], abs=0.06)
+
+
+def test_a_monitor_inside_counts_what_came_since_the_cut():
+    venv = resets(bonus(around=VecMonitor), limit=12)
+    venv.reset()
+    lengths, told = np.zeros(ENVS, int), 0
+    for *_, dones, infos in play(venv, 400):
+        lengths += 1
+        for index in np.flatnonzero(dones):
+            if "episode" in infos[index]:  # of those that were cut it tells nothing
+                assert infos[index]["episode"]["l"] == lengths[index]
+                told += 1
+            lengths[index] = 0
+    assert told > 5
+
+
+@pytest.mark.parametrize("layer", [VecStickyActions, lambda venv: VecFrameStack(venv, 2)])
+def test_layers_inside_that_would_go_on_with_another_episode_are_refused(layer):
+    with pytest.raises(InvalidArgumentError, match="make_atari"):
+        resets(bonus(around=layer))
 
 
 def test_games_that_are_begun_in_frozen_states_are_not_reset_before(monkeypatch):
@@ -334,6 +412,7 @@ def test_what_cannot_be_frozen_is_refused():
     [
         {"game_share": 1.5},
         {"game_share": 0.5, "way_share": 0.6},
+        {"game_share": 0.8, "way_share": 0.21},
         {"slack": 0},
         {"every": 0},
         {"limit": 0},
@@ -342,3 +421,9 @@ def test_what_cannot_be_frozen_is_refused():
 def test_numbers_out_of_range(arguments):
     with pytest.raises(InvalidArgumentError, match=list(arguments)[-1]):
         resets(**arguments)
+
+
+def test_shares_may_sum_to_one():
+    inside = bonus()
+    for number in range(101):
+        resets(inside, game_share=number / 100, way_share=(100 - number) / 100)
