@@ -109,7 +109,9 @@ class Population:
         distances = self._distances(vector)
         near = int(distances.argmin())
         full = len(self) >= self._allowed(explorations)
-        if distances[near] <= (self.spacing if full else 0.0):
+        # Rounding leaves some distance between equal vectors.
+        same = np.array_equal(self._vectors[near], vector)
+        if same or (full and distances[near] <= self.spacing):
             return near, self._replace(near, entry)
         usual = float(np.median(self._nearest_distance[: len(self)])) if len(self) > 1 else 0.0
         visits = 0.0

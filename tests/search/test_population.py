@@ -38,6 +38,15 @@ def test_it_covers_what_was_seen_evenly_and_knows_its_neighbours(seed):
     assert population._nearest_distance[:64] == pytest.approx(spread(population), abs=1e-3)
 
 
+def test_equal_states_are_one():
+    population = Population(40, 512, 1)
+    seen = np.random.default_rng(0).normal(size=(12, 40)).astype(np.float32) * 10
+    for _ in range(3):
+        for place in seen:
+            population.offer(place.copy(), way(), 10_000)
+    assert len(population) == 12
+
+
 def test_it_grows_with_the_explorations():
     population = Population(1, 100, 10)
     for number in range(300):

@@ -22,13 +22,13 @@ class Order(NamedTuple):
 
     Attributes:
         known: Cells to which a better way became known since the explorer's last order.
-        forgotten: Cells that were dropped and count as new again.
+        forgotten: Cells that were dropped and count as new again; None for all.
         size: The size of frame cells that adapt; None where cells do not.
         starts: The cells to explore from with their states, one exploration each.
     """
 
     known: list[tuple[Cell, float, int]]
-    forgotten: list[Cell]
+    forgotten: list[Cell] | None
     size: FrameSize | None
     starts: list[tuple[Cell, Start]]
 
@@ -123,7 +123,9 @@ class Explorer:
         ):
             self._cells.resize(order.size)
             self._known.clear()
-        for cell in order.forgotten:
+        if order.forgotten is None:
+            self._known.clear()
+        for cell in order.forgotten or ():
             self._known.pop(cell, None)
         self.learn(order.known)
         return [self.explore(cell, start) for cell, start in order.starts]
@@ -150,6 +152,9 @@ class Explorer:
             score, length, lives, fell = moment.score, moment.length, moment.lives, moment.fell
             if moment.terminated or moment.truncated:
                 actions = self.actions.pack(since)
+                if fell:
+                    dropped = self._drop_lost_starts(findings, replaced, start.score, length)
+                    actions = dropped + actions
                 findings.append(
                     Finding(None, score, length, lives, actions, None, moment.terminated)
                 )
@@ -185,22 +190,28 @@ class Explorer:
         replaced: list[tuple[float, int] | None],
         score: float,
         length: int,
-    ) -> None:
+    ) -> bytes:
         """Forget what was found, without a reward, in the last moments before a life was lost.
 
         Most of these states cannot be saved any more (a fall, a dying animation), and as the
         shortest way to their cells they would keep better ones out.
+
+        Returns:
+            The packed actions that led from the last one that is left to the last one of all.
         """
+        dropped = b""
         earliest = length - self._doomed
         scores = [score, *(finding.score for finding in findings)]
         while findings and findings[-1].length > earliest and scores[-1] == scores[-2]:
-            cell = findings.pop().cell
+            lost = findings.pop()
+            cell, dropped = lost.cell, lost.actions + dropped
             scores.pop()
             before = replaced.pop()
             if before is None:
                 del self._known[cell]
             else:
                 self._known[cell] = before
+        return dropped
 
     def _picture(self, observation: Any) -> bytes | None:
         """The frame as it is now, if cells adapt."""

@@ -120,10 +120,16 @@ _SHARE_KEPT = 0.9
 
 @dataclass
 class _WorkerState:
-    """What the search keeps of one worker: cells it has not heard of or is to forget, its order."""
+    """What the search keeps of one worker: its order, and what goes into the next one.
+
+    Attributes:
+        news: Cells that it has not heard of.
+        forgotten: Cells that it is to forget; None for all that it may know from before.
+        starts: Where it explores from.
+    """
 
     news: dict[Cell, None]
-    forgotten: list[Cell] = field(default_factory=list)
+    forgotten: list[Cell] | None = None
     starts: list[tuple[int, Node]] = field(default_factory=list)
 
 
@@ -242,7 +248,7 @@ class Search(SearchRun[SearchSettings]):
     def _merge_report(self, worker: int, explorations: list[Exploration] | None) -> None:
         worker_state = self._worker_states[worker]
         if explorations is None:
-            worker_state.news = dict.fromkeys(self.archive.cells)
+            self._worker_states[worker] = _WorkerState(dict.fromkeys(self.archive.cells))
             return
         for (number, node), exploration in zip(worker_state.starts, explorations, strict=True):
             changed = self._add(number, node, exploration)
@@ -289,7 +295,8 @@ class Search(SearchRun[SearchSettings]):
             return
         dropped = self.archive.drop(int(_SHARE_KEPT * memory * _MEGABYTE))
         for worker_state in self._worker_states:
-            worker_state.forgotten += dropped
+            if worker_state.forgotten is not None:
+                worker_state.forgotten += dropped
 
     def _keep(self, cell: Cell, entry: Entry) -> bool:
         if cell not in self.archive:

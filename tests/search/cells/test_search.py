@@ -60,6 +60,25 @@ def test_what_was_found_just_before_a_lost_life_is_forgotten():
     assert set(search.archive.cells) == set(range(3, 20))
 
 
+def test_what_was_found_just_before_the_last_life_is_forgotten(monkeypatch):
+    search = Search(toys.settings(env_args={"lives": 1}, explore=200, repeat=1.0, doomed=3))
+    explore, ended = search._explorer.explore, []
+
+    def noted(*start):
+        exploration = explore(*start)
+        ended.extend([exploration] if exploration.fell else [])
+        return exploration
+
+    monkeypatch.setattr(search._explorer, "explore", noted)
+    search.run(Limits(steps=2000))
+    assert set(search.archive.cells) == set(range(3, 20))
+    assert len(ended) > 5
+    for exploration in ended:  # the way to the end is whole
+        assert exploration.findings[-1].terminated
+        packed = b"".join(found.actions for found in exploration.findings)
+        assert len(packed) == exploration.steps * search._explorer.actions.size
+
+
 def test_held_actions():
     search = Search(toys.settings(hold=3))
     search.run(Limits(score=6))
@@ -206,6 +225,15 @@ def test_memory_is_bounded(workers):
     assert len(search.demo()) == search.best.length
     with pytest.raises(InvalidArgumentError, match="more than 0 MB"):
         SearchSettings("CartPole-v1", memory=0)
+
+
+def test_what_was_dropped_in_one_run_can_be_found_in_the_next():
+    cells = CellSettings("observation")
+    search = Search(SearchSettings("MountainCarContinuous-v0", cells=cells, memory=0.03))
+    for steps in (2000, 4000, 6000):
+        search.run(Limits(steps=steps))
+        pending = set(search._worker_states[0].forgotten or ())
+        assert set(search._explorer._known) - pending == set(search.archive.cells)
 
 
 @pytest.mark.slow

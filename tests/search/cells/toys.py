@@ -18,18 +18,19 @@ ENV_ID = "tests.search.cells.toys:tests/Row-v0"
 class Row(gym.Env[int, int]):
     """Places 0 to 20, begun at 5; action 7 goes left, 8 right.
 
-    Place 10 gives a reward of 1 the first time, place 0 costs one of two lives, 20 ends it with 5.
+    Place 10 gives a reward of 1 the first time, place 0 costs a life, 20 ends it with 5.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012
 
-    def __init__(self) -> None:
+    def __init__(self, lives: int = 2) -> None:
+        self.all_lives = lives
         self.observation_space = spaces.Discrete(21)
         self.action_space = spaces.Discrete(2, start=7)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
-        self.place, self.lives, self.paid = 5, 2, False
+        self.place, self.lives, self.paid = 5, self.all_lives, False
         return self.place, {"lives": self.lives}
 
     def step(self, action: int):
