@@ -61,10 +61,18 @@ def test_atari_examples_run_and_resume(name, tmp_path, capsys, monkeypatch):
     assert [row["steps"] for row in rows] == [128.0 * number for number in range(1, 5)]
 
 
+def test_an_example_whose_time_is_over_at_once_says_so(tmp_path, capsys):
+    for package in ("ale_py", "stable_baselines3", "matplotlib", "cv2"):
+        pytest.importorskip(package)
+    run("montezuma_cnd", tmp_path, "--minutes", "1e-7", "--num-envs", "2", "--starts", "game")
+    assert "nothing was trained" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--minutes", "0"], "--minutes is 0"),
+        (["--minutes", "1", "--total-timesteps", "100"], "not both"),
         (["--minutes", "nan"], "--minutes is nan"),
         (["--threads", "1000"], "--threads is 1000"),
         (["--num-envs", "100000000"], "GB"),

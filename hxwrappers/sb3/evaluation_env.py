@@ -24,6 +24,7 @@ from stable_baselines3.common.vec_env import (
 
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.sb3.layers import PassThrough, RewardWrapper, layers, require_vec_env
+from hxwrappers.sb3.novelty_resets import VecNoveltyResets
 from hxwrappers.sb3.stateful import novelty_models
 from hxwrappers.sb3.sticky_actions import VecStickyActions
 from hxwrappers.sb3.youtube_imitation_reward import VecYouTubeImitationReward
@@ -186,6 +187,7 @@ _COUNTERPARTS: tuple[tuple[type[VecEnvWrapper], Callable[[Any, VecEnv], VecEnv]]
     (VecNormalize, lambda layer, venv: _Follows(venv, layer)),
     (VecMonitor, _monitor),
     (VecFrameStack, _stack),
+    (VecNoveltyResets, lambda _, venv: PassThrough(venv)),
     (VecTransposeImage, lambda layer, venv: VecTransposeImage(venv, skip=layer.skip)),
     (VecStickyActions, lambda layer, venv: VecStickyActions(venv, layer.repeat_probability)),
     (VecExtractDictObs, lambda layer, venv: VecExtractDictObs(venv, layer.key)),

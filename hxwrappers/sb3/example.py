@@ -75,6 +75,8 @@ class ExampleOptions:
         for name, value in given.items():
             if value is not None:
                 require_range(f"--{name.replace('_', '-')}", value, minimum=1)
+        if self.minutes is not None and self.total_timesteps is not None:
+            raise InvalidArgumentError("Give --minutes or --total-timesteps, not both.")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise InvalidArgumentError(f"--minutes is {self.minutes}; it must be more than 0.")
         cores = os.cpu_count() or 1
@@ -180,6 +182,9 @@ def run_example(
     if minutes:
         end = time.monotonic() + 60 * minutes
     run.train(None if minutes else total_timesteps)
+    if not history.rows:
+        print("nothing was trained: the time was over before the first rollout was")
+        return history
     picture = options.folder / "history.png"
     plot_history(history.rows, picture, title=f"{options.folder.name}, seed {options.seed}")
     print_table(history, references or {})

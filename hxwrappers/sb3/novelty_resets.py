@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 from gymnasium.wrappers.vector import ClipReward
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, VecMonitor
+from stable_baselines3.common.vec_env import (
+    VecEnv,
+    VecEnvWrapper,
+    VecFrameStack,
+    VecMonitor,
+    VecNormalize,
+)
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from hxwrappers._utils.checks import require_range
@@ -55,7 +61,7 @@ class VecNoveltyResets(VecEnvWrapper):
 
     Raises:
         InvalidArgumentError: A number is out of range, the environment cannot be frozen, or a
-            `VecFrameStack` or `VecStickyActions` is inside.
+            `VecFrameStack`, `VecNormalize` or `VecStickyActions` is inside.
     """
 
     def __init__(
@@ -88,11 +94,11 @@ class VecNoveltyResets(VecEnvWrapper):
                 f"{len(bonuses)}. Put it around hxwrappers.sb3.VecRNDBonus or VecCNDBonus."
             )
         for layer in wrappers(venv):
-            if isinstance(layer, VecStickyActions | VecFrameStack):
+            if isinstance(layer, VecStickyActions | VecFrameStack | VecNormalize):
                 raise InvalidArgumentError(
-                    f"{type(layer).__name__} inside VecNoveltyResets would go on with what was "
-                    "before an episode that begins at a point. Leave it to the games: "
-                    "make_atari(sticky_actions=..., frame_stack=...)."
+                    f"{type(layer).__name__} inside VecNoveltyResets does not see that episodes "
+                    "begin at points. Put VecNormalize around it; sticky actions and stacked "
+                    "frames are the games' own, make_atari(sticky_actions=..., frame_stack=...)."
                 )
         self._bonus = bonuses[0]
         self._freezer = _freezer(venv)

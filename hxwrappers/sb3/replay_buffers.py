@@ -160,27 +160,26 @@ class SampledBonusBuffer(ReplayBuffer):
         super().add(obs, next_obs, action, np.array(whole) - novelty, done, infos)
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
-        """Sample a batch, with the bonuses that its next observations earn by now.
+        """Sample a batch, with the bonuses that its steps earn by now.
 
         Args:
             batch_size: The number of transitions.
             env: The `VecNormalize` by which Stable-Baselines3 normalises the batch.
         """
         batch = super().sample(batch_size, env=None)
-        reached = map_parts(batch.next_observations, _array)
+        parts = [map_parts(part, _array) for part in (batch.observations, batch.next_observations)]
+        normalized = parts if env is None else [env.normalize_obs(part) for part in parts]
         rewards = batch.rewards.cpu().numpy()
-        normalized = reached if env is None else env.normalize_obs(reached)
         for bonus, way in self._bonuses():
-            rewards = rewards + bonus.present(
-                way.follow(normalized if way.normalized else reached)
-            ).reshape(rewards.shape)
+            scored = (normalized if way.normalized else parts)[not bonus.model.scores_previous]
+            rewards = rewards + bonus.present(way.follow(scored)).reshape(rewards.shape)
         rewards = rewards.astype(np.float32)
         if env is None:
             return batch._replace(rewards=self.to_torch(rewards))
-        seen = env.normalize_obs(map_parts(batch.observations, _array))
+        observations, next_observations = (map_parts(part, self.to_torch) for part in normalized)
         return batch._replace(
-            observations=map_parts(seen, self.to_torch),
-            next_observations=map_parts(normalized, self.to_torch),
+            observations=observations,
+            next_observations=next_observations,
             rewards=self.to_torch(env.normalize_reward(rewards)),
         )
 
@@ -209,8 +208,8 @@ class BonusReplayBuffer(SampledBonusBuffer):
 
     Stable-Baselines3's own keeps the bonus of the day on which a step was made, long after its
     novelty has worn off. This one keeps the reward without the bonus, and adds to each sampled
-    batch what its next observations earn by now, as the model learns on. Several bonuses add up;
-    what else is added to rewards, as by `VecYouTubeImitationReward`, is kept as it was.
+    batch what its steps earn by now, as the model learns on. Several bonuses add up; what else is
+    added to rewards, as by `VecYouTubeImitationReward`, is kept as it was.
 
     Give it as `replay_buffer_class`, and call `set_env` once the model is made; `ExplorationLog`
     does so as well, for scripts that cannot, such as RL Baselines3 Zoo. For Dict observations

@@ -89,12 +89,18 @@ class SelfImitation(BaseCallback):
         return self.model.device
 
     def _on_training_start(self) -> None:
+        self._remove_hook()  # that of a training which an error ended
         optimizer = self.model.policy.optimizer
         self._hook = optimizer.register_step_pre_hook(lambda *_: self._add_gradient())
 
     def _on_training_end(self) -> None:
-        self._hook.remove()
+        self._remove_hook()
         self._stretches = []
+
+    def _remove_hook(self) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+        self._hook = None
 
     def _on_rollout_start(self) -> None:
         # From the number of steps, so that there is nothing to save and resume.
@@ -226,7 +232,7 @@ class WayImitation(SelfImitation):
     def collect(self) -> list[Stretch]:
         """The demonstrated steps of all ways that are known now."""
         ways = require_resets(self.training_env, "WayImitation").archive.ways
-        if self._ways != ways:
+        if self._ways != ways or self.model.get_vec_normalize_env() is not None:
             self._ways = list(ways)
             self._imitated = self._stretch()
         return [] if self._imitated is None else [self._imitated]
@@ -244,6 +250,8 @@ class WayImitation(SelfImitation):
         if not shown:
             return None
         observations = np.stack([point.snapshot.observation for point in shown])
+        if (normalize := model.get_vec_normalize_env()) is not None:
+            observations = normalize.normalize_obs(observations)
         return Stretch(
             model.policy.obs_to_tensor(observations)[0],
             torch.as_tensor([point.action for point in shown], device=self.device),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from hxwrappers import DemoResetCurriculum, SkipReplayedSteps
@@ -96,6 +97,26 @@ def test_only_its_gradient_is_added_and_weight_zero_changes_nothing():
     once, again = (learned(DemoImitation(partial(lake, tracker))) for _ in range(2))
     assert torch.equal(once, again)
     assert not torch.equal(alone, once)
+
+
+class Stop(BaseCallback):
+    """Ends a training with an error, and counts the hooks of the optimiser."""
+
+    hooks = 0
+
+    def _on_step(self):
+        self.hooks = len(self.model.policy.optimizer._optimizer_step_pre_hooks)
+        raise KeyboardInterrupt
+
+
+def test_a_training_that_an_error_ended_leaves_no_second_gradient():
+    tracker = tracker_of(DEMO, window=2)
+    model, stop = model_of(PPO, partial(lake, tracker)), Stop()
+    imitation = DemoImitation(partial(lake, tracker))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            model.learn(64, callback=[imitation, stop])
+        assert stop.hooks == 1
 
 
 def test_returns_are_the_agents_own_and_normalised_as_its_are():

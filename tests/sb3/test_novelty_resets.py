@@ -16,6 +16,7 @@ from hxwrappers.sb3 import (
     VecRNDBonus,
     VecStickyActions,
     WayImitation,
+    evaluation_env,
     from_vector_env,
 )
 from hxwrappers.sb3.novelty_resets import VecNoveltyResets
@@ -363,10 +364,25 @@ def test_a_monitor_inside_counts_what_came_since_the_cut():
     assert told > 5
 
 
-@pytest.mark.parametrize("layer", [VecStickyActions, lambda venv: VecFrameStack(venv, 2)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        VecStickyActions,
+        lambda venv: VecNormalize(venv, norm_reward=False),
+        lambda venv: VecFrameStack(venv, 2),
+    ],
+)
 def test_layers_inside_that_would_go_on_with_another_episode_are_refused(layer):
-    with pytest.raises(InvalidArgumentError, match="make_atari"):
+    with pytest.raises(InvalidArgumentError, match="does not see that episodes begin at points"):
         resets(bonus(around=layer))
+
+
+def test_an_evaluation_beside_it_begins_at_the_games_own_start():
+    around, plain = resets(), bonus().venv
+    evaluated = evaluation_env(around, plain)
+    assert evaluated.reset().shape == around.reset().shape
+    for *_, infos in play(evaluated, 40):
+        assert not any("start" in info for info in infos)
 
 
 def test_games_that_are_begun_in_frozen_states_are_not_reset_before(monkeypatch):

@@ -17,6 +17,7 @@ from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import DQN, PPO, SAC, TD3, HerReplayBuffer
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
@@ -333,6 +334,17 @@ def test_replay_buffer_that_scores_when_sampled(order):
         reached = normalize.normalize_obs(reached)
     np.testing.assert_allclose(batch.rewards.numpy().ravel(), wanted, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(batch.next_observations.numpy(), reached, rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_is_scored_when_sampled_by_the_observation_that_it_was_scored_by():
+    envs = VecCNDBonus(make_vec_env("MountainCar-v0", 2), scored="current", **QUICK)
+    model = DQN("MlpPolicy", envs, replay_buffer_class=BonusReplayBuffer, **replaying())
+    model.replay_buffer.set_env(model.get_env())
+    model.learn(48)
+    batch = model.replay_buffer.sample(30)
+    wanted = 0.5 * envs.model.bonus(batch.observations.numpy()) - 1  # each step costs 1
+    assert np.ptp(wanted) > 0
+    np.testing.assert_allclose(batch.rewards.numpy().ravel(), wanted, atol=1e-6)
 
 
 GOALS = [order for order in ORDERS if "Stack" not in order and "ND" in order]
