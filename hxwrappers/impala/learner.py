@@ -6,7 +6,7 @@ Source: Espeholt et al. 2018, IMPALA (arXiv 1802.01561), section 4.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -83,6 +83,8 @@ def vtrace(
         >>> vtrace(zeros, rewards, values, no, no, zeros, gamma=0.5).targets.flatten().tolist()
         [3.0, 4.0]
     """
+    if valid is None:
+        valid = torch.ones_like(terminated)
     _check(log_rhos, rewards, values, terminated, truncated, final_values, valid)
     if not (0 <= gamma <= 1 and 0 <= lambda_ <= 1):
         raise InvalidArgumentError(f"gamma is {gamma}, lambda_ {lambda_}; both must be in [0, 1].")
@@ -94,23 +96,18 @@ def vtrace(
     ratios = log_rhos.exp()
     goes_on = ~(terminated | truncated)
     next_values = torch.where(truncated, final_values, values[1:]).masked_fill(terminated, 0)
-    deltas = ratios.clamp(max=rho_bar) * (rewards + gamma * next_values - values[:-1])
-    traces = gamma * lambda_ * ratios.clamp(max=c_bar) * goes_on
-    if valid is not None:
-        deltas = deltas * valid
-        traces = traces * valid
+    deltas = ratios.clamp(max=rho_bar) * (rewards + gamma * next_values - values[:-1]) * valid
+    traces = gamma * lambda_ * ratios.clamp(max=c_bar) * goes_on * valid
     corrections = torch.zeros_like(values)
     for row in range(len(rewards) - 1, -1, -1):
         corrections[row] = deltas[row] + traces[row] * corrections[row + 1]
     targets = values + corrections
     next_targets = torch.where(goes_on, targets[1:], next_values)
     advantages = ratios.clamp(max=pg_rho_bar) * (rewards + gamma * next_targets - values[:-1])
-    if valid is not None:
-        advantages = advantages * valid
-    return VTrace(targets[:-1], advantages)
+    return VTrace(targets[:-1], advantages * valid)
 
 
-def _check(log_rhos: Tensor, rewards: Tensor, values: Tensor, *others: Tensor | None) -> None:
+def _check(log_rhos: Tensor, rewards: Tensor, values: Tensor, *others: Tensor) -> None:
     shape = log_rhos.shape
     if values.shape != (shape[0] + 1, *shape[1:]):
         raise InvalidArgumentError(
@@ -118,7 +115,7 @@ def _check(log_rhos: Tensor, rewards: Tensor, values: Tensor, *others: Tensor | 
             "needs one more row, the value of the observation after the last step."
         )
     for tensor in (rewards, *others):
-        if tensor is not None and tensor.shape != shape:
+        if tensor.shape != shape:
             raise InvalidArgumentError(
                 f"An argument has shape {tuple(tensor.shape)}, but log_rhos has {tuple(shape)}; "
                 "all but values must have the same."
@@ -163,15 +160,8 @@ class TensorFlowRMSprop(Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Make a step along the gradients.
-
-        Args:
-            closure: Computes the gradients anew, if given.
-        """
-        if closure is not None:
-            with torch.enable_grad():
-                closure()
+    def step(self) -> None:  # type: ignore[override]
+        """Make a step along the gradients."""
         for group in self.param_groups:
             self._step(group)
 

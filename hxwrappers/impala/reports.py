@@ -78,27 +78,16 @@ class EpisodeWatch:
         """
         self._rewards += np.where(valid, rewards, 0)
         self._lengths += valid
-        self._note(infos, valid)
-        self._add("imitation/share_mean", infos, "imitation_share", over)
         final = infos.get("final_info")
-        if isinstance(final, Mapping):
-            self._note(final, over)
-            self._add("imitation/share_mean", final, "imitation_share", over)
-        if not over.any():
-            return
+        if not isinstance(final, Mapping):
+            final = {}
+        for found, lanes in ((infos, valid), (final, over)):
+            self._note(found, lanes)
+            self._add("imitation/share_mean", found, "imitation_share", over)
         for lane in np.flatnonzero(over).tolist():
-            reward_sum = float(self._rewards[lane])
-            score = _score(infos, lane)
-            if score is None and isinstance(final, Mapping):
-                score = _score(final, lane)
-            self._episodes.append(
-                Episode(
-                    lane,
-                    reward_sum if score is None else score,
-                    reward_sum,
-                    int(self._lengths[lane]),
-                )
-            )
+            reward_sum, length = float(self._rewards[lane]), int(self._lengths[lane])
+            score = _score(infos, lane, _score(final, lane, reward_sum))
+            self._episodes.append(Episode(lane, score, reward_sum, length))
         self._rewards[over] = 0
         self._lengths[over] = 0
 
@@ -143,13 +132,13 @@ _NAMES = {
 }
 
 
-def _score(infos: Mapping[str, Any], lane: int) -> float | None:
+def _score(infos: Mapping[str, Any], lane: int, otherwise: float) -> float:
     statistics = infos.get("episode")
     if not isinstance(statistics, Mapping) or "r" not in statistics:
-        return None
+        return otherwise
     there = infos.get("_episode")
     if there is not None and not there[lane]:
-        return None
+        return otherwise
     return float(statistics["r"][lane])
 
 
