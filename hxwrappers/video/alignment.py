@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hxwrappers.errors import InvalidArgumentError, VideoError
+from hxwrappers.video.clip import resized
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Embedder
-from hxwrappers.video.frames import resize_frames
 
 Embeddings = npt.NDArray[np.floating]
 _FRAMES_AT_ONCE = 1024
@@ -201,11 +201,7 @@ def _check(first: Embeddings, second: Embeddings) -> None:
         raise InvalidArgumentError("A video without frames cannot be aligned.")
 
 
-_CHUNK = 256
-_PIXEL_SIZE = (64, 64)
-
-
-def pixels(clip: DecodedClip, size: tuple[int, int] = _PIXEL_SIZE) -> npt.NDArray[np.float32]:
+def pixels(clip: DecodedClip, size: tuple[int, int] = (64, 64)) -> npt.NDArray[np.float32]:
     """The pixels of each frame as its embedding.
 
     Args:
@@ -221,11 +217,8 @@ def pixels(clip: DecodedClip, size: tuple[int, int] = _PIXEL_SIZE) -> npt.NDArra
         >>> pixels(clip).shape
         (5, 12288)
     """
-    out = np.empty((len(clip), *size, 3), np.float32)
-    for start in range(0, len(clip), _CHUNK):
-        part = np.asarray(clip.frames[start : start + _CHUNK])
-        out[start : start + _CHUNK] = resize_frames(part, size)
-    return out.reshape(len(clip), -1) / np.float32(255.0)
+    frames = resized(clip, size).frames.reshape(len(clip), -1)
+    return frames.astype(np.float32) / np.float32(255.0)
 
 
 def embed_clips(

@@ -14,16 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hxwrappers.errors import InvalidArgumentError, VideoError
+from hxwrappers.errors import VideoError
 from hxwrappers.files.generators import own_generator
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.frames import history_of, network_input
-from hxwrappers.video.settings import (
-    PUBLISHED_INTERVALS,
-    Intervals,
-    PretrainingSettings,
-    check_intervals,
-)
+from hxwrappers.video.settings import PUBLISHED_INTERVALS, Intervals, PretrainingSettings
 from hxwrappers.video.sound import SoundFrontEnd, frame_levels
 
 _Indices = npt.NDArray[np.int64]
@@ -70,15 +65,14 @@ class TemporalSampler:
 
     Args:
         lengths: Frames of each video.
-        intervals: The classes.
         names: What to call the videos in errors.
+        intervals: The classes; see `hxwrappers.video.settings.check_intervals`.
 
     Raises:
-        InvalidArgumentError: The intervals make no sense.
         VideoError: A video is too short for the longest gap.
 
     Example:
-        >>> sampler = TemporalSampler([300, 500])
+        >>> sampler = TemporalSampler([300, 500], ["one", "other"])
         >>> pairs = sampler.draw(np.random.default_rng(0), 4)
         >>> pairs.second - pairs.first
         array([1, 0, 0, 0])
@@ -87,16 +81,15 @@ class TemporalSampler:
     """
 
     lengths: Sequence[int]
+    names: Sequence[str]
     intervals: Intervals = PUBLISHED_INTERVALS
-    names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        check_intervals(self.intervals)
         longest = self.intervals[-1][1]
-        for index, length in enumerate(self.lengths):
+        for name, length in zip(self.names, self.lengths, strict=True):
             if length <= longest:
                 raise VideoError(
-                    f"{_name(self.names, index)} has {length} frames, but frames up to {longest} "
+                    f"The clip {name} has {length} frames, but frames up to {longest} "
                     "apart are to be told apart. Leave it out, or give shorter intervals."
                 )
 
@@ -124,20 +117,19 @@ class SoundSampler:
 
     Args:
         sounding: For each video, whether there is a sound at each of its frames, `(frames,)`.
+        names: What to call the videos in errors.
         window: Frames around a sound that are no counterexamples to it.
         sounds: `"sounding"` draws sounds where there is one; `"any"` everywhere.
         negatives: `"any"` draws the frames of counterexamples everywhere; `"sounding"` where there
             is another sound.
-        names: What to call the videos in errors.
 
     Raises:
-        InvalidArgumentError: An option out of range.
         VideoError: A video is silent throughout, or is too short to hold a counterexample.
 
     Example:
         >>> sounding = np.zeros(100, bool)
         >>> sounding[[20, 70]] = True
-        >>> sampler = SoundSampler([sounding], window=30)
+        >>> sampler = SoundSampler([sounding], ["one"], window=30)
         >>> pairs = sampler.draw(np.random.default_rng(0), 4)
         >>> bool(np.isin(pairs.sound, [20, 70]).all())
         True
@@ -146,34 +138,30 @@ class SoundSampler:
     def __init__(
         self,
         sounding: Sequence[npt.NDArray[np.bool_]],
+        names: Sequence[str],
         window: int,
         *,
         sounds: str = "sounding",
         negatives: str = "any",
-        names: Sequence[str] | None = None,
     ) -> None:
-        for name, value in (("sounds", sounds), ("negatives", negatives)):
-            if value not in ("any", "sounding"):
-                raise InvalidArgumentError(f"{name} is {value!r}; it must be any or sounding.")
         self._window = window
-        self._lengths = [len(flags) for flags in sounding]
         self._pools: list[_Indices] = []
         self._sounds: list[_Indices] = []
-        for index, flags in enumerate(sounding):
+        for name, flags in zip(names, sounding, strict=True):
             everywhere, heard = np.arange(len(flags)), np.flatnonzero(flags)
             pool = heard if negatives == "sounding" else everywhere
             chosen = heard if sounds == "sounding" else everywhere
             self._pools.append(pool)
             if not len(heard):
                 raise VideoError(
-                    f"{_name(names, index)} is silent, so that there is no sound to learn from. "
+                    f"The clip {name} is silent, so that there is no sound to learn from. "
                     "Leave it out, or learn from frames alone (objective tdc)."
                 )
             before, after = self._far(pool, chosen)
             chosen = chosen[before + after > 0]
             if not len(chosen):
                 raise VideoError(
-                    f"{_name(names, index)} with its {len(flags)} frames is too short: none of "
+                    f"The clip {name} with its {len(flags)} frames is too short: none of "
                     f"them lies more than {window} frames away from a sound. Leave it out, or "
                     "give a smaller window."
                 )
@@ -186,7 +174,7 @@ class SoundSampler:
             generator: Where the random numbers come from.
             number: How many.
         """
-        video = generator.integers(len(self._lengths), size=number)
+        video = generator.integers(len(self._pools), size=number)
         label = generator.integers(2, size=number)
         luck = generator.random((number, 2))
         sound = np.empty(number, np.int64)
@@ -206,10 +194,6 @@ class SoundSampler:
         before = np.searchsorted(pool, sounds - self._window, side="left")
         after = len(pool) - np.searchsorted(pool, sounds + self._window, side="right")
         return before, after
-
-
-def _name(names: Sequence[str] | None, index: int) -> str:
-    return f"Clip {index}" if names is None else f"The clip {names[index]}"
 
 
 Window = tuple[int, int, int, int]
@@ -341,9 +325,9 @@ class BatchMaker:
         self.frames_per_second = _common_rate(clips, settings.architecture.frame_size)
         self._temporal: TemporalSampler | None = None
         self._sound: SoundSampler | None = None
+        self._names = [clip.name for clip in clips]
         if settings.uses_frames:
-            names = [clip.name for clip in clips]
-            self._temporal = TemporalSampler([*map(len, clips)], settings.intervals, names)
+            self._temporal = TemporalSampler([*map(len, clips)], self._names, settings.intervals)
         if settings.uses_sound:
             self._prepare_sound()
 
@@ -403,10 +387,10 @@ class BatchMaker:
             )
         self._sound = SoundSampler(
             [(level > 0) & (level >= settings.sound_threshold * level.max()) for level in levels],
+            self._names,
             round(settings.negative_seconds * self.frames_per_second),
             sounds=settings.sounds,
             negatives=settings.negatives,
-            names=[clip.name for clip in self._clips],
         )
         # Uploads differ in volume, which says nothing about what is heard.
         self._gains = [1.0 / float(level.max()) for level in levels]

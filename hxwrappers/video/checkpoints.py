@@ -14,13 +14,9 @@ import torch
 from torch import Tensor
 
 from hxwrappers._utils.checks import brief
-from hxwrappers.errors import (
-    MALFORMED,
-    CheckpointError,
-    InvalidArgumentError,
-    VideoError,
-)
+from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError, VideoError
 from hxwrappers.files import load_checkpoint, save_checkpoint
+from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.video.decoded import DecodedClip
 
 Centre = Literal["demonstration", "none"]
@@ -297,10 +293,8 @@ class CheckpointMatcher:
         Raises:
             CheckpointError: The state is of another number of agents or checkpoints.
         """
-        try:
+        with checkpoint_errors("The state holds no reached checkpoints"):
             last, reached = (state[name].numpy().copy() for name in ("last", "reached"))
-        except MALFORMED as error:
-            raise CheckpointError(f"The state holds no reached checkpoints ({error!r}).") from error
         inside = last.dtype.kind == "i" and bool(
             ((last >= -1) & (last < self.reached.shape[1])).all()
         )

@@ -14,15 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hxwrappers.errors import InvalidArgumentError, VideoError
-from hxwrappers.video.decoded import ArrayFile, DecodedClip, new_clip_folder, write_facts
+from hxwrappers.video.decoded import DecodedClip, growing_array, new_clip_folder
 from hxwrappers.video.frames import Crop, frames_up_to, picture_of, resize_frames, steady
 from hxwrappers.video.reading import VideoFacts, probe, timed_frames
-from hxwrappers.video.sound import sound_chunks
+from hxwrappers.video.sound import write_sound
 
 Progress = Callable[[int, "int | None"], object]
 """Called with the number of frames decoded so far and that of all, where it is known."""
 
-_PIECE = 1 << 20
 _IDENTITY_BYTES = 1 << 16
 _CACHE_VERSION = 2
 
@@ -153,8 +152,6 @@ class Clip:
 
     def _frames(self, facts: VideoFacts) -> Iterator[npt.NDArray[np.uint8]]:
         crop = None if self.crop is None else Crop(*self.crop)
-        if crop is not None:
-            crop.check(facts.width, facts.height)
         found = steady(
             timed_frames(self.path, facts, self.start, self.longest, self.accept_truncated),
             lambda frame: picture_of(frame, crop, self.size),
@@ -175,19 +172,21 @@ class Clip:
     def _decode_to(self, target: Path, progress: Progress | None) -> DecodedClip:
         facts = self.facts()
         total = self._expected(facts)
-        with new_clip_folder(target) as temporary:
-            with ArrayFile(temporary / "frames.npy", np.uint8, (*self.size, 3)) as frames:
-                for frame in self._frames(facts):
-                    frames.append(frame[None])
+        with new_clip_folder(
+            target, Path(self.path).stem, self.frames_per_second, self.sample_rate
+        ) as temporary:
+            with growing_array(temporary / "frames.npy", np.uint8, (*self.size, 3)) as file:
+                for number, frame in enumerate(self._frames(facts), start=1):
+                    file.write(frame.tobytes())
                     if progress is not None:
-                        progress(frames.items, total)
-            samples = round(frames.items * self.sample_rate / self.frames_per_second)
-            _write_sound(
+                        progress(number, total)
+            write_sound(
                 temporary / "sound.npy",
-                sound_chunks(self.path, facts.origin + self.start, samples, self.sample_rate),
+                self.path,
+                facts.origin + self.start,
+                round(number * self.sample_rate / self.frames_per_second),
+                self.sample_rate,
             )
-            name = Path(self.path).stem
-            write_facts(temporary, name, self.frames_per_second, self.sample_rate)
         return DecodedClip.load(target)
 
     def _expected(self, facts: VideoFacts) -> int | None:
@@ -220,24 +219,6 @@ def _identity(path: Path) -> str:
     except (FileNotFoundError, IsADirectoryError) as error:
         raise VideoError(f"There is no video file at {path}.") from error
     return f"{facts.st_size} {facts.st_mtime_ns} {digest.hexdigest()}"
-
-
-def _write_sound(path: Path, pieces: Iterator[npt.NDArray[np.float32]]) -> None:
-    """Write sound with its mean taken off, which is known only at its end."""
-    total = 0.0
-    with ArrayFile(path, np.float32, ()) as file:
-        for piece in pieces:
-            total += float(piece.sum(dtype=np.float64))
-            file.append(piece)
-    if not file.items:
-        return
-    mean = np.float32(total / file.items)
-    # Not through a memory map, which would hold an hour of sound in memory.
-    with path.open("rb+") as raw:
-        raw.seek(-file.items * mean.itemsize, os.SEEK_END)
-        while data := raw.read(_PIECE):
-            raw.seek(-len(data), os.SEEK_CUR)
-            raw.write(np.clip(np.frombuffer(data, np.float32) - mean, -1.0, 1.0).tobytes())
 
 
 _CHUNK = 256

@@ -5,83 +5,63 @@ from __future__ import annotations
 import json
 import math
 import os
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedRandom
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self
 
 from hxwrappers._utils.checks import brief
 from hxwrappers.errors import VideoError
 from hxwrappers.files.atomic import new_folder
 
 
-class ArrayFile:
-    """Writes a `.npy` file piece by piece, without knowing how long it will be.
+@contextmanager
+def growing_array(
+    path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]
+) -> Iterator[BufferedRandom]:
+    """A `.npy` file for as many items as will be written.
 
     Args:
         path: The file.
         dtype: Dtype of the array.
         shape: Shape of one item; the array is `(items, *shape)`.
 
+    Yields:
+        The file, where the bytes of the first item go.
+
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "numbers.npy"
-        >>> with ArrayFile(path, np.int16, ()) as file:
-        ...     file.append(np.arange(3))
-        ...     file.append(np.arange(2))
+        >>> with growing_array(path, np.int16, ()) as file:
+        ...     for count in (3, 2):
+        ...         _ = file.write(np.arange(count, dtype=np.int16).tobytes())
         >>> np.load(path).tolist()
         [0, 1, 2, 0, 1]
     """
+    kind = np.dtype(dtype)
 
-    def __init__(self, path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> None:
-        self._dtype = np.dtype(dtype)
-        self._shape = shape
-        self._file = path.open("wb")
-        self.items = 0
-        self._start = self._write_header()
+    def write_header(items: int) -> int:
+        description = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, {**description, "shape": (items, *shape)})
+        return file.tell()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if kind is None:
-                self._file.seek(0)
-                # NumPy leaves room in a header for a first axis of any length.
-                assert self._write_header() == self._start
-        finally:
-            self._file.close()
-
-    def append(self, items: npt.NDArray[Any]) -> None:
-        """Write some more items, `(number, *shape)`."""
-        assert items.shape[1:] == self._shape
-        self._file.write(np.ascontiguousarray(items, self._dtype).tobytes())
-        self.items += len(items)
-
-    def _write_header(self) -> int:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
-            "fortran_order": False,
-            "shape": (self.items, *self._shape),
-        }
-        np.lib.format.write_array_header_1_0(self._file, header)
-        return self._file.tell()
+    with path.open("w+b") as file:
+        start = write_header(0)
+        yield file
+        size = file.seek(0, os.SEEK_END) - start
+        file.seek(0)
+        # NumPy leaves room in a header for a first axis of any length.
+        assert write_header(size // (kind.itemsize * math.prod(shape))) == start
 
 
 FORMAT = "hxwrappers-clip"
 VERSION = 1
 _FILES = ("clip.json", "frames.npy", "sound.npy")
-_PIECE = 64
 _MAX_JSON_BYTES = 1 << 20
 _MOST_A_SECOND = 1 << 30
 
@@ -154,13 +134,13 @@ class DecodedClip:
             FileWriteError: The folder cannot be written to, the disk is full, or something else
                 than a clip is there.
         """
-        with new_clip_folder(folder) as temporary:
+        with new_clip_folder(
+            folder, self.name, self.frames_per_second, self.sample_rate
+        ) as temporary:
             for name, array in (("frames", self.frames), ("sound", self.sound)):
-                with ArrayFile(temporary / f"{name}.npy", array.dtype, array.shape[1:]) as file:
-                    piece = _PIECE if name == "frames" else 1 << 20
-                    for start in range(0, len(array), piece):
-                        file.append(array[start : start + piece])
-            write_facts(temporary, self.name, self.frames_per_second, self.sample_rate)
+                path = temporary / f"{name}.npy"
+                with growing_array(path, array.dtype, array.shape[1:]) as file:
+                    file.write(np.ascontiguousarray(array).data)  # np.save hides why it cannot
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> DecodedClip:
@@ -192,13 +172,11 @@ class DecodedClip:
         )
 
 
-def new_clip_folder(folder: str | os.PathLike[str]) -> AbstractContextManager[Path]:
-    """A folder to be filled with a clip, in the place of nothing else than a clip."""
-    return new_folder(folder, _FILES)
-
-
-def write_facts(folder: Path, name: str, frames_per_second: float, sample_rate: int) -> None:
-    """Write the part of a clip's folder that is not arrays."""
+@contextmanager
+def new_clip_folder(
+    folder: str | os.PathLike[str], name: str, frames_per_second: float, sample_rate: int
+) -> Iterator[Path]:
+    """A folder to be filled with the arrays of a clip, in the place of nothing else than a clip."""
     facts = {
         "format": FORMAT,
         "version": VERSION,
@@ -206,7 +184,9 @@ def write_facts(folder: Path, name: str, frames_per_second: float, sample_rate: 
         "frames_per_second": frames_per_second,
         "sample_rate": sample_rate,
     }
-    (folder / "clip.json").write_text(json.dumps(facts), encoding="utf-8")
+    with new_folder(folder, _FILES) as temporary:
+        (temporary / "clip.json").write_text(json.dumps(facts), encoding="utf-8")
+        yield temporary
 
 
 def _read_facts(folder: Path) -> Any:
@@ -226,10 +206,6 @@ def _read_array(path: Path) -> npt.NDArray[Any]:
     try:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except Exception as error:  # NumPy raises many kinds for a malformed header
-        with suppress(Exception):  # an array without items cannot be mapped
-            empty = np.load(path, allow_pickle=False)
-            if not empty.size:
-                return np.asarray(empty)
         raise VideoError(
             f"{path} is no array that can be read: it is missing, damaged or truncated "
             f"({brief(error)}). Decode the video again."

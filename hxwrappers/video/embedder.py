@@ -14,15 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hxwrappers._utils.checks import brief, require_range
+from hxwrappers._utils.checks import brief, require_choice, require_range
 from hxwrappers._utils.devices import seeded_weights
 from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError, VideoError
 from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.files.checkpoints import limit_parameters
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.frames import centre_crop, history_of, network_input, resize_frames
-
-HEADS = ("linear", "batch_norm", "relu")
 
 
 @dataclass(frozen=True)
@@ -83,10 +81,7 @@ class Architecture:
             require_range(f"the number of {name}", len(getattr(self, name)), minimum=1, maximum=16)
             for width in getattr(self, name):
                 require_range(name, width, minimum=1, maximum=65_536)
-        if self.head not in HEADS:
-            raise InvalidArgumentError(
-                f"head is {self.head!r}; it must be one of {', '.join(HEADS)}."
-            )
+        require_choice("head", self.head, ("linear", "batch_norm", "relu"))
         if not self.flattened or not self.sound_flattened:
             raise InvalidArgumentError(
                 f"Nothing is left of {self.crop_size} pixels after {len(self.channels)} halvings, "
@@ -313,20 +308,14 @@ class Embedder:
             VideoError: Stacks of another shape or dtype.
         """
         with torch.inference_mode():
-            parts = [self._network(part) for part in self._inputs(stacks)]
-        return torch.cat(parts) if parts else torch.zeros(0, self.dimension)
+            return torch.cat([self._network(part) for part in self._inputs(stacks)])
 
     def embed_clip(self, clip: DecodedClip) -> npt.NDArray[np.float32]:
         """Embed all frames of a clip, resized if need be; before the start the first repeats.
 
         Returns:
             `(frames, dimension)`, `float32`.
-
-        Raises:
-            VideoError: The clip has no frames.
         """
-        if not len(clip):
-            raise VideoError(f"The clip {clip.name} has no frames to embed.")
         parts = []
         for start in range(0, len(clip), _CHUNK):
             ends = np.arange(start, min(start + _CHUNK, len(clip)))

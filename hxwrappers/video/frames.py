@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError, VideoError
+from hxwrappers.files.checkpoints import checkpoint_errors
 
 
 def history_of(frames: npt.NDArray[np.int64], history: int) -> npt.NDArray[np.int64]:
@@ -141,10 +142,8 @@ class FrameHistory:
         Raises:
             CheckpointError: The state is of another number of agents or size of frames.
         """
-        try:
+        with checkpoint_errors("The state holds no history of frames"):
             frames, newest = (state[name].numpy().copy() for name in ("frames", "newest"))
-        except (AttributeError, KeyError, TypeError) as error:
-            raise CheckpointError(f"The state holds no history of frames ({error!r}).") from error
         same = frames.shape == self._frames.shape and newest.shape == self._newest.shape
         if not same or frames.dtype != np.uint8 or newest.dtype.kind != "i":
             raise CheckpointError(
@@ -180,27 +179,6 @@ class Crop(NamedTuple):
     width: int
     height: int
 
-    def check(self, width: int, height: int) -> None:
-        """Check that the window shows something of a picture.
-
-        Args:
-            width: Columns of the picture.
-            height: Rows of the picture.
-
-        Raises:
-            VideoError: It lies wholly outside, or has no size.
-        """
-        positive = self.width > 0 and self.height > 0
-        across = self.left < width and self.left + self.width > 0
-        down = self.top < height and self.top + self.height > 0
-        if not (positive and across and down) or self.width * self.height > _MAX_PIXELS:
-            raise VideoError(
-                f"The crop window (left {self.left}, top {self.top}, width {self.width}, height "
-                f"{self.height}) shows nothing of a picture that is {width} wide and {height} "
-                "high, or is far too large. It is counted in pixels of the upright picture, and "
-                "may exceed it on any side."
-            )
-
 
 def crop_picture(picture: npt.NDArray[np.uint8], crop: Crop) -> npt.NDArray[np.uint8]:
     """Cut a window out of a picture, black where it exceeds the picture.
@@ -213,7 +191,7 @@ def crop_picture(picture: npt.NDArray[np.uint8], crop: Crop) -> npt.NDArray[np.u
         `(crop.height, crop.width, 3)`, `uint8`.
 
     Raises:
-        VideoError: The window lies wholly outside.
+        VideoError: The window lies wholly outside, or has no size.
 
     Example:
         >>> picture = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
@@ -221,9 +199,15 @@ def crop_picture(picture: npt.NDArray[np.uint8], crop: Crop) -> npt.NDArray[np.u
         [[0, 6], [0, 0]]
     """
     height, width = picture.shape[:2]
-    crop.check(width, height)
     left, top = max(crop.left, 0), max(crop.top, 0)
     right, bottom = min(crop.left + crop.width, width), min(crop.top + crop.height, height)
+    if left >= right or top >= bottom or crop.width * crop.height > _MAX_PIXELS:
+        raise VideoError(
+            f"The crop window (left {crop.left}, top {crop.top}, width {crop.width}, height "
+            f"{crop.height}) shows nothing of a picture that is {width} wide and {height} "
+            "high, or is far too large. It is counted in pixels of the upright picture, and "
+            "may exceed it on any side."
+        )
     window = np.zeros((crop.height, crop.width, 3), np.uint8)
     window[top - crop.top : bottom - crop.top, left - crop.left : right - crop.left] = picture[
         top:bottom, left:right
@@ -346,30 +330,26 @@ def steady(
     """
     count = 0
     latest = math.inf if stop is None else stop
-
-    def until(shown: Timed, following: float) -> Iterator[Picture]:
-        nonlocal count
-        _check_gap(shown.start, following)
-        limit = frames_up_to(min(following, latest) - start, rate)
+    rest = iter(frames)
+    shown = next(rest, None)
+    while shown is not None:
+        following = next(rest, None)
+        if following is None:
+            # Even the shortest last frame is seen at its own moment.
+            end = max(shown.stop, shown.start + 2 * EPSILON)
+        else:
+            end = max(following.start, shown.start)
+            following = following._replace(start=end)
+        _check_gap(shown.start, end)
+        limit = frames_up_to(min(end, latest) - start, rate)
         if count < limit:
             picture = convert(shown.frame)
-            while count < limit:
-                count += 1
+            for _ in range(count, limit):
                 yield picture
-
-    shown: Timed | None = None
-    for timed in frames:
-        if shown is not None:
-            following = max(timed.start, shown.start)
-            yield from until(shown, following)
-            if following >= latest:
-                return
-            shown = timed._replace(start=following)
-        else:
-            shown = timed
-    if shown is not None:
-        # Even the shortest last frame is seen at its own moment.
-        yield from until(shown, max(shown.stop, shown.start + 2 * EPSILON))
+            count = limit
+        if end >= latest:
+            return
+        shown = following
 
 
 def _check_gap(start: float, stop: float) -> None:

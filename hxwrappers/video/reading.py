@@ -85,10 +85,8 @@ def video_stream(container: Any, path: str | os.PathLike[str]) -> Any:
 
 def audio_stream(container: Any) -> Any | None:
     """The first sound of a file that can be decoded, or None."""
-    for stream in container.streams.audio:
-        if stream.codec_context is not None:
-            return stream
-    return None
+    decodable = (stream for stream in container.streams.audio if stream.codec_context is not None)
+    return next(decodable, None)
 
 
 def decode_packets(
@@ -195,7 +193,8 @@ def probe(path: str | os.PathLike[str]) -> VideoFacts:
     with open_media(path) as container:
         stream = video_stream(container, path)
         sound = audio_stream(container)
-        first = next(_frames(container, stream), None)
+        decoded = (frame for _, frames in decode_packets(container, stream) for frame in frames)
+        first = next(decoded, None)
         if first is None:
             raise VideoError(
                 f"{os.fspath(path)} has no frame that can be decoded: it is cut off right after "
@@ -300,11 +299,6 @@ def _declared(container: Any) -> float | None:
     if "matroska" in container.format.name:  # it declares the end, counted from 0
         duration -= container.start_time or 0
     return duration / 1e6 if duration > 0 else None
-
-
-def _frames(container: Any, stream: Any) -> Iterator[Any]:
-    for _, frames in decode_packets(container, stream):
-        yield from frames
 
 
 def _time_of(frame: Any, stream: Any, otherwise: float) -> float:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
-from hxwrappers._utils.checks import require_range
+from hxwrappers._utils.checks import require_choice, require_range
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video.embedder import Architecture
 from hxwrappers.video.sound import SoundSettings
@@ -29,12 +30,9 @@ def check_intervals(intervals: Intervals) -> None:
     Example:
         >>> check_intervals(PUBLISHED_INTERVALS)
     """
-    edges = [edge for interval in intervals for edge in interval]
-    ordered = all(
-        low <= high and (index == 0 or low > intervals[index - 1][1])
-        for index, (low, high) in enumerate(intervals)
-    )
-    if len(intervals) < 2 or not ordered or edges[0] < 0:
+    rising = all(low <= high for low, high in intervals)
+    apart = all(before < after for (_, before), (after, _) in pairwise(intervals))
+    if len(intervals) < 2 or not rising or not apart or intervals[0][0] < 0:
         raise InvalidArgumentError(
             f"The intervals are {intervals}; they must be two or more pairs of a shortest and a "
             "longest gap, rising, without overlap, from 0 on."
@@ -98,16 +96,10 @@ class PretrainingSettings:
             require_range(name, getattr(self, name), minimum=0)
         for name in ("sound_threshold", "augment_zoom", "augment_colour"):
             require_range(name, getattr(self, name), minimum=0.0, maximum=1.0)
-        for name, choices in (
-            ("objective", OBJECTIVES),
-            ("precision", ("float32", "bfloat16")),
-            ("sounds", ("any", "sounding")),
-            ("negatives", ("any", "sounding")),
-        ):
-            if getattr(self, name) not in choices:
-                raise InvalidArgumentError(
-                    f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}."
-                )
+        require_choice("objective", self.objective, OBJECTIVES)
+        require_choice("precision", self.precision, ("float32", "bfloat16"))
+        require_choice("sounds", self.sounds, ("any", "sounding"))
+        require_choice("negatives", self.negatives, ("any", "sounding"))
 
     @property
     def uses_frames(self) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedRandom
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,87 +15,65 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hxwrappers._utils.checks import require_range
+from hxwrappers._utils.checks import require_choice, require_range
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files.video_file import pyav
-from hxwrappers.video.decoded import DecodedClip
+from hxwrappers.video.decoded import DecodedClip, growing_array
 from hxwrappers.video.reading import audio_stream, decode_packets, in_seconds, open_media
 
 _JITTER_SECONDS = 0.05
-_SILENCE = 1 << 16
+_SAMPLE_BYTES = 4
+_PIECE = 1 << 20
 
 
-class SoundTrack:
-    """Puts pieces of sound at their times: silence into gaps, overlaps dropped, both ends cut.
-
-    Args:
-        samples: Length of the whole.
-
-    Example:
-        >>> track = SoundTrack(6)
-        >>> ones = np.ones(2, np.float32)
-        >>> [piece.tolist() for piece in (*track.put(-1, ones), *track.put(2, 3 * ones))]
-        [[1.0], [0.0], [3.0, 3.0]]
-        >>> [piece.tolist() for piece in track.rest()]
-        [[0.0, 0.0]]
-    """
-
-    def __init__(self, samples: int) -> None:
-        self.samples = samples
-        self.position = 0
-
-    def put(self, at: int, piece: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
-        """Put a piece at a sample, and give what comes next on the track."""
-        yield from self._silence(min(at, self.samples))
-        begin = self.position - at
-        part = piece[begin : self.samples - at] if begin < len(piece) else piece[:0]
-        if len(part):
-            self.position += len(part)
-            yield part
-
-    def rest(self) -> Iterator[npt.NDArray[np.float32]]:
-        """Silence up to the end."""
-        yield from self._silence(self.samples)
-
-    @property
-    def full(self) -> bool:
-        """Whether the end is reached."""
-        return self.position >= self.samples
-
-    def _silence(self, until: int) -> Iterator[npt.NDArray[np.float32]]:
-        while self.position < until:
-            length = min(until - self.position, _SILENCE)
-            self.position += length
-            yield np.zeros(length, np.float32)
-
-
-def sound_chunks(
-    path: str | os.PathLike[str], origin: float, samples: int, rate: int
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Decode a file's sound, resampled, as the mean of its channels.
+def write_sound(
+    target: Path, video: str | os.PathLike[str], origin: float, samples: int, rate: int
+) -> None:
+    """Write a video's sound to a `.npy` file: resampled, the mean of its channels, and around zero.
 
     Args:
-        path: The file.
-        origin: Second of the file's own clock at which sample 0 is heard.
-        samples: How many samples to give; silence where the file has none.
+        target: The file to write.
+        video: The video; if it has no sound, the array is empty.
+        origin: Second of the video's own clock at which sample 0 is heard.
+        samples: How many samples to write; silence where the video has none.
         rate: Samples per second.
 
-    Yields:
-        Pieces of sound, `float32`, one after the other.
-
     Raises:
-        VideoError: The file is damaged.
+        VideoError: The video is damaged.
     """
-    track = SoundTrack(samples)
-    with open_media(path) as container:
+    with open_media(video) as container, growing_array(target, np.float32, ()) as file:
         stream = audio_stream(container)
-        if stream is None:
-            return
-        for at, piece in _placed(container, stream, origin, rate):
-            yield from track.put(at, piece)
-            if track.full:
-                return
-    yield from track.rest()
+        if stream is not None:
+            write_pieces(file, _placed(container, stream, origin, rate), samples)
+
+
+def write_pieces(
+    file: BufferedRandom, pieces: Iterable[tuple[int, npt.NDArray[np.float32]]], samples: int
+) -> None:
+    """Write pieces of sound at their places, and take the mean of the whole off.
+
+    Args:
+        file: The file, where the first sample goes.
+        pieces: At which sample each begins, and its samples; of two that overlap, the first is
+            heard.
+        samples: Length of the whole; silence where there is no piece.
+    """
+    start, position, total = file.tell(), 0, 0.0
+    file.truncate(start + samples * _SAMPLE_BYTES)
+    for at, piece in pieces:
+        part = piece[max(position - at, 0) : max(samples - at, 0)]
+        file.seek(start + max(position, at) * _SAMPLE_BYTES)
+        file.write(part.tobytes())
+        total += float(part.sum(dtype=np.float64))
+        position = max(position, min(at + len(piece), samples))
+        if position == samples:
+            break
+    # The mean is known only now. A memory map would hold an hour of sound in memory.
+    mean = np.float32(total / samples)
+    file.seek(start)
+    while data := file.read(_PIECE):
+        file.seek(-len(data), os.SEEK_CUR)
+        file.write(np.clip(np.frombuffer(data, np.float32) - mean, -1.0, 1.0).tobytes())
 
 
 def _placed(
@@ -102,41 +82,32 @@ def _placed(
     """Resampled pieces and the samples at which they belong."""
     converter: Any = None
     kind, at, expected = None, 0, 0.0
+
+    def resampled(frame: Any) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        nonlocal at
+        for part in converter.resample(frame):
+            # FFmpeg's own way from floats to mono adds channels up and may give more than 1.
+            piece = np.nan_to_num(part.to_ndarray().mean(axis=0, dtype=np.float32))
+            yield at, piece
+            at += len(piece)
+
     for _, frames in decode_packets(container, stream):
         for frame in frames:
             if not frame.samples or not frame.sample_rate:
                 continue
             time = in_seconds(frame.pts, frame.time_base, stream.time_base)
             stamp = expected if time is None else time - origin
-            same = kind == (frame.format.name, frame.layout.name, frame.sample_rate)
-            if converter is None or not same or abs(stamp - expected) > _JITTER_SECONDS:
-                for piece in _resampled(converter, None):
-                    yield at, piece
-                    at += len(piece)
+            found = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if found != kind or abs(stamp - expected) > _JITTER_SECONDS:
+                if converter is not None:
+                    yield from resampled(None)
                 converter = pyav().AudioResampler(format="fltp", rate=rate)
-                kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-                at, expected = round(stamp * rate), stamp
+                kind, at, expected = found, round(stamp * rate), stamp
             expected += frame.samples / frame.sample_rate
             frame.pts = None  # the pieces are placed here, not by the resampler
-            for piece in _resampled(converter, frame):
-                yield at, piece
-                at += len(piece)
-    for piece in _resampled(converter, None):
-        yield at, piece
-        at += len(piece)
-
-
-def _resampled(converter: Any, frame: Any) -> list[npt.NDArray[np.float32]]:
-    """Resampled pieces, of which each sample is the mean of the channels.
-
-    FFmpeg's own way from floats to mono adds channels up and may give more than 1.
-    """
-    if converter is None:
-        return []
-    return [
-        np.nan_to_num(part.to_ndarray().mean(axis=0, dtype=np.float32))
-        for part in converter.resample(frame)
-    ]
+            yield from resampled(frame)
+    if converter is not None:
+        yield from resampled(None)
 
 
 @dataclass(frozen=True)
@@ -167,14 +138,8 @@ class SoundSettings:
         require_range("hop_seconds", self.hop_seconds, above=0.0)
         if self.window_seconds is not None:
             require_range("window_seconds", self.window_seconds, above=0.0)
-        for name, choices in (
-            ("position", ("centre", "end")),
-            ("scale", ("log", "magnitude")),
-        ):
-            if getattr(self, name) not in choices:
-                raise InvalidArgumentError(
-                    f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}."
-                )
+        require_choice("position", self.position, ("centre", "end"))
+        require_choice("scale", self.scale, ("log", "magnitude"))
 
 
 class SoundFrontEnd:
@@ -202,7 +167,6 @@ class SoundFrontEnd:
     """
 
     def __init__(self, settings: SoundSettings, sample_rate: int, bins: int, columns: int) -> None:
-        require_range("sample_rate", sample_rate, minimum=1)
         self.sample_rate = sample_rate
         transform = 2 * (bins - 1)
         hop = round(settings.hop_seconds * sample_rate)

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from hxwrappers.errors import InvalidArgumentError, VideoError
 from hxwrappers.video.batches import (
-    PUBLISHED_INTERVALS,
     BatchMaker,
     SoundSampler,
     TemporalSampler,
-    check_intervals,
     cut,
     draw_colour_map,
     draw_window,
@@ -23,7 +21,10 @@ from hxwrappers.video.batches import (
 from hxwrappers.video.clip import resized
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.frames import centre_crop, history_of, network_input, resize_frames
+from hxwrappers.video.settings import PUBLISHED_INTERVALS, check_intervals, preset
 from tests.video.squares import moving_square, tiny
+
+NAMES = ["a", "b", "c"]
 
 
 @st.composite
@@ -39,7 +40,8 @@ def rising_intervals(draw):
     seed=st.integers(0, 9),
 )
 def test_pairs_lie_in_their_videos_and_their_gaps_in_their_intervals(intervals, lengths, seed):
-    pairs = TemporalSampler(lengths, intervals).draw(np.random.default_rng(seed), 64)
+    names = [str(length) for length in lengths]
+    pairs = TemporalSampler(lengths, names, intervals).draw(np.random.default_rng(seed), 64)
     low, high = np.asarray(intervals)[pairs.label].T
     gap = pairs.second - pairs.first
     assert ((low <= gap) & (gap <= high)).all()
@@ -49,7 +51,7 @@ def test_pairs_lie_in_their_videos_and_their_gaps_in_their_intervals(intervals, 
 
 def test_videos_intervals_and_gaps_are_uniform():
     number = 60_000
-    sampler = TemporalSampler([201, 2000])
+    sampler = TemporalSampler([201, 2000], ["a", "b"])
     pairs = sampler.draw(np.random.default_rng(0), number)
     assert abs(np.bincount(pairs.video) / number - 1 / 2).max() < 0.01
     assert abs(np.bincount(pairs.label) / number - 1 / 6).max() < 0.01
@@ -61,9 +63,9 @@ def test_videos_intervals_and_gaps_are_uniform():
 
 
 def test_a_clip_must_be_longer_than_the_longest_gap():
-    TemporalSampler([201])
+    TemporalSampler([201], ["a"])
     with pytest.raises(VideoError, match="The clip b has 200 frames"):
-        TemporalSampler([201, 200], names=["a", "b"])
+        TemporalSampler([201, 200], ["a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_a_clip_must_be_longer_than_the_longest_gap():
 def test_intervals_that_make_no_sense_are_refused(intervals):
     check_intervals(PUBLISHED_INTERVALS)
     with pytest.raises(InvalidArgumentError):
-        TemporalSampler([300], intervals)
+        check_intervals(intervals)
 
 
 @given(
@@ -85,7 +87,9 @@ def test_intervals_that_make_no_sense_are_refused(intervals):
 def test_sounds_are_with_their_frame_or_far_from_it(sounding, window, sounds, negatives, seed):
     flags = [np.asarray(each) for each in sounding]
     try:
-        sampler = SoundSampler(flags, window, sounds=sounds, negatives=negatives)
+        sampler = SoundSampler(
+            flags, NAMES[: len(flags)], window, sounds=sounds, negatives=negatives
+        )
     except VideoError:
         assert any(
             not each.any() or (negatives == "sounding" and _span(each) <= 2 * window)
@@ -112,7 +116,7 @@ def _span(flags):
 def test_counterexamples_are_uniform_over_all_frames_outside_the_window():
     sounding = np.zeros(20, bool)
     sounding[8] = True
-    pairs = SoundSampler([sounding], window=3).draw(np.random.default_rng(0), 40_000)
+    pairs = SoundSampler([sounding], ["a"], window=3).draw(np.random.default_rng(0), 40_000)
     assert abs(pairs.label.mean() - 0.5) < 0.01
     counts = np.bincount(pairs.frame[pairs.label == 0], minlength=20)
     assert (counts[5:12] == 0).all()
@@ -122,12 +126,12 @@ def test_counterexamples_are_uniform_over_all_frames_outside_the_window():
 
 def test_silent_and_short_clips_are_refused():
     sounding = np.ones(10, bool)
-    with pytest.raises(VideoError, match="Clip 1 is silent"):
-        SoundSampler([sounding, ~sounding], window=3)
+    with pytest.raises(VideoError, match="The clip b is silent"):
+        SoundSampler([sounding, ~sounding], ["a", "b"], window=3)
     with pytest.raises(VideoError, match="10 frames is too short"):
-        SoundSampler([sounding], window=10)
+        SoundSampler([sounding], ["a"], window=10)
     with pytest.raises(InvalidArgumentError, match="sounds is 'loud'"):
-        SoundSampler([sounding], 3, sounds="loud")
+        preset("small", sounds="loud")
 
 
 def numbered(frames=60):

@@ -7,7 +7,7 @@ import pytest
 
 from hxwrappers.errors import FileWriteError, VideoError
 from hxwrappers.video import DecodedClip
-from hxwrappers.video.decoded import ArrayFile
+from hxwrappers.video.decoded import growing_array
 
 
 def make(frames=7, samples=100, name="a clip"):
@@ -109,9 +109,9 @@ def test_damaged_and_hostile_folders(tmp_path):
 
 def test_an_array_file_whose_length_grows_by_digits(tmp_path):
     path = tmp_path / "numbers.npy"
-    with ArrayFile(path, np.uint8, (2,)) as file:
+    with growing_array(path, np.uint8, (2,)) as file:
         for _ in range(1100):
-            file.append(np.full((100, 2), 7, np.uint8))
+            file.write(np.full((100, 2), 7, np.uint8).tobytes())
     found = np.load(path, mmap_mode="r", allow_pickle=False)
     assert found.shape == (110_000, 2)
     assert (found == 7).all()

@@ -1,4 +1,4 @@
-"""Sound: pieces on a track, the mix of channels, spectrograms at their times."""
+"""Sound: pieces at their places, the mix of channels, spectrograms at their times."""
 
 import numpy as np
 import pytest
@@ -8,27 +8,27 @@ from hypothesis import strategies as st
 
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video import Clip
-from hxwrappers.video.sound import SoundFrontEnd, SoundSettings, SoundTrack, frame_levels
+from hxwrappers.video.decoded import growing_array
+from hxwrappers.video.sound import SoundFrontEnd, SoundSettings, frame_levels, write_pieces
 from tests.video import samples
 from tests.video.squares import moving_square
 
 PIECES = st.lists(st.tuples(st.integers(-20, 40), st.integers(0, 15)), max_size=8)
 
 
-@given(PIECES, st.integers(0, 50))
-def test_a_track_equals_writing_samples_one_by_one(pieces, samples):
-    track, found = SoundTrack(samples), []
-    expected, position = np.zeros(samples, np.float32), 0
+@given(PIECES, st.integers(1, 50))
+def test_pieces_are_written_as_if_one_by_one(tmp_path_factory, pieces, samples):
+    path = tmp_path_factory.mktemp("sound") / "sound.npy"
+    placed, expected, position = [], np.zeros(samples, np.float32), 0
     for number, (at, length) in enumerate(pieces, start=1):
-        piece = np.full(length, number, np.float32)
-        found += list(track.put(at, piece))
+        placed.append((at, np.full(length, number / 100, np.float32)))
         for index in range(at, at + length):
             if position <= index < samples:
-                expected[index] = number
-        position = max(position, min(samples, at), min(samples, at + length))
-    found += list(track.rest())
-    np.testing.assert_array_equal(np.concatenate([*found, np.zeros(0, np.float32)]), expected)
-    assert track.full
+                expected[index] = number / 100
+        position = max(position, min(samples, at + length))
+    with growing_array(path, np.float32, ()) as file:
+        write_pieces(file, placed, samples)
+    np.testing.assert_allclose(np.load(path), expected - expected.mean(), atol=1e-6)
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])

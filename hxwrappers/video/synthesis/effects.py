@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hxwrappers._utils.modules import import_optional
-from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files.video_file import pyav
-from hxwrappers.video.synthesis.style import PALETTES, Style
+from hxwrappers.video.synthesis.style import Style
 
 TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 """From RGB to brightness and the two colour signals of NTSC television."""
@@ -49,29 +48,21 @@ def palette_table(palette: str) -> _Colours:
     26.2 degrees apart, PAL ones 31.3, alternately to both sides of gold.
 
     Args:
-        palette: One of `PALETTES` but `"game"`.
+        palette: One of `hxwrappers.video.synthesis.style.PALETTES` but `"game"`.
 
     Returns:
         `(32, 32, 32, 3)`, RGB, `uint8`, by the upper five bits of red, green and blue.
-
-    Raises:
-        InvalidArgumentError: There is no such palette.
 
     Example:
         >>> table = palette_table("secam")
         >>> table[31, 31, 31].tolist(), table[0, 0, 0].tolist()
         ([255, 255, 255], [0, 0, 0])
     """
-    if palette == "ntsc":
-        colours = _ntsc(_OTHER_NTSC_STEP)
-    elif palette == "pal":
-        colours = _pal()
-    elif palette == "secam":
-        colours = np.tile(np.array(_SECAM, np.uint8), (_HUES, 1))
-    else:
-        raise InvalidArgumentError(
-            f"There is no palette {palette!r}; there are {', '.join(PALETTES[1:])}."
-        )
+    colours = {
+        "ntsc": _ntsc(_OTHER_NTSC_STEP),
+        "pal": _pal(),
+        "secam": np.tile(np.array(_SECAM, np.uint8), (_HUES, 1)),
+    }[palette]
     level = (np.arange(_LEVELS) * 255 / (_LEVELS - 1)).astype(np.float32)
     cube = np.stack(np.meshgrid(level, level, level, indexing="ij"), axis=-1).reshape(-1, 3)
     console = _ntsc(_NTSC_STEP).astype(np.float32)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._utils.checks import require_choice
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files.generators import own_generator
 
@@ -352,10 +353,7 @@ class Style:
                     f"{name} of a style is {value!r}; it must be {number} between {low:g} and "
                     f"{high:g}."
                 )
-        if self.palette not in PALETTES:
-            raise InvalidArgumentError(
-                f"palette of a style is {self.palette!r}; it must be one of {', '.join(PALETTES)}."
-            )
+        require_choice("palette of a style", self.palette, PALETTES)
         if self.height % 2 or self.width % 2:
             raise InvalidArgumentError(
                 f"A video of {self.height} rows and {self.width} columns cannot be written; both "
@@ -393,7 +391,7 @@ class Style:
         Raises:
             InvalidArgumentError: There is no such attribute, or a value is out of range.
         """
-        return cls.of({**draw_looks(["stranger"], seed), **chosen})
+        return cls.upload(["stranger"], seed, **chosen)
 
     @classmethod
     def upload(
