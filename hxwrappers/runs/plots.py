@@ -56,6 +56,7 @@ PANELS = (
     ("return_mean", "episode return, mean of 100", "linear"),
     ("rooms", "rooms visited", "linear"),
     ("rewarded", "share of episodes with a reward", "linear"),
+    ("way_score", "score of the best way", "linear"),
     ("way_reach", "reach of starts on ways, in steps", "linear"),
     ("bonus_mean", "bonus added to a step's reward", "log"),
     ("distillation_loss", "distillation loss", "log"),

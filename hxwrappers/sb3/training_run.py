@@ -147,6 +147,8 @@ class ExplorationHistory(History):
             figures.update(model.losses)
         if self._recent:
             figures["rewarded"] = float(np.mean(np.array(self._recent) > 0))
+            # Of the episodes counted, where Stable-Baselines3's own mean is of all.
+            self.logger.record("exploration/return_mean", float(np.mean(self._recent)))
         if self.first_reward is not None:
             figures["first_reward"] = float(self.first_reward)
         if self.first_from_start is not None:
