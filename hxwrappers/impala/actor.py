@@ -1,4 +1,4 @@
-"""What actors of every kind have in common: their job, and what is done when they die."""
+"""The job of an actor of either kind, and the replacement of actors that die."""
 
 from __future__ import annotations
 

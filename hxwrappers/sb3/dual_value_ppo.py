@@ -171,8 +171,9 @@ class DualValuePPO(SafePersistence, PPO):
         **kwargs: As in Stable-Baselines3's PPO.
 
     Raises:
-        InvalidArgumentError: A coefficient is negative, or the environment has no bonus (seen at
-            its first step), or masks that do not fit its actions or that its sticky actions ignore.
+        InvalidArgumentError: A coefficient is negative, there is a `rollout_buffer_class`, or the
+            environment has no bonus (seen at its first step), or masks that do not fit its actions
+            or that its sticky actions ignore.
 
     Example:
         >>> from stable_baselines3.common.env_util import make_vec_env
@@ -215,6 +216,11 @@ class DualValuePPO(SafePersistence, PPO):
         episodic_intrinsic: bool = False,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("rollout_buffer_class") is not None:
+            raise InvalidArgumentError(
+                "DualValuePPO keeps its rollouts in a buffer of its own, for two rewards. Leave "
+                "rollout_buffer_class out."
+            )
         require_range("extrinsic_coef", extrinsic_coef, minimum=0.0)
         require_range("intrinsic_coef", intrinsic_coef, minimum=0.0)
         require_range("intrinsic_gamma", intrinsic_gamma, minimum=0.0, maximum=1.0)

@@ -8,6 +8,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import TransformObservation
 from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import KVWriter, Logger
@@ -167,9 +168,10 @@ def test_an_environment_without_a_bonus_is_refused():
         {"intrinsic_coef": -0.1},
         {"intrinsic_gamma": 1.1},
         {"extrinsic_clip": 0.0},
+        {"rollout_buffer_class": RolloutBuffer},
     ],
 )
-def test_bad_coefficients(arguments):
+def test_bad_arguments(arguments):
     with pytest.raises(InvalidArgumentError, match=next(iter(arguments))):
         DualValuePPO("MlpPolicy", corridors(), **arguments, **SHORT)
 
