@@ -295,12 +295,12 @@ class Impala:
                     break
                 waited = time.perf_counter() - began
                 updates = self.updates
-                self._learn(batch, self.num_timesteps / total, waited)
+                learned = self._learn(batch, self.num_timesteps / total, waited)
                 self.num_timesteps += int(batch.valid.sum())
-                if settings.replay:
+                if settings.replay and learned:
                     replay.add(batch)
-                for _ in range(settings.replay):
-                    self._learn(replay.draw(), self.num_timesteps / total)
+                    for _ in range(settings.replay):
+                        self._learn(replay.draw(), self.num_timesteps / total)
                 if self.updates > updates:
                     actors.publish(flat_weights(self._learner.net), self.updates)
                 self._restarts = restarts_before + actors.restarts
@@ -313,14 +313,20 @@ class Impala:
         finally:
             actors.close()
 
-    def _learn(self, batch: Batch, progress: float, waited: float = 0.0) -> None:
-        """One step of the optimizer, which came after some seconds of waiting for the batch."""
+    def _learn(self, batch: Batch, progress: float, waited: float = 0.0) -> bool:
+        """One step of the optimizer, which came after some seconds of waiting for the batch.
+
+        Returns:
+            Whether the step was made; it is not where the gradient is not finite.
+        """
         figures = self._learner.learn(batch, progress)
-        if figures["skipped_updates"]:
+        skipped = bool(figures["skipped_updates"])
+        if skipped:
             self._tell_skipped()
         else:
             self.updates += 1
         self.log.update(figures, waited)
+        return not skipped
 
     def _tell_skipped(self) -> None:
         self._skipped += 1

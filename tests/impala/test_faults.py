@@ -147,7 +147,8 @@ def test_actors_have_the_precision_of_a_cpu_whatever_the_learner_has(monkeypatch
         Impala(runs.make_corridors, runs.settings(device="cpu:0")).train(1, progress=False)
 
 
-def test_batches_without_a_finite_gradient_are_no_updates(monkeypatch, capsys):
+@pytest.mark.parametrize("replay", [0, 2])
+def test_batches_without_a_finite_gradient_are_no_updates(replay, monkeypatch, capsys):
     published = []
 
     class Backend:
@@ -175,13 +176,14 @@ def test_batches_without_a_finite_gradient_are_no_updates(monkeypatch, capsys):
             pass
 
     monkeypatch.setattr("hxwrappers.impala.trainer.ProcessActors", Backend)
-    run = Impala(runs.make_corridors, runs.settings())
+    run = Impala(runs.make_corridors, runs.settings(replay=replay))
     log = run.train(240, progress=False)  # six batches of 40
+    each = 1 + replay
     assert run.num_timesteps == 240
-    assert run.updates == 3
-    assert published == [1, 2, 3]
+    assert run.updates == 3 * each
+    assert published == [each, 2 * each, 3 * each]
     assert [row["train/skipped_updates"] for row in log.rows] == [0, 1] * 3
-    assert log.rows[-1]["train/updates"] == 3
+    assert log.rows[-1]["train/updates"] == 3 * each
     assert capsys.readouterr().err.count("Nothing was learned") == 1
 
 
