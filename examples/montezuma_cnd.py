@@ -79,6 +79,7 @@ def main() -> None:
         build(options),
         options,
         options.of(PRESETS),
+        recipe={"maker": "atari", "game": options.game, "settings": {"preset": "cnd"}},
         quick=options.quick(PRESETS, "cnd"),
         evaluate=lambda: make_atari(options.game, preset="cnd", track_rooms=options.has_rooms),
         demo=options.demo,

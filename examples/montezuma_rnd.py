@@ -73,6 +73,7 @@ def main() -> None:
         build(options),
         options,
         options.of(PRESETS),
+        recipe={"maker": "atari", "game": options.game, "settings": {"preset": "rnd"}},
         quick=options.quick(PRESETS, "rnd"),
         evaluate=lambda: make_atari(options.game, preset="rnd", track_rooms=options.has_rooms),
         demo=options.demo,

@@ -96,7 +96,8 @@ def main() -> None:
     model = DualValuePPO(
         preset["policy"], venv, seed=options.seed, device=options.device, **settings
     )
-    run_example(model, options, preset)
+    recipe = {"maker": "procgen", "game": options.game, "settings": {"preset": "cnd"}}
+    run_example(model, options, preset, recipe=recipe)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hxwrappers.cli import main as hxw
 from hxwrappers.demos import shipped
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
 from hxwrappers.files.checkpoints import load_checkpoint
@@ -39,6 +40,11 @@ def test_each_says_what_it_does(name, tmp_path, capsys):
     assert "--total-timesteps" in capsys.readouterr().out
 
 
+def saved_policy_plays(folder):
+    policy = str(folder / "policy.safetensors")
+    assert hxw(["evaluate", policy, *"--starts plain --episodes 1 --max-steps 20".split()]) == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["montezuma_cnd", "montezuma_rnd"])
 def test_atari_examples_run_and_resume(name, tmp_path, capsys, monkeypatch):
@@ -50,6 +56,7 @@ def test_atari_examples_run_and_resume(name, tmp_path, capsys, monkeypatch):
     run(name, tmp_path, "--total-timesteps", "256")
     assert "rooms visited" in capsys.readouterr().out
     assert (tmp_path / "history.png").stat().st_size > 10_000
+    saved_policy_plays(tmp_path)
     with pytest.raises(CheckpointError, match="--resume"):
         run(name, tmp_path, "--total-timesteps", "256")
     run(name, tmp_path, "--total-timesteps", "512", "--resume")
@@ -152,6 +159,7 @@ def test_procgen_example_runs(words, tmp_path, capsys):
         pytest.importorskip(package)
     run("procgen_cnd", tmp_path, *("--num-envs", "4", "--total-timesteps", "256"), *words)
     assert "steps a second" in capsys.readouterr().out
+    saved_policy_plays(tmp_path)
 
 
 @pytest.mark.parametrize(

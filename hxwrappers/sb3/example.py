@@ -19,9 +19,11 @@ from hxwrappers._utils.devices import keep_freed_memory
 from hxwrappers.demos import make_environment, shipped
 from hxwrappers.envs import views_along
 from hxwrappers.envs.atari import knows_rooms
+from hxwrappers.envs.recipes import Recipe
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.runs import plot_features, plot_history
 from hxwrappers.sb3.dual_value_ppo import DualValuePPO
+from hxwrappers.sb3.policy_file import save_policy
 from hxwrappers.sb3.quick import QuickAtari
 from hxwrappers.sb3.stateful import novelty_models
 from hxwrappers.sb3.training_run import CHECKPOINT, ExplorationHistory, TrainingRun
@@ -136,6 +138,7 @@ def run_example(
     options: ExampleOptions,
     preset: Mapping[str, Any],
     *,
+    recipe: Recipe,
     quick: QuickAtari | None = None,
     evaluate: Callable[[], gym.Env[Any, Any]] | None = None,
     demo: str | None = None,
@@ -147,6 +150,8 @@ def run_example(
         model: The model to train.
         options: The user's options.
         preset: What `options.of` gave: when to stop, and how often to save.
+        recipe: Of the environment that the policy is saved with, for `hxw evaluate`; `quick` knows
+            its own.
         quick: What made the model, if it did: it also knows what takes part in the training.
         evaluate: Makes one environment with `info["room"]`, for the picture of the features;
             `quick` knows its own.
@@ -190,6 +195,9 @@ def run_example(
     print_table(history, references or {})
     print(f"\ncurves      {picture}\ncheckpoint  {options.folder / CHECKPOINT}")
     print(f"log         tensorboard --logdir {options.folder}")
+    policy = options.folder / "policy.safetensors"
+    save_policy(policy, model, recipe if quick is None else quick.recipe)
+    print(f"policy      hxw evaluate {policy}")
     if run.interrupted:
         print("\nstopped by a signal; go on with --resume")
         return history

@@ -132,6 +132,12 @@ class QuickAtari:
         }
         return DualValuePPO("CnnPolicy", venv, seed=seed, device=device, **settings)
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What `make_from_recipe` makes such a game from."""
+        sizes = {name: _GAME[name] for name in ("preset", "screen_size")}
+        return {"maker": "atari", "game": self.game, "settings": sizes}
+
     def make_single(self) -> gym.Env[Any, Any]:
         """One such game."""
         single = {name: value for name, value in _GAME.items() if name != "backend"}
