@@ -105,7 +105,7 @@ class VecNoveltyResets(VecEnvWrapper):
         self.game_share, self.way_share = game_share, way_share
         self.every, self.limit = every, limit
         self.archive = StartArchive(capacity, seed=seed)
-        self._updates = -1
+        self._updates = -1  # of the model, when it scored the points
         self.slack = slack
         number = venv.num_envs
         self._ends: list[Point | None] = [None] * number  # the last point on each one's way
@@ -246,7 +246,11 @@ class VecNoveltyResets(VecEnvWrapper):
     def state_dict(self) -> dict[str, Any]:
         """The points and ways, with their frozen states."""
         snapshots = [point.snapshot for point in self.archive.all_points()]
-        return {"archive": self.archive.state_dict(), "snapshots": self._freezer.pack(snapshots)}
+        return {
+            "archive": self.archive.state_dict(),
+            "snapshots": self._freezer.pack(snapshots),
+            "updates": self._updates,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` gave; episodes begin anew.
@@ -255,12 +259,12 @@ class VecNoveltyResets(VecEnvWrapper):
             CheckpointError: The state is damaged, or of another game.
         """
         with checkpoint_errors("This is no state of a VecNoveltyResets"):
-            archive, packed = state["archive"], state["snapshots"]
+            archive, packed, updates = state["archive"], state["snapshots"], int(state["updates"])
             most = getattr(self.action_space, "n", 0)
             if any(action >= most for action in archive["actions"]):
                 raise ValueError(f"actions up to {max(archive['actions'])} where there are {most}")
         self.archive.load_state_dict(archive, self._freezer.unpack(packed))
-        self._updates = -1
+        self._updates = updates
 
     def _freeze(self, indices: np.ndarray, bonuses: np.ndarray) -> None:
         """Make points of the environments; those before them have been survived by now."""

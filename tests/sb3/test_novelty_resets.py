@@ -216,12 +216,16 @@ def test_actions_that_the_game_does_not_know_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_steps", [16, 18])  # points are kept each fourth step
-def test_a_resumed_run_is_the_run_that_was_never_stopped(n_steps, tmp_path):
-    half = 2 * n_steps * ENVS
+@pytest.mark.parametrize(
+    ("n_steps", "warmup_steps"),
+    [(16, 8), (18, 8), (16, 40)],
+    ids=["points at the rollouts' ends", "points between them", "stopped in the warm-up"],
+)
+def test_a_resumed_run_is_the_run_that_was_never_stopped(n_steps, warmup_steps, tmp_path):
+    half = 2 * n_steps * ENVS  # a point is kept each fourth step
 
     def run(folder, steps, resume=False):
-        venv = resets(limit=10)
+        venv = resets(bonus(warmup_steps=warmup_steps), limit=10)
         venv.add_demo(shipped("montezuma-first-key"))
         model = DualValuePPO(
             "CnnPolicy",
