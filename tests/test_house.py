@@ -86,3 +86,10 @@ def test_first_lines_say_what_is_inside():
     first = re.compile(r"(What|Where|Who|How|Which|Whether|Takes|Finds|Tells|Telling|From)\b")
     for name, tree in TREES.items():
         assert not first.match(ast.get_docstring(tree) or ""), name
+
+
+def test_files_are_as_short_as_the_page_says():
+    page = (ROOT / "docs/architecture.md").read_text()
+    (most,) = map(int, re.findall(r"One idea a file, (\d+) lines at most", page))
+    for path in (ROOT / "hxwrappers").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= most, path
