@@ -41,8 +41,8 @@ def test_each_says_what_it_does(name, tmp_path, capsys):
 
 
 def saved_policy_plays(folder):
-    policy = str(folder / "policy.safetensors")
-    assert hxw(["evaluate", policy, *"--starts plain --episodes 1 --max-steps 20".split()]) == 0
+    words = ["--starts", "plain", "--episodes", "1", "--max-steps", "20"]
+    assert hxw(["evaluate", str(folder / "policy.safetensors"), *words]) == 0
 
 
 @pytest.mark.slow
