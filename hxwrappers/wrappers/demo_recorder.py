@@ -120,8 +120,14 @@ class DemoRecorder(
         return observation
 
     def resume(self, demo: Demo, step: int | None = None) -> ObsType:
-        """Go on from an earlier demonstration; see `DemoRecording.resume`."""
+        """Save the episode so far, where there is a folder, and go on from a demonstration.
+
+        See `DemoRecording.resume`. It is saved as an episode of its own once it differs from the
+        demonstration by a step or a rewind.
+        """
+        self._save_to_folder()
         observation: ObsType = self.recording.resume(demo, step)
+        self.recording.saved = True  # all of it is in the demonstration
         return observation
 
     def demo(self) -> Demo:

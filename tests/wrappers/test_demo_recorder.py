@@ -78,6 +78,26 @@ def test_rewind_resume_and_save(tmp_path):
     assert len(other.demo()) == 26
 
 
+def test_resume_saves_the_episode_before_and_no_copy_of_the_demonstration(tmp_path):
+    demo = lake_demo()
+
+    def lengths():
+        return [len(Demo.load(file)) for file in sorted(tmp_path.iterdir())]
+
+    env = DemoRecorder(lake_env(), folder=str(tmp_path))
+    env.reset(seed=1)
+    env.step(1)
+    env.step(1)
+    env.resume(demo, 3)
+    assert lengths() == [2]
+    env.reset()
+    assert lengths() == [2]
+    env.resume(demo, 3)
+    env.step(1)
+    env.close()
+    assert lengths() == [2, 4]
+
+
 def test_its_arguments_are_in_the_spec(tmp_path):
     journal = str(tmp_path / "run.journal")
     env = DemoRecorder(gym.make("CartPole-v1"), journal=journal, snapshot_every=7)
