@@ -122,7 +122,10 @@ def steps_per_second(env: gym.Env[Any, Any]) -> float | None:
     frames = frames_per_step(base)
     layer: Any = env
     while isinstance(layer, gym.Wrapper):
-        frames *= getattr(layer, "frame_skip", getattr(layer, "_skip", 1))
+        if isinstance(layer, gym.wrappers.RepeatAction):
+            frames *= layer.num_repeats
+        else:
+            frames *= getattr(layer, "frame_skip", getattr(layer, "_skip", 1))
         layer = layer.env
     return ALE_FRAMES_PER_SECOND / frames
 

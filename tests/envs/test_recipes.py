@@ -68,6 +68,13 @@ def test_videos_and_players_run_at_the_speed_of_the_game(name, kwargs, rate):
     assert _speed(env, f"ALE/{name}", find_keys(env)) == rate
 
 
+def test_repeated_actions_are_fewer_steps_a_second():
+    pytest.importorskip("ale_py")
+    env = gym.make("ALE/Pong-v5", frameskip=1)
+    assert steps_per_second(gym.wrappers.RepeatAction(env, 4)) == 15
+    assert steps_per_second(gym.wrappers.MaxAndSkipObservation(env, 4)) == 15
+
+
 def test_atari_without_what_is_for_training():
     env = make_from_recipe(PONG)
     assert env.observation_space.shape == (4, 96, 96)  # of the preset
