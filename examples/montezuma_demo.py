@@ -340,6 +340,9 @@ def main() -> None:
     for demo in demos:
         print(f"{len(demo)} steps, return {demo.score:g}; training on {model.device}")
     run.train(options.last_step)
+    if not history.rows:
+        print("nothing was trained: the run was over before its first rollout was")
+        return
     last = history.rows[-1]
     plot_history(
         history.rows,

@@ -270,6 +270,8 @@ class CurriculumHistory(History):
 
     def shown(self) -> dict[str, str]:
         """Frontier and success rate."""
+        if not self.rows:
+            return {}
         row = self.rows[-1]
         rate = {"success": f"{row['success_rate']:.0%}"} if "success_rate" in row else {}
         return {"frontier": f"{row['frontier']:.0f}", "covered": f"{row['covered']:.0%}", **rate}

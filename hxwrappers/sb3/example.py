@@ -188,7 +188,7 @@ def run_example(
         end = time.monotonic() + 60 * minutes
     run.train(None if minutes else total_timesteps)
     if not history.rows:
-        print("nothing was trained: the time was over before the first rollout was")
+        print("nothing was trained: the run was over before its first rollout was")
         return history
     picture = options.folder / "history.png"
     plot_history(history.rows, picture, title=f"{options.folder.name}, seed {options.seed}")

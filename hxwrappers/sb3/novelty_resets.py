@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import (
 )
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from hxwrappers._utils.checks import require_range
+from hxwrappers._utils.checks import require_count, require_range
 from hxwrappers.demos import Demo
 from hxwrappers.errors import DemoError, InvalidArgumentError
 from hxwrappers.files.checkpoints import checkpoint_errors
@@ -82,10 +82,10 @@ class VecNoveltyResets(VecEnvWrapper):
                 f"game_share is {game_share} and way_share {way_share}; together they must be at "
                 "most 1."
             )
-        require_range("every", every, minimum=1)
-        require_range("slack", slack, minimum=1)
+        require_count("every", every, 1)
+        require_count("slack", slack, 1)
         if limit is not None:
-            require_range("limit", limit, minimum=1)
+            require_count("limit", limit, 1)
         super().__init__(venv)
         bonuses = [layer for layer in wrappers(venv) if isinstance(layer, VecNoveltyBonus)]
         if len(bonuses) != 1:

@@ -111,7 +111,7 @@ class DualValuePolicy(ActorCriticPolicy):
         if self._masks is None:
             return super()._get_action_dist_from_latent(latent_pi)
         logits = self.action_net(latent_pi)
-        legal = self._masks.reshape(len(logits), -1).bool()
+        legal = self._masks.to(logits.device).reshape(len(logits), -1).bool()
         if isinstance(self.action_space, spaces.MultiBinary):
             logits = logits.masked_fill(~legal[:, 0::2], _NEVER)  # 0 is not legal
             logits = logits.masked_fill(~legal[:, 1::2], -_NEVER)

@@ -55,7 +55,7 @@ class History(BaseCallback):
 
     def shown(self) -> dict[str, str]:
         """What stands beside the progress bar."""
-        row = self.rows[-1]
+        row = self.rows[-1] if self.rows else {}
         return {"return": f"{row['return_mean']:.0f}"} if "return_mean" in row else {}
 
     def read(self, info: Mapping[str, Any]) -> None:
@@ -298,7 +298,7 @@ class TrainingRun:
         Without a number of steps the last two alone end it.
 
         Ctrl-C or SIGTERM ends the run after the current rollout, with a checkpoint; `interrupted`
-        is then true.
+        is then true. A callback whose `_on_step` returns False ends it at once, with a checkpoint.
 
         Raises:
             WorkerError: The process of an environment has died. What was learned up to then is
@@ -322,8 +322,10 @@ class TrainingRun:
                     try_to_save(self.save)
                     saved = model.num_timesteps
                     self._begin_segment()
-                self._roll_out()
+                goes_on = self._roll_out()
                 self._show(bar)
+                if not goes_on:
+                    break
             self.interrupted = stopping()
         self.save()
         return self.history
@@ -345,8 +347,13 @@ class TrainingRun:
     def _stateful(self) -> list[Any]:
         return [callback for callback in self.callbacks if hasattr(callback, "state_dict")]
 
-    def _roll_out(self) -> None:
-        """Collect one rollout and learn from it."""
+    def _roll_out(self) -> bool:
+        """Collect one rollout and learn from it.
+
+        Returns:
+            Whether it was collected to its end; else a callback has stopped the training.
+        """
+        rollouts = len(self.history.rows)
         try:
             callbacks = [self.history, *self.callbacks]
             self.model.learn(1, callback=callbacks, reset_num_timesteps=False)
@@ -359,6 +366,7 @@ class TrainingRun:
                 "The process of an environment has died: it was killed, ran out of memory or "
                 f"crashed. What was learned up to step {self.model.num_timesteps:,} {kept}."
             ) from error
+        return len(self.history.rows) > rollouts
 
     def _begin_segment(self) -> None:
         env = self.model.get_env()

@@ -13,9 +13,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 from hxwrappers.errors import CheckpointError, InvalidArgumentError
-from hxwrappers.sb3 import DualValuePPO, VecCNDBonus
+from hxwrappers.sb3 import CurriculumHistory, DualValuePPO, VecCNDBonus
 from hxwrappers.sb3.training_run import ExplorationHistory, TrainingRun
+from tests.demos.samples import lake_demo
 from tests.processes import wait_for
+from tests.wrappers.curricula import tracker_of
 
 
 def build(folder, checkpoint_every=64, **arguments) -> TrainingRun:
@@ -53,6 +55,32 @@ def test_a_history_survives_a_rollout_that_another_callback_stops():
     history = ExplorationHistory()
     PPO("MlpPolicy", envs, n_steps=16, batch_size=16, device="cpu").learn(64, [history, Stop()])
     assert history.rows == []
+
+
+class StopAt(BaseCallback):
+    """Stops a training at a step."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def _on_step(self):
+        return self.num_timesteps < self.step
+
+
+@pytest.mark.parametrize("step", [2, 70, 128])
+@pytest.mark.parametrize("kind", ["exploration", "curriculum"])
+def test_a_callback_ends_a_run_with_a_checkpoint(kind, step, tmp_path):
+    run = build(tmp_path)
+    run.callbacks = [StopAt(step)]
+    if kind == "curriculum":
+        run.history = CurriculumHistory(tracker_of(lake_demo(), window=2))
+    run.train(1000)
+    assert run.model.num_timesteps == step
+    assert all(row["steps"] <= step for row in run.history.rows)
+    again = build(tmp_path)
+    again.history = run.history
+    assert again.resume() == step
 
 
 @pytest.mark.slow
