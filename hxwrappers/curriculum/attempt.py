@@ -8,6 +8,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from hxwrappers._utils.checks import require_count
 from hxwrappers.errors import InvalidArgumentError
 
 
@@ -57,8 +58,9 @@ class AttemptSettings:
     shrink_bound: bool = False
 
     def __post_init__(self) -> None:
+        if self.allowed_lag is not None:
+            require_count("allowed_lag", self.allowed_lag)
         for name, value in (
-            ("allowed_lag", self.allowed_lag),
             ("extra_steps", self.extra_steps),
             ("score_tolerance", self.score_tolerance),
         ):

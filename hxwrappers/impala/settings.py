@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from hxwrappers._utils.checks import require_choice, require_range
+from hxwrappers._utils.checks import require_choice, require_count, require_range
 from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError
 
 
@@ -113,17 +113,21 @@ class ImpalaSettings:
     def __post_init__(self) -> None:
         counts = ("num_actors", "envs_per_actor", "unroll_length", "batch_size", "replay_size")
         for name in (*counts, "max_failures"):
-            require_range(name, getattr(self, name), minimum=1)
+            require_count(name, getattr(self, name), 1)
         for name in ("gamma", "lambda_", "rmsprop_decay"):
             require_range(name, getattr(self, name), minimum=0, maximum=1)
         for name in ("learning_rate", "max_grad_norm", "actor_timeout", "cpus_per_actor"):
             require_range(name, getattr(self, name), above=0)
         weights = ("value_coef", "entropy_coef", "c_bar", "pg_rho_bar", "rmsprop_momentum")
-        for name in (*weights, "replay", "lstm", "seed", "checkpoint_every", "log_every"):
+        for name in (*weights, "checkpoint_every", "log_every"):
             require_range(name, getattr(self, name), minimum=0)
-        for name, least in (("features", 1), ("learner_threads", 1), ("epsilon", 0)):
+        for name in ("replay", "lstm", "seed"):
+            require_count(name, getattr(self, name))
+        for name in ("features", "learner_threads"):
             if getattr(self, name) is not None:
-                require_range(name, getattr(self, name), minimum=least)
+                require_count(name, getattr(self, name), 1)
+        if self.epsilon is not None:
+            require_range("epsilon", self.epsilon, minimum=0)
         if not self.rho_bar >= self.c_bar:
             raise InvalidArgumentError(
                 f"rho_bar is {self.rho_bar}; it must be at least c_bar, {self.c_bar}."

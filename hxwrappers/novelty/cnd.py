@@ -10,7 +10,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
-from hxwrappers._utils.checks import require_range
+from hxwrappers._utils.checks import require_count, require_range
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.contrastive import (
     SpatioTemporalInfoMax,
@@ -91,7 +91,7 @@ class CNDModel(NoveltyModel):
         mask = settings.get("distil_mask", "sample")
         if mask not in {"sample", "feature"}:
             raise InvalidArgumentError(f"distil_mask is {mask!r}; it must be sample or feature.")
-        require_range("pairs", settings.get("pairs", 64), minimum=2)
+        require_count("pairs", settings.get("pairs", 64), 2)
         require_range("noise", settings.get("noise", 0.2), minimum=0)
         require_range("target_learning_rate", settings.get("target_learning_rate", 1e-4), above=0.0)
         guard = settings.get("feature_guard", 200.0 if loss == "mse" else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from hxwrappers._utils.checks import require_range
+from hxwrappers._utils.checks import require_count, require_range
 from hxwrappers._utils.devices import check_precision
 
 
@@ -130,16 +130,17 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         InvalidArgumentError: Names the setting, its value and its range.
     """
     for name in ("hidden", "epochs", "minibatches"):
-        require_range(name, settings[name], minimum=1)
+        require_count(name, settings[name], 1)
     for name, smallest in (("features", 1), ("update_every", 1), ("batch_size", 2)):
         if settings[name] is not None:
-            require_range(name, settings[name], minimum=smallest)
+            require_count(name, settings[name], smallest)
     for name in ("learning_rate", "observation_clip"):
         require_range(name, settings[name], above=0.0)
     if settings["train_fraction"] is not None:
         require_range("train_fraction", settings["train_fraction"], above=0.0, maximum=1.0)
-    for name in ("warmup_steps", "deviation_floor", "halvings"):
-        require_range(name, settings[name], minimum=0)
+    for name in ("warmup_steps", "halvings"):
+        require_count(name, settings[name])
+    require_range("deviation_floor", settings["deviation_floor"], minimum=0)
     require_range("reward_discount", settings["reward_discount"], minimum=0, maximum=1)
     check_precision(settings["precision"])
     if settings["bonus_clip"] is not None:

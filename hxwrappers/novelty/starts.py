@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hxwrappers._utils.checks import require_range
+from hxwrappers._utils.checks import require_count
 from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.files.generators import generator_from_state
 
@@ -127,7 +127,7 @@ class StartArchive:
         rate: Share of the last episodes from the far end of the reach that earned the reward.
 
     Raises:
-        InvalidArgumentError: A number is below 1.
+        InvalidArgumentError: A number is below 1, or no whole one.
 
     Example:
         >>> archive = StartArchive(capacity=2)
@@ -139,8 +139,8 @@ class StartArchive:
     """
 
     def __init__(self, capacity: int = 1024, ways: int = 64, seed: int | None = None) -> None:
-        require_range("capacity", capacity, minimum=1)
-        require_range("ways", ways, minimum=1)
+        require_count("capacity", capacity, 1)
+        require_count("ways", ways, 1)
         self.capacity = capacity
         self.points: list[Point] = []
         self.most_ways = ways

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hxwrappers._utils.checks import brief, require_choice, require_range
+from hxwrappers._utils.checks import brief, require_choice, require_count, require_range
 from hxwrappers._utils.devices import seeded_weights
 from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError, VideoError
 from hxwrappers.files import load_checkpoint, save_checkpoint
@@ -71,7 +71,10 @@ class Architecture:
     product_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("crop_size", "history", "hidden", "dimension", "bins", "columns"):
+        sizes = ("crop_size", "history", "hidden", "dimension", "bins", "columns")
+        for name in (*sizes, "frame_size", "blocks", "sound_kernel"):
+            require_count(name, getattr(self, name))
+        for name in sizes:
             require_range(name, getattr(self, name), minimum=1, maximum=65_536)
         require_range("frame_size", self.frame_size, minimum=self.crop_size, maximum=65_536)
         require_range("blocks", self.blocks, minimum=0, maximum=1000)
@@ -80,6 +83,7 @@ class Architecture:
         for name in ("channels", "sound_channels"):
             require_range(f"the number of {name}", len(getattr(self, name)), minimum=1, maximum=16)
             for width in getattr(self, name):
+                require_count(name, width)
                 require_range(name, width, minimum=1, maximum=65_536)
         require_choice("head", self.head, ("linear", "batch_norm", "relu"))
         if not self.flattened or not self.sound_flattened:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from hxwrappers._utils.checks import require_choice, require_range
+from hxwrappers._utils.checks import require_choice, require_count, require_range
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video.embedder import Architecture
 from hxwrappers.video.sound import SoundSettings
@@ -89,10 +89,11 @@ class PretrainingSettings:
 
     def __post_init__(self) -> None:
         check_intervals(self.intervals)
-        require_range("steps", self.steps, minimum=1)
-        require_range("batch_size", self.batch_size, minimum=2)
+        require_count("steps", self.steps, 1)
+        require_count("batch_size", self.batch_size, 2)
         require_range("learning_rate", self.learning_rate, above=0.0)
-        for name in ("cmc_weight", "negative_seconds", "seed"):
+        require_count("seed", self.seed)
+        for name in ("cmc_weight", "negative_seconds"):
             require_range(name, getattr(self, name), minimum=0)
         for name in ("sound_threshold", "augment_zoom", "augment_colour"):
             require_range(name, getattr(self, name), minimum=0.0, maximum=1.0)

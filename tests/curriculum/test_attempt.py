@@ -120,6 +120,7 @@ def test_the_latest_starting_point_has_the_last_reward_before_it():
     "wrong",
     [
         {"allowed_lag": -1},
+        {"allowed_lag": 4 / 2},
         {"extra_steps": float("nan")},
         {"extra_steps": 50},
         {"score_tolerance": float("inf")},

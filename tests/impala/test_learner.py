@@ -518,6 +518,8 @@ FLOATS = [name for name, value in vars(settings(epsilon=0.1)).items() if type(va
     [
         ({"num_actors": 0}, "num_actors is 0"),
         ({"replay": -1}, "replay is -1"),
+        ({"batch_size": 16.0}, "batch_size is 16.0"),
+        ({"lstm": 8.0}, "lstm is 8.0"),
         ({"replay_size": 0}, "replay_size is 0"),
         ({"gamma": 1.1}, "gamma"),
         ({"batch_size": 5}, "multiple of envs_per_actor"),

@@ -281,6 +281,9 @@ def test_nothing_is_learned_from_a_bad_batch():
     [
         {"features": 0},
         {"hidden": 0},
+        {"hidden": 8.0},
+        {"update_every": 8.0},
+        {"warmup_steps": 8.0},
         {"learning_rate": 0.0},
         {"learning_rate": -1e-4},
         {"update_every": 0},
@@ -309,6 +312,7 @@ def test_settings_out_of_range_are_refused_by_name(model_class, settings):
     [
         {"contrastive_loss": "triplet"},
         {"pairs": 1},
+        {"pairs": 8.0},
         {"noise": -0.1},
         {"target_learning_rate": 0.0},
         {"distil_mask": "pixel"},

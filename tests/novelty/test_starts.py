@@ -255,7 +255,7 @@ def test_damaged_states_are_refused(damage):
     assert archive.points == before
 
 
-@pytest.mark.parametrize("arguments", [{"capacity": 0}, {"ways": 0}])
+@pytest.mark.parametrize("arguments", [{"capacity": 0}, {"ways": 0}, {"ways": 8 / 2}])
 def test_numbers_out_of_range(arguments):
     with pytest.raises(InvalidArgumentError, match=next(iter(arguments))):
         StartArchive(**arguments)

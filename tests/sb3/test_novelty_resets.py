@@ -435,6 +435,8 @@ def test_what_cannot_be_frozen_is_refused():
         {"game_share": 0.8, "way_share": 0.21},
         {"slack": 0},
         {"every": 0},
+        {"every": 8.0},
+        {"limit": 8.0},
         {"limit": 0},
     ],
 )

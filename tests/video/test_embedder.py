@@ -75,6 +75,9 @@ def test_classifier_multiplies_element_by_element():
         {"columns": 8},
         {"channels": ()},
         {"hidden": 0},
+        {"hidden": 8.0},
+        {"blocks": 2.0},
+        {"channels": (4.0,)},
         {"product_scale": 0.0},
     ],
 )
