@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,15 @@ class TrackerHolder:
     _generator: np.random.Generator
     _courses: tuple[AttemptRules, ...]
 
+    def _in_flight(self) -> Iterable[Attempt | None]:
+        """The attempts of the episodes in flight."""
+        raise NotImplementedError
+
+    def _count(self, start: StartingPoint, attempt: Attempt) -> None:
+        """Count an attempt that is over in the table, if it began from this table."""
+        if attempt.counts:
+            self.tracker.report(start, success=attempt.succeeded, steps=attempt.steps_to_success)
+
     def _begin_attempt(self, start: StartingPoint) -> Attempt:
         """An attempt from a starting point, with the time that the best one so far needed."""
         shortcut = self.tracker.shortcut(start.demo)
@@ -50,6 +59,8 @@ class TrackerHolder:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state_dict` returned, with the next reset.
 
+        Episodes in flight are never counted, since the table that they began from is gone.
+
         Raises:
             CheckpointError: The state is of other demonstrations, or incomplete.
         """
@@ -57,6 +68,9 @@ class TrackerHolder:
             generator, table = generator_from_state(state["generator"]), state["tracker"]
         self.tracker.load_state_dict(table)
         self._generator = generator
+        for attempt in self._in_flight():
+            if attempt is not None:
+                attempt.counts = False
 
 
 def find_tracker(

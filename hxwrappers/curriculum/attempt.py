@@ -116,6 +116,7 @@ class Attempt:
         steps: Steps taken since the starting point.
         succeeded: Whether the score has reached the demonstration's return.
         steps_to_success: Steps that this took; None before.
+        counts: Whether it shall be reported; not after its table has been replaced.
 
     Example:
         >>> import numpy as np
@@ -136,6 +137,7 @@ class Attempt:
         self.steps = 0
         self.succeeded = False
         self.steps_to_success: int | None = None
+        self.counts = True
         self._saved = saved if course.settings.shrink_bound else 0
 
     def step(self, reward: float, *, ended: bool, steps: int = 1) -> AttemptStatus:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -165,9 +165,7 @@ class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConst
                 terminated[index] = True
             if terminated[index] or truncated[index]:
                 outcomes[index] = attempt.outcome(verdict, died=bool(terminated[index]) and over)
-                self.tracker.report(
-                    self._starts[index], success=attempt.succeeded, steps=attempt.steps_to_success
-                )
+                self._count(self._starts[index], attempt)
         dones = terminated | truncated
         infos = self._explained(infos)
         if dones.any():
@@ -212,6 +210,9 @@ class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConst
         observations = observations.copy()
         self._begin(over, observations)
         return observations, infos
+
+    def _in_flight(self) -> Iterable[Attempt | None]:
+        return self._attempts
 
     def _begin(self, indices: np.ndarray, observations: np.ndarray) -> None:
         """Begin episodes of some games, and write what they show."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -321,7 +321,10 @@ class DemoResetCurriculum(
 
     def _report(self, attempt: Attempt) -> None:
         assert self._start is not None
-        self.tracker.report(self._start, success=attempt.succeeded, steps=attempt.steps_to_success)
+        self._count(self._start, attempt)
+
+    def _in_flight(self) -> Iterable[Attempt | None]:
+        return (self._attempt,)
 
     def _go_to(self, player: DemoPlayer, begin: int, step: int) -> tuple[ObsType, dict[str, Any]]:
         stop = len(player.demo) if self._demonstrates else step

@@ -133,6 +133,18 @@ def test_it_goes_on_from_its_state():
         other.load_state_dict({"generator": 3})
 
 
+def test_games_in_flight_are_not_counted_in_a_table_that_is_loaded():
+    envs = DemoResetCurriculum(games(2), KEY, tracker(420), allowed_lag=0)
+    envs.reset(seed=0)
+    envs.load_state_dict(envs.state_dict())
+
+    ends = np.zeros(2, np.int64)
+    while ends.min() < 2:
+        *_, terminated, truncated, _ = envs.step(np.zeros(2, np.int64))
+        ends += terminated | truncated
+        assert envs.tracker.episodes == np.maximum(ends - 1, 0).sum()
+
+
 def _of_the_lake():
     recording = DemoRecording(gym.make("FrozenLake-v1", is_slippery=False))
     recording.reset(seed=0)

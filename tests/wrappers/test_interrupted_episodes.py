@@ -28,6 +28,25 @@ def test_an_episode_cut_off_from_outside_is_counted(demo):
     assert tracker.rates()[2] == 0
 
 
+def test_an_episode_in_flight_is_not_counted_in_a_table_that_is_loaded(demo):
+    env = DemoResetCurriculum(lake_env(), demo, tracker_of(demo))
+    env.reset(seed=0)
+    state = env.state_dict()
+    for end in (False, True):  # cut off by a reset, or played to its end
+        from_step(env, 2)
+        env.step(0)
+        env.load_state_dict(state)
+        for action in (2, 1, 2, 2) if end else ():
+            *_, info = env.step(action)
+        env.reset()
+        assert env.tracker.episodes == 0
+    assert "is_success" in info
+    for action in (1, 1, 2, 1, 2, 2)[env.reset()[1]["starting_point"] :]:
+        env.step(action)
+    env.reset()
+    assert env.tracker.episodes == 1
+
+
 def test_an_episode_cut_off_after_its_success_has_succeeded():
     demo = pole_demo()
     env = DemoResetCurriculum(gym.make("CartPole-v1"), demo, tracker_of(demo), extra_steps=20.0)
