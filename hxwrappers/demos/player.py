@@ -128,7 +128,7 @@ class DemoPlayer:
         remembered: States of the run by step that are known beside the stored ones.
 
     Attributes:
-        counters: Those of time limits and statistics that the demonstration does not know.
+        counters: Those of statistics, and of time limits that the demonstration does not know.
 
     Raises:
         DemoError: The environment is of another kind than the recording's.
@@ -380,7 +380,11 @@ class DemoPlayer:
 def _unknown(
     described: Mapping[str, Any], env: gym.Env[Any, Any]
 ) -> list[gym.Wrapper[Any, Any, Any, Any]]:
-    """The wrappers that count and that the recording was made without, or with other arguments."""
+    """The wrappers that count and that are not restored to what they had counted when recorded.
+
+    These are all that keep statistics, which are those of the episodes played here, and the limits
+    that the recording was made without, or with other arguments.
+    """
     wrappers, arguments = described.get("wrappers"), described.get("wrapper_arguments")
     known: list[Any] = []
     if isinstance(wrappers, list) and isinstance(arguments, list):
@@ -388,7 +392,8 @@ def _unknown(
     unknown = []
     for layer in layers_of(env):
         identity = (layer_name(layer), recorded_arguments(layer))
-        if identity in known:
+        is_limit = identity[0] == "TimeLimit"
+        if is_limit and identity in known:
             known.remove(identity)
         elif identity[0] in COUNTING_LAYERS:
             unknown.append(layer)

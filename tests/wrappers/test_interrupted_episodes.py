@@ -2,8 +2,10 @@
 
 import gymnasium as gym
 import pytest
+from stable_baselines3.common.monitor import Monitor
 
 from hxwrappers import DemoResetCurriculum
+from hxwrappers.demos import DemoRecording
 from tests.demos.samples import lake_demo, lake_env, pole_demo
 from tests.wrappers.curricula import from_step, tracker_of
 
@@ -66,3 +68,18 @@ def test_an_episode_cut_off_by_a_new_seed_or_an_evaluation_is_not_counted(demo, 
     env.training = training
     env.reset(seed=seed)
     assert env.tracker.episodes == 0
+
+
+@pytest.mark.parametrize("counting", [Monitor, gym.wrappers.RecordEpisodeStatistics])
+def test_statistics_are_not_those_of_a_demonstration_that_was_recorded_around_them(counting):
+    recording = DemoRecording(counting(lake_env()), snapshot_every=2)
+    recording.reset(seed=0)
+    for action in (1, 1, 2, 1, 2, 2):
+        recording.step(action)
+    demo = recording.demo()
+    env = DemoResetCurriculum(counting(lake_env()), demo, tracker_of(demo), extra_steps=None)
+    for start in (4, 5, 2, 0, 3):
+        from_step(env, start)
+        for action in (1, 1, 2, 1, 2, 2)[start:]:
+            *_, info = env.step(action)
+        assert (info["episode"]["r"], info["episode"]["l"]) == (1, 6 - start)
