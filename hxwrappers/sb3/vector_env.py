@@ -153,7 +153,9 @@ class VectorEnvAdapter(VecEnv):
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set an attribute of all environments."""
         self._require_all(indices, "set_attr")
-        self._member("set_attr", attr_name)(attr_name, value)
+        # Gymnasium takes a list or a tuple as one value for each environment.
+        values = [value] * self.num_envs if isinstance(value, list | tuple) else value
+        self._member("set_attr", attr_name)(attr_name, values)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **kwargs: Any

@@ -147,6 +147,9 @@ def test_attributes_and_methods_of_the_parts():
     assert adapter.get_attr("longest") == [5, 5]
     adapter.set_attr("longest", 7)
     assert adapter.get_attr("longest", indices=1) == [7]
+    for goal in ([1, 2], (1, 2, 3)):
+        adapter.set_attr("goal", goal)
+        assert adapter.get_attr("goal") == [goal, goal]
     assert adapter.env_method("get_wrapper_attr", "shortest") == [2, 2]
     assert adapter.env_is_wrapped(gym.wrappers.TimeLimit) == [False, False]
     with pytest.raises(InvalidArgumentError, match="indices"):
