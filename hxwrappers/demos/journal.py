@@ -14,6 +14,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ import numpy as np
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.metadata import DemoMetadata, smallest_integers
 from hxwrappers.errors import DemoError, HxWrappersError
-from hxwrappers.files.atomic import AppendFile
+from hxwrappers.files.atomic import AppendFile, file_lock, writing
 from hxwrappers.snapshots.codec import decode, encode
 from hxwrappers.snapshots.store import SnapshotLog, SnapshotStore, inflate
 
@@ -46,16 +47,19 @@ class JournalWriter:
         path: The journal; an existing one is continued.
 
     Raises:
-        DemoError: The file exists and is no journal.
+        DemoError: The file exists and is no journal, or another recorder writes it.
         FileWriteError: The file cannot be written to.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        end = _usable_length(self.path) if self.path.exists() else 0
-        self._file = AppendFile(self.path, end)
-        if not end:
-            self._file.append(_MAGIC)
+        with ExitStack() as stack:
+            stack.enter_context(_sole_writer(self.path))
+            end = _usable_length(self.path) if self.path.exists() else 0
+            self._file = AppendFile(self.path, end)
+            if not end:
+                self._file.append(_MAGIC)
+            self._held = stack.pop_all()
 
     @property
     def is_whole(self) -> bool:
@@ -104,11 +108,32 @@ class JournalWriter:
 
     def close(self) -> None:
         """Close the file; nothing is lost without it."""
-        self._file.close()
+        try:
+            self._file.close()
+        finally:
+            self._held.close()
 
     def _write(self, kind: bytes, content: bytes) -> None:
         head = _HEAD.pack(kind, len(content), zlib.crc32(content))
         self._file.append(head + _CHECK.pack(zlib.crc32(head)) + content)
+
+
+@contextmanager
+def _sole_writer(path: Path) -> Iterator[None]:
+    """Hold a lock on a journal, which ends with the process at the latest."""
+    place = path.resolve()  # one file has one lock, by whatever name it is called
+    with ExitStack() as stack:
+        with writing(path):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = place.with_name(f"{place.name}.writer.lock")
+                stack.enter_context(file_lock(lock, remove=True))
+            except TimeoutError as error:
+                raise DemoError(
+                    f"Another recorder writes this journal, {path}; give each its own, or close "
+                    "the other one first."
+                ) from error
+        yield
 
 
 def recover_demos(path: str | os.PathLike[str]) -> list[Demo]:

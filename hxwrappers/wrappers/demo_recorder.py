@@ -43,7 +43,7 @@ class DemoRecorder(
     Raises:
         InvalidArgumentError: `snapshot_every` is not positive, the actions are not numbers or
             arrays of them, or there is a curriculum below.
-        DemoError: The journal is an existing file of another kind.
+        DemoError: The journal is an existing file of another kind, or another recorder writes it.
 
     Example:
         >>> import gymnasium as gym

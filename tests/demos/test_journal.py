@@ -90,6 +90,35 @@ def test_each_run_is_a_demonstration(tmp_path):
     assert all(demo.verify(frame_env()).ok for demo in demos)
 
 
+def test_a_journal_has_one_writer_at_a_time(tmp_path):
+    path, alias = tmp_path / "run.journal", tmp_path / "alias.journal"
+    recording, writer = journalled(path)
+    alias.symlink_to(path)
+    for name in (path, alias):
+        with pytest.raises(DemoError, match="Another recorder writes this journal"):
+            JournalWriter(name)
+    assert len(recover_demos(path)[0]) == len(recording)  # reading needs no lock
+    writer.close()
+    writer.close()
+    alias.unlink()
+    assert list(tmp_path.iterdir()) == [path]
+    JournalWriter(path).close()
+
+
+def test_a_killed_writer_leaves_no_lock(tmp_path):
+    path = tmp_path / "run.journal"
+    code = "import os, sys; from hxwrappers.demos import JournalWriter as Writer; "
+    code += "writer = Writer(sys.argv[1]); os.kill(os.getpid(), 9)"
+    killed = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    JournalWriter(path).close()
+    path.write_bytes(b"no journal")
+    for _ in range(2):  # a refusal leaves none either
+        with pytest.raises(DemoError, match="no journal of a recording"):
+            JournalWriter(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_continuous_actions(tmp_path):
     path = tmp_path / "run.journal"
     recording, writer = journalled(path, gym.make("Pendulum-v1"))
