@@ -202,8 +202,9 @@ def test_full_speed_with_sound_whatever_a_slow_watcher_does(tmp_path, steps):
         ann.until(lambda latest: latest["frame"]["step"] >= steps // 2)
         begun, step, sound = time.monotonic(), ann.status["step"], ann.sound
         ann.until(lambda latest: latest["frame"]["step"] >= step + steps)
-        # A shared machine may be slower; it is never faster than the game.
-        assert time.monotonic() - begun > 0.9 * steps / 60
+        # A shared machine may be slower, and the first frame of these may be seen late; the game is
+        # never played much faster than it should be.
+        assert time.monotonic() - begun > 0.7 * steps / 60
         assert (ann.sound - sound) / (ann.status["step"] - step) == 512
         assert ann.pictures > steps / 4
         ann.keys()
