@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from hxwrappers._utils.modules import import_optional
 from hxwrappers.errors import WorkerError
@@ -89,6 +89,10 @@ def fast_context(method: str | None = None) -> Any:
     )
 
 
+class _Answering(Protocol):
+    def answer(self) -> Any: ...
+
+
 class WorkerProcess:
     """A process of this program's own and the pipe to it.
 
@@ -116,6 +120,7 @@ class WorkerProcess:
     ) -> None:
         context = context or multiprocessing.get_context("spawn")
         self._role = role
+        self._awaited = 0
         self.pipe: Any
         self.pipe, there = context.Pipe()
         self.process: Any = context.Process(
@@ -150,6 +155,7 @@ class WorkerProcess:
     def call(self, method: str, *args: Any, **kwargs: Any) -> None:
         """Begin a call of what the process `serve`s; `answer` waits for its end."""
         self.send((method, args, kwargs))
+        self._awaited += 1
 
     def answer(self) -> Any:
         """The result of the call that was begun first.
@@ -159,7 +165,7 @@ class WorkerProcess:
             Exception: What the call raised there.
         """
         try:
-            result, error = self.receive()
+            result, error = self._next_answer()
         except EOFError as lost:
             self.process.join(SECONDS_TO_END)
             raise WorkerError(
@@ -168,6 +174,24 @@ class WorkerProcess:
         if error is not None:
             raise error
         return result
+
+    def drop_answers(self) -> None:
+        """Wait for the calls that nobody waits for any more, as after an interrupt.
+
+        Their answers would else be taken for those of later calls.
+        """
+        while self._awaited:
+            with suppress(Exception):  # a death is said by the next `answer`
+                self._next_answer()
+
+    def _next_answer(self) -> Any:
+        try:
+            answer = self.receive()
+        except Exception:
+            self._awaited -= 1
+            raise
+        self._awaited -= 1  # not after an interrupt: then it is still to come
+        return answer
 
     def end(self, seconds: float = SECONDS_TO_END) -> int:
         """End the process, by force if it does not end by itself.
@@ -205,6 +229,25 @@ def cause_of_death(code: int | None) -> str:
     if code is not None and code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"
+
+
+def answers(workers: Iterable[_Answering]) -> list[Any]:
+    """The results of one call of each, where all have ended, even if some have failed.
+
+    Raises:
+        WorkerError: A process has died.
+        Exception: What the first of the calls that failed raised there.
+    """
+    results: list[Any] = []
+    errors: list[Exception] = []
+    for worker in workers:
+        try:
+            results.append(worker.answer())
+        except Exception as error:  # noqa: PERF203 - the others are waited for too
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return results
 
 
 def end_all(workers: Iterable[WorkerProcess], seconds: float = SECONDS_TO_END) -> None:

@@ -254,6 +254,11 @@ class GameWorker:
         """
         return self._worker.answer() if self._games is None else self._answer
 
+    def drop_answers(self) -> None:
+        """Wait for calls that nobody waits for any more, as after an interrupt."""
+        if self._games is None:
+            self._worker.drop_answers()
+
     def close(self) -> None:
         """End the process."""
         if self._games is None:

@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from hxwrappers._utils.processes import answers
 from hxwrappers.bridge.environments import lane_seeds, reset_lanes
 from hxwrappers.demos import Demo
 from hxwrappers.envs.atari_games import (
@@ -152,11 +153,11 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """
         self._require_reset()
         chosen = np.asarray(actions, np.int32)
+        self._drop_answers()
         for block, part, worker in zip(self._blocks, self._slices, self._workers, strict=True):
             block["actions"][:] = chosen[part]
             worker.tell("step")
-        for worker in self._workers:
-            worker.answer()
+        answers(self._workers)
         observations = self._observations()
         rewards, terminated, truncated = (
             self._whole(name) for name in ("rewards", "terminated", "truncated")
@@ -290,7 +291,8 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Call the workers' function for some games, all workers at once; results in order."""
         chosen = np.asarray(indices, np.int64)
         owners = np.searchsorted([part.stop for part in self._slices], chosen, side="right")
-        called = []
+        self._drop_answers()
+        called = {}
         for number, (worker, part) in enumerate(zip(self._workers, self._slices, strict=True)):
             places = np.flatnonzero(owners == number)
             if len(places):
@@ -298,12 +300,16 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 if values is not None:
                     arguments.append([values[place] for place in places.tolist()])
                 worker.tell(name, *arguments)
-                called.append((worker, places))
+                called[worker] = places
         results: list[Any] = [None] * len(chosen)
-        for worker, places in called:
-            for place, result in zip(places, worker.answer() or [None] * len(places), strict=True):
+        for places, answer in zip(called.values(), answers(called), strict=True):
+            for place, result in zip(places, answer or [None] * len(places), strict=True):
                 results[place] = result
         return results
+
+    def _drop_answers(self) -> None:
+        for worker in self._workers:
+            worker.drop_answers()
 
     def _whole(self, name: str) -> np.ndarray:
         return np.concatenate([block[name] for block in self._blocks])

@@ -24,7 +24,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 )
 
 from hxwrappers._utils.checks import require_count
-from hxwrappers._utils.processes import WorkerProcess, end_all, fast_context, serve
+from hxwrappers._utils.processes import WorkerProcess, answers, end_all, fast_context, serve
 from hxwrappers.curriculum import LocalStore, SuccessTracker
 from hxwrappers.curriculum.tracker import Report
 from hxwrappers.errors import InvalidArgumentError
@@ -106,7 +106,7 @@ class BlockVecEnv(VecEnv):
             )
         for worker in self._workers:
             worker.call("spaces")
-        made = [worker.answer() for worker in self._workers]
+        made = answers(self._workers)
         space, action_space, metadata = made[0]
         if not isinstance(space, _OF_ARRAYS):
             self.close()
@@ -119,8 +119,7 @@ class BlockVecEnv(VecEnv):
         self._observations: np.ndarray = np.ndarray(shape, space.dtype, buffer=memory.buf)
         for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
             worker.call("share", memory.name, len(env_fns), start, stop)
-        for worker in self._workers:
-            worker.answer()
+        answers(self._workers)
         memory.unlink()  # all have it open now; should they be killed, it is gone with them
         self._memory = memory
         super().__init__(len(env_fns), space, action_space)
@@ -128,13 +127,12 @@ class BlockVecEnv(VecEnv):
 
     def step_async(self, actions: np.ndarray) -> None:
         """Have every block take its step."""
-        for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
+        for worker, (start, stop) in self._ready():
             worker.call("step_block", actions[start:stop])
 
     def step_wait(self) -> VecEnvStepReturn:
         """Wait for all of them, and count the episodes that ended."""
-        answers = [worker.answer() for worker in self._workers]
-        rewards, dones, infos, resets, held = zip(*answers, strict=True)
+        rewards, dones, infos, resets, held = zip(*answers(self._workers), strict=True)
         for (start, _), block in zip(self._bounds, resets, strict=True):
             for index, info in block.items():
                 self.reset_infos[start + index] = info
@@ -144,11 +142,11 @@ class BlockVecEnv(VecEnv):
 
     def reset(self) -> VecEnvObs:
         """Reset all environments, with the seeds and options that were set."""
-        for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
+        for worker, (start, stop) in self._ready():
             worker.call("reset_block", self._seeds[start:stop], self._options[start:stop])
-        answers = [worker.answer() for worker in self._workers]
-        self.reset_infos = list(chain(*(infos for infos, _ in answers)))
-        self._count([held for _, held in answers])
+        infos, held = zip(*answers(self._workers), strict=True)
+        self.reset_infos = list(chain(*infos))
+        self._count(held)
         self._reset_seeds()
         self._reset_options()
         return self._observations.copy()
@@ -159,9 +157,9 @@ class BlockVecEnv(VecEnv):
 
     def get_images(self) -> Sequence[np.ndarray | None]:
         """A picture of each environment."""
-        for worker in self._workers:
+        for worker, _ in self._ready():
             worker.call("get_images")
-        return [image for worker in self._workers for image in worker.answer()]
+        return list(chain(*answers(self._workers)))
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of each environment or of a wrapper in it."""
@@ -194,14 +192,23 @@ class BlockVecEnv(VecEnv):
 
     def _call(self, method: str, indices: VecEnvIndices, *args: Any, **kwargs: Any) -> list[Any]:
         wanted = list(self._get_indices(indices))
-        found: dict[int, Any] = {}
-        for worker, (start, stop) in zip(self._workers, self._bounds, strict=True):
+        called: dict[WorkerProcess, list[int]] = {}
+        for worker, (start, stop) in self._ready():
             own = [index for index in wanted if start <= index < stop]
             if own:
                 local = [index - start for index in own]
                 worker.call(method, *args, **kwargs, indices=local)
-                found |= zip(own, worker.answer() or [None] * len(own), strict=True)
+                called[worker] = own
+        found: dict[int, Any] = {}
+        for own, values in zip(called.values(), answers(called), strict=True):
+            found |= zip(own, values or [None] * len(own), strict=True)
         return [found[index] for index in wanted]
+
+    def _ready(self) -> list[tuple[WorkerProcess, tuple[int, int]]]:
+        """The processes and their blocks, for the next call; an interrupt may have left answers."""
+        for worker in self._workers:
+            worker.drop_answers()
+        return list(zip(self._workers, self._bounds, strict=True))
 
 
 class _Block(DummyVecEnv):

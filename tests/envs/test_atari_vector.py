@@ -118,6 +118,15 @@ def test_a_dead_process_is_named():
     envs.close()
 
 
+def test_an_answer_that_nobody_took_is_not_that_of_a_later_call():
+    envs = make(2, 2)
+    envs.reset(seed=0)
+    envs._workers[0].tell("snapshot", [0])  # as where Ctrl-C ends the wait for it
+    envs.step(np.array([0, 0]))
+    assert None not in envs.snapshot([0, 1])
+    envs.close()
+
+
 def test_there_is_nothing_before_a_reset():
     envs = make(1)
     for call in (lambda: envs.step(np.array([0])), lambda: envs.snapshot([0])):

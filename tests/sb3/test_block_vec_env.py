@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import time
 from functools import partial
 
 import gymnasium as gym
@@ -113,6 +114,67 @@ def test_an_interrupt_is_for_the_main_process_and_its_end_ends_the_others():
     del envs  # as at the end of a program that closes nothing
     gc.collect()
     assert not any(child.pid in processes for child in multiprocessing.active_children())
+
+
+class Counting(gym.Env):
+    """Shows its number of steps; fails where the action is 1, and is slow where it is 2."""
+
+    observation_space = gym.spaces.Box(0, 99, (1,))
+    action_space = gym.spaces.Discrete(3)
+    number = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.number = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.number += 1
+        if action == 1:
+            raise InvalidArgumentError("no such luck")
+        if action == 2:
+            time.sleep(0.5)
+        return np.full(1, self.number, np.float32), self.number, False, False, {}
+
+
+class Interrupted(BaseException):
+    """Stands for Ctrl-C."""
+
+
+def fail(envs):
+    with pytest.raises(InvalidArgumentError, match="no such luck"):
+        envs.step(np.array([1, 0, 0]))
+
+
+def interrupt(envs):
+    def stop(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    with pytest.raises(Interrupted):
+        envs.step(np.array([2, 0, 0]))
+    signal.signal(signal.SIGALRM, before)
+
+
+def leave(envs):
+    envs.step_async(np.zeros(3, np.int64))
+
+
+@pytest.mark.parametrize("go_wrong", [fail, interrupt, leave])
+def test_no_answer_is_left_for_a_later_call(go_wrong):
+    envs = BlockVecEnv([Counting] * 3, processes=3, start_method="fork")
+    envs.reset()
+    go_wrong(envs)
+    assert envs.get_attr("number") == [1, 1, 1]
+    go_wrong(envs)
+    observations, rewards, *_ = envs.step(np.zeros(3, np.int64))
+    assert observations.ravel().tolist() == rewards.tolist() == [3, 3, 3]
+    go_wrong(envs)
+    assert not envs.reset().any()
+    with pytest.raises(AttributeError):
+        envs.env_method("nothing")
+    assert envs.get_attr("number") == [0, 0, 0]
+    envs.close()
 
 
 @pytest.mark.slow
