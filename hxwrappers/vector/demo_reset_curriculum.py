@@ -36,7 +36,8 @@ class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConst
     life ends an episode where the games were made with `terminal_on_life_loss=True`, as published.
 
     Infos hold `starting_point`, `demo` and `near_start` as in the single form, and at an episode's
-    end `is_success`, `attempt` and `episode` with the score since its start.
+    end `is_success`, `attempt` and `episode` with the score since its start. The first three are
+    then those of the episode that begins, and `final_info` holds all of the one that has ended.
 
     Args:
         env: The games, with rewards as they are: clip them outside.
@@ -170,6 +171,7 @@ class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConst
         infos = self._explained(infos)
         if dones.any():
             observations, infos = self._restart(observations, infos, dones, outcomes)
+            infos = self._explained(infos)  # now of the episodes that have begun
         return observations, rewards, terminated, truncated, infos
 
     def _restart(
@@ -209,6 +211,8 @@ class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConst
             observations, _ = self.env.reset(options={"reset_mask": dones})
         observations = observations.copy()
         self._begin(over, observations)
+        if self.training:
+            infos = self._explained({**infos, **_final_info(infos, dones)})
         return observations, infos
 
     def _in_flight(self) -> Iterable[Attempt | None]:
@@ -239,3 +243,11 @@ class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConst
             "demo": np.array([start.demo for start in self._starts]),
             "near_start": steps < self._near_start_steps,
         }
+
+
+def _final_info(infos: dict[str, Any], dones: np.ndarray) -> dict[str, Any]:
+    """The infos of episodes that have ended, as Gymnasium's vectors give them."""
+    told = {key: values for key, values in infos.items() if not key.startswith("_")}
+    del told["final_obs"]
+    masks = {f"_{key}": dones & infos.get(f"_{key}", True) for key in told}
+    return {"final_info": {**told, **masks}, "_final_info": dones}

@@ -1,5 +1,6 @@
 """The curriculum for Atari games side by side, on the real game."""
 
+import itertools
 from functools import partial
 
 import gymnasium as gym
@@ -12,11 +13,13 @@ from hxwrappers.curriculum import LocalStore, StartingPoint, SuccessTracker
 from hxwrappers.demos import DemoRecording, shipped
 from hxwrappers.envs import make_atari
 from hxwrappers.errors import CheckpointError, DemoError, InvalidArgumentError
+from hxwrappers.sb3 import from_vector_env
 from hxwrappers.vector import DemoResetCurriculum
 
 pytest.importorskip("ale_py")
 GAME = "montezuma_revenge"
 KEY = shipped("montezuma-first-key")
+OF_A_START = ("starting_point", "demo", "near_start")
 
 
 def games(num_envs=2, mode="Disabled", game=GAME, **settings):
@@ -26,10 +29,11 @@ def games(num_envs=2, mode="Disabled", game=GAME, **settings):
     )
 
 
-def tracker(start=None):
+def tracker(*starts):
     made = SuccessTracker(KEY, store=LocalStore())
-    if start is not None:
-        made.draw = lambda *_: StartingPoint(0, start)
+    if starts:
+        draws = itertools.cycle(starts)
+        made.draw = lambda *_: StartingPoint(0, next(draws))
     return made
 
 
@@ -43,12 +47,13 @@ def tracker(start=None):
     ],
 )
 def test_an_episode_is_that_of_the_single_form(start, mode):
-    rules = {"extra_steps": None, "allowed_lag": 50}
-    ours = DemoResetCurriculum(games(1, mode), KEY, tracker(start), **rules)
+    rules = {"extra_steps": None, "allowed_lag": 50, "near_start_steps": 20}
+    starts = (start, max(start - 1, 0))
+    ours = DemoResetCurriculum(games(1, mode), KEY, tracker(*starts), **rules)
     single = partial(
         hxwrappers.DemoResetCurriculum,
         demo=KEY,
-        tracker=tracker(start),
+        tracker=tracker(*starts),
         replay_steps=16,
         replay_multiple=4,
         **rules,
@@ -59,7 +64,7 @@ def test_an_episode_is_that_of_the_single_form(start, mode):
     wanted, info = theirs.reset(seed=0)
     for _ in range(120):
         np.testing.assert_array_equal(seen[0], wanted)
-        assert (infos["starting_point"][0], infos["demo"][0]) == (start, 0)
+        assert [infos[key][0] for key in OF_A_START] == [info[key] for key in OF_A_START]
         action = int(generator.integers(18))
         seen, rewards, *ends, infos = ours.step(np.array([action]))
         wanted, reward, terminated, truncated, info = theirs.step(action)
@@ -68,7 +73,10 @@ def test_an_episode_is_that_of_the_single_form(start, mode):
             assert infos["is_success"][0] == info["is_success"]
             assert infos["attempt"][0] == info["attempt"] or info["attempt"] == "ended"
             assert infos["episode"]["r"][0] == 100 * info["is_success"]
-            # The next one begins at once, with the same picture as this one did.
+            final = infos["final_info"]
+            for key in (*OF_A_START, "lives", "is_success"):
+                assert final[key][0] == info[key]
+            # The next one begins at once, as in the reset of the other.
             assert infos["final_obs"][0].shape == (4, 84, 84)
             wanted, info = theirs.reset()
     assert ours.tracker.episodes == theirs.get_wrapper_attr("tracker").episodes
@@ -143,6 +151,29 @@ def test_games_in_flight_are_not_counted_in_a_table_that_is_loaded():
         *_, terminated, truncated, _ = envs.step(np.zeros(2, np.int64))
         ends += terminated | truncated
         assert envs.tracker.episodes == np.maximum(ends - 1, 0).sum()
+
+
+def test_infos_of_an_end_and_of_the_next_start_are_told_apart():
+    curriculum = DemoResetCurriculum(
+        games(2), KEY, tracker(420, 410, 400), allowed_lag=8, near_start_steps=4
+    )
+    envs = from_vector_env(curriculum)
+    envs.reset()
+    starts = [info["starting_point"] for info in envs.reset_infos]
+    assert starts == [420, 410]
+    ended = 0
+    while ended < 4:
+        *_, dones, infos = envs.step(np.zeros(2, np.int64))
+        for lane, info in enumerate(infos):
+            assert info["starting_point"] == starts[lane]
+            assert ("attempt" in info) == ("is_success" in info) == ("episode" in info)
+            assert ("attempt" in info) == dones[lane]
+            if dones[lane]:
+                ended += 1
+                begun = envs.reset_infos[lane]
+                assert begun["starting_point"] == curriculum._starts[lane].step != starts[lane]
+                assert (begun["near_start"], info["near_start"]) == (True, False)
+                starts[lane] = begun["starting_point"]
 
 
 def _of_the_lake():
