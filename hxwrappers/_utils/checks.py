@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import fields
+from numbers import Integral
+from typing import Any
+
+import numpy as np
 
 from hxwrappers.errors import InvalidArgumentError
 
@@ -66,10 +71,22 @@ def require_count(name: str, value: object, smallest: int = 0) -> None:
     Raises:
         InvalidArgumentError: It is no whole number, or below `smallest`.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
+    # NumPy's whole numbers, as sweeps give them, are Integral too.
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < smallest:
         raise InvalidArgumentError(
             f"{name} is {value!r}; it must be a whole number of at least {smallest}."
         )
+
+
+def plain_numbers(settings: Any) -> None:
+    """Make Python's numbers of NumPy's in a frozen dataclass, since files hold only those.
+
+    Sweeps give such numbers, from `numpy.arange` for example.
+    """
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, np.generic):
+            object.__setattr__(settings, field.name, value.item())
 
 
 def brief(error: object, limit: int = 300) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from hxwrappers._utils.checks import require_choice, require_count, require_range
+from hxwrappers._utils.checks import plain_numbers, require_choice, require_count, require_range
 from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError
 
 
@@ -111,6 +111,7 @@ class ImpalaSettings:
     max_failures: int = 3
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         counts = ("num_actors", "envs_per_actor", "unroll_length", "batch_size", "replay_size")
         for name in (*counts, "max_failures"):
             require_count(name, getattr(self, name), 1)

@@ -57,7 +57,9 @@ class NoveltyModel(SavedModel):
                 f"{type(self).__name__} has no setting {', '.join(unknown)}; "
                 f"it has {', '.join(sorted(self.defaults))}."
             )
-        self.settings: dict[str, Any] = {**self.defaults, **settings}
+        # NumPy's numbers, as sweeps give them, have no place in a checkpoint.
+        plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in settings.items()}
+        self.settings: dict[str, Any] = {**self.defaults, **plain}
         check_settings(self.settings)
         self.layout = ObservationLayout.of(
             observation_space,

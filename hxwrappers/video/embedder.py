@@ -14,7 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hxwrappers._utils.checks import brief, require_choice, require_count, require_range
+from hxwrappers._utils.checks import (
+    brief,
+    plain_numbers,
+    require_choice,
+    require_count,
+    require_range,
+)
 from hxwrappers._utils.devices import seeded_weights
 from hxwrappers.errors import MALFORMED, CheckpointError, InvalidArgumentError, VideoError
 from hxwrappers.files import load_checkpoint, save_checkpoint
@@ -71,6 +77,7 @@ class Architecture:
     product_scale: float = 1.0
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         sizes = ("crop_size", "history", "hidden", "dimension", "bins", "columns")
         for name in (*sizes, "frame_size", "blocks", "sound_kernel"):
             require_count(name, getattr(self, name))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from hxwrappers._utils.checks import require_choice, require_count, require_range
+from hxwrappers._utils.checks import plain_numbers, require_choice, require_count, require_range
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video.embedder import Architecture
 from hxwrappers.video.sound import SoundSettings
@@ -88,6 +88,7 @@ class PretrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         check_intervals(self.intervals)
         require_count("steps", self.steps, 1)
         require_count("batch_size", self.batch_size, 2)

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from hxwrappers._utils.checks import plain_numbers
 from hxwrappers._utils.modules import import_of_id
 from hxwrappers.demos.environment import frame_by_frame, import_plugin, is_atari
 from hxwrappers.errors import DemoError, InvalidArgumentError
@@ -52,6 +53,7 @@ class ExplorationSettings:
     reward: str | None = None
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         counts = (1 if self.hold is None else self.hold, self.explore, self.batch)
         if min(counts) < 1 or not 0 <= self.repeat <= 1 or min(self.seed, self.doomed) < 0:
             raise InvalidArgumentError(
