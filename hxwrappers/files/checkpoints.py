@@ -60,14 +60,15 @@ def checkpoint_errors(what: str, advice: str = "") -> Iterator[None]:
         ...     {"steps": 3}["updates"]
         Traceback (most recent call last):
         ...
-        hxwrappers.errors.CheckpointError: It is incomplete (KeyError('updates')). Use another.
+        hxwrappers.errors.CheckpointError: It is incomplete (no 'updates'). Use another.
     """
     try:
         yield
     except HxWrappersError:
         raise
     except MALFORMED as error:
-        raise CheckpointError(f"{what} ({brief(repr(error))}). {advice}".rstrip()) from error
+        found = f"no {error}" if isinstance(error, KeyError) else repr(error)
+        raise CheckpointError(f"{what} ({brief(found)}). {advice}".rstrip()) from error
 
 
 def save_checkpoint(
