@@ -102,7 +102,7 @@ def import_(
             Minari dataset.
         output: The demonstration to write; for a journal or a dataset a folder.
         game: The ALE's name of the game, where a *.demo file does not tell it.
-        snapshot_every: Steps between two snapshots.
+        snapshot_every: Steps between two snapshots; those of a journal stay where they are.
         as_json: Print a JSON document for each instead.
     """
     check_option("--snapshot-every", snapshot_every, 1)

@@ -149,6 +149,11 @@ class RecordingSession:
             return False
         return self.session.timeline.length > 0
 
+    @property
+    def is_done_with(self) -> bool:
+        """Whether what the journal holds was saved or thrown away."""
+        return self.session is not None and (self.recording.saved or self.session.discarded)
+
 
 def announce(report: tuple[bool, str]) -> int:
     """Print what `RecordingSession.report` says, and give the exit code for it."""
@@ -209,7 +214,7 @@ def run_recording(wish: RecordingOptions, tool: str) -> Iterator[RecordingSessio
             if sitting is not None and sitting.is_kept:
                 part = "" if whole else ", as far as there was room for it"
                 print(f"hxw: what was recorded is kept in {journal}{part}", file=sys.stderr)
-            elif not was_left or (sitting is not None and sitting.session is not None):
+            elif not was_left or (sitting is not None and sitting.is_done_with):
                 journal.unlink(missing_ok=True)
             if game is not None:
                 game.close()

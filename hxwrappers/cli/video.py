@@ -27,6 +27,7 @@ from hxwrappers.cli.terminal import (
 )
 from hxwrappers.demos import Demo, film_demo, shipped_names
 from hxwrappers.demos.film import film_rates
+from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video.synthesis import Style
 from hxwrappers.video.synthesis.style import LOOKS, PALETTES
 
@@ -210,7 +211,7 @@ def reward(
         centre: What embeddings are centred around; likewise.
         start: The second of a replayed video to begin at.
         end: The second to stop at.
-        save: A file (pt) to save the checkpoints to, for a quick start the next time.
+        save: A file (.safetensors) to save the checkpoints to, for a quick start the next time.
         as_json: Print one JSON document instead.
     """
     # Not for --help: PyTorch takes a second or two.
@@ -218,6 +219,10 @@ def reward(
     from hxwrappers.video import replay_reward  # noqa: PLC0415
 
     prepare_output(plot, save)
+    if save is not None and save.suffix != ".safetensors":
+        raise InvalidArgumentError(
+            f"--save {save} could not be read back: checkpoints are files that end in .safetensors."
+        )
     network = resolve_embedder(embedder)
     track = resolve_checkpoints(demonstration, network, every=every, centre=centre)
     if save is not None:

@@ -259,10 +259,14 @@ def named_embedders(paths: Sequence[Path]) -> dict[str, Embedder]:
 
     embedders = [Embedder.load(path) for path in paths]
     titles = [_TITLES.get(str(one.made_by.get("objective")), "unknown") for one in embedders]
-    return {
-        title if titles.count(title) == 1 else f"{title}, {path.stem}": embedder
-        for title, path, embedder in zip(titles, paths, embedders, strict=True)
-    }
+    stems = [(title, path.stem) for title, path in zip(titles, paths, strict=True)]
+    names = [
+        title
+        if titles.count(title) == 1
+        else f"{title}, {stem if stems.count((title, stem)) == 1 else path}"
+        for (title, stem), path in zip(stems, paths, strict=True)
+    ]
+    return dict(zip(names, embedders, strict=True))
 
 
 def _truth(path: Path) -> npt.NDArray[np.integer]:

@@ -95,6 +95,8 @@ def write_video(
             f"crf {crf}, lossless {lossless}. Use even sides and a "
             "crf from 0 to 51; a lossless one ends in .mkv."
         )
+    if not lossless and source_rate is not None:
+        sound_rate = _rate_of(ending, sound_rate)
     count = 0
 
     def write(temporary: Path) -> None:
@@ -117,6 +119,19 @@ def write_video(
 
     atomic_write(path, write)
     return count
+
+
+def _rate_of(ending: str, rate: int) -> int:
+    """The rate at which sound is written: a .webm knows few, and is at 48 kHz for the others."""
+    known: list[int] = sorted(pyav().Codec(_CODECS[ending][2], "w").audio_rates)
+    if rate in known:
+        return rate
+    if ending == ".webm":
+        return 48_000
+    raise InvalidArgumentError(
+        f"A {ending} cannot hold sound of {rate} samples a second; it can hold "
+        f"{', '.join(map(str, known))}."
+    )
 
 
 def check_video_name(path: str | os.PathLike[str]) -> None:
@@ -144,13 +159,16 @@ def pyav() -> Any:
 def _cropped(parts: Iterable[Part]) -> tuple[tuple[int, int], Iterator[Part]]:
     """The size of the first frame, made even, and all parts with frames of that size."""
     rest = iter(parts)
-    first = next(rest, Part())
-    if first.frame is None:
-        raise InvalidArgumentError("There are no frames to write.")
-    height, width = (side // 2 * 2 for side in first.frame.shape[:2])
+    before: list[Part] = []  # which may be heard before the first frame is shown
+    while not before or before[-1].frame is None:
+        part = next(rest, None)
+        if part is None:
+            raise InvalidArgumentError("There are no frames to write.")
+        before.append(part)
+    height, width = (side // 2 * 2 for side in before[-1].frame.shape[:2])
 
     def cropped() -> Iterator[Part]:
-        for part in chain([first], rest):
+        for part in chain(before, rest):
             yield part if part.frame is None else Part(part.frame[:height, :width], part.sound)
 
     return (height, width), cropped()

@@ -252,9 +252,12 @@ class Policy:
             episode_starts: As for `act`.
             deterministic: Take the most probable actions.
         """
-        self.acting.deterministic = deterministic
+        before, self.acting.deterministic = self.acting.deterministic, deterministic
         stacked = None if state is None else np.concatenate(state)
-        actions, stacked = self.act(observations, stacked, episode_starts)
+        try:
+            actions, stacked = self.act(observations, stacked, episode_starts)
+        finally:
+            self.acting.deterministic = before
         return actions, (stacked[:1], stacked[1:])
 
     def require_fit(self, env: gym.Env[Any, Any]) -> None:

@@ -232,6 +232,24 @@ def test_the_empty_journal_of_a_process_killed_at_its_start_is_no_hindrance(tmp_
         assert not sitting.runs
 
 
+@pytest.mark.parametrize("at", [0, 5])
+def test_what_was_recovered_is_kept_until_something_is_saved(at, tmp_path):
+    journal = tmp_path / "car.journal"
+    with closing(JournalWriter(journal)) as writer:
+        recording = DemoRecording(gym.make("MountainCar-v0"), journal=writer)
+        recording.reset(seed=0)
+        for _ in range(20):
+            recording.step(2)
+    wish = RecordingOptions("MountainCar-v0", output=tmp_path / "car.npz", at=at)
+    with run_recording(wish, "test") as session:
+        session.begin()  # and ended at once
+    assert [len(run) for run in recover_demos(journal)][:1] == [20]
+    with run_recording(wish, "test") as session:
+        session.begin()
+        session.session.discarded = True
+    assert not journal.exists()
+
+
 def test_an_error_keeps_the_journal(tmp_path):
     out, journal = tmp_path / "lake.npz", tmp_path / "lake.journal"
     with recorder(tmp_path, "FrozenLake-v1", "-o", "lake.npz") as (process, found, _):

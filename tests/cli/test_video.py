@@ -132,6 +132,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
             ),
             "curvature of a style is nan; it must be a number between 0 and 0.5",
         ),
+        (("reward", "e", "r.mp4", "d.mp4", "--save", tmp_path / "t.pt"), "in .safetensors"),
     ):
         code, out, err = run(capsys, "video", *words)
         assert (code, out) == (1, "")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hxwrappers.cli import main
+from hxwrappers.cli.video_embedding import named_embedders
 from hxwrappers.files.checkpoints import load_checkpoint
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Embedder
@@ -72,6 +73,13 @@ def test_pretrain_and_align(capsys, clips, tmp_path):
     assert code == 0, err
     assert out.split()[:4] == ["two_cycle", "kendalls_tau", "three_cycle", "retrieval"]
     assert [line[:9].strip() for line in out.splitlines()[1:]] == ROWS
+    other = tmp_path / "other" / "both.safetensors"
+    other.parent.mkdir()
+    other.write_bytes((tmp_path / "both.safetensors").read_bytes())
+    assert list(named_embedders([tmp_path / "both.safetensors", other])) == [
+        f"TDC + CMC, {tmp_path / 'both.safetensors'}",
+        f"TDC + CMC, {other}",
+    ]
     code, out, err = run(
         capsys, "video", "align", *clips[:2], *words, "--json", "--pictures", tmp_path / "p"
     )

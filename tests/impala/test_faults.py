@@ -100,6 +100,9 @@ def test_a_killed_actor_is_replaced_and_everything_ends_clean(tmp_path):
     assert policy.act(np.zeros((5, 2), np.float32), state)[0].shape == (5,)
     with pytest.raises(InvalidArgumentError, match="made for"):
         policy.act(np.zeros((5, 3), np.float32))
+    likeliest = load_policy(tmp_path, deterministic=True)
+    likeliest.predict(np.zeros((5, 2), np.float32))
+    assert likeliest.acting.deterministic  # as it was loaded
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ LOOKS: Mapping[str, Callable[[_Generator], dict[str, Any]]] = {
     },
     "silent": lambda _: {"silence": 1.0},
 }
-"""What draws each look; new ones go to the end, since a look's seed is its place."""
+"""What draws each look."""
 
 
 _CROP = (0.0, 0.4)
