@@ -21,19 +21,12 @@ from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty import PUBLISHED_CND_PROCGEN
 from hxwrappers.sb3 import CompactCNN, DualValuePPO, VecCNDBonus, VecRNDBonus, from_vector_env
 from hxwrappers.sb3.example import ExampleOptions, run_example
+from hxwrappers.sb3.quick import QUICK_BONUS
 
-# Many games side by side, small nets in the faster precision, few passes of the bonus.
+# Many games side by side, small nets, few passes of the bonus.
 QUICK: dict[str, Any] = {
     "policy": "CnnPolicy",
-    "bonus": {
-        "net": "compact",
-        "features": 256,
-        "epochs": 1,
-        "batch_size": 1024,
-        "train_fraction": 0.1,
-        "precision": "auto",
-        "warmup_steps": 64,
-    },
+    "bonus": {**QUICK_BONUS, "warmup_steps": 64},
     "ppo": {
         "learning_rate": 4e-4,
         "n_steps": 64,
