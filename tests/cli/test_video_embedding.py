@@ -10,7 +10,7 @@ from hxwrappers.cli import main
 from hxwrappers.cli.video_embedding import named_embedders
 from hxwrappers.files.checkpoints import load_checkpoint
 from hxwrappers.video.decoded import DecodedClip
-from hxwrappers.video.embedder import Embedder
+from hxwrappers.video.embedder import Architecture, Embedder
 from hxwrappers.video.pretraining import Pretraining
 from hxwrappers.video.settings import PRESETS
 from tests.video.squares import TINY, moving_square
@@ -73,13 +73,6 @@ def test_pretrain_and_align(capsys, clips, tmp_path):
     assert code == 0, err
     assert out.split()[:4] == ["two_cycle", "kendalls_tau", "three_cycle", "retrieval"]
     assert [line[:9].strip() for line in out.splitlines()[1:]] == ROWS
-    other = tmp_path / "other" / "both.safetensors"
-    other.parent.mkdir()
-    other.write_bytes((tmp_path / "both.safetensors").read_bytes())
-    assert list(named_embedders([tmp_path / "both.safetensors", other])) == [
-        f"TDC + CMC, {tmp_path / 'both.safetensors'}",
-        f"TDC + CMC, {other}",
-    ]
     code, out, err = run(
         capsys, "video", "align", *clips[:2], *words, "--json", "--pictures", tmp_path / "p"
     )
@@ -93,6 +86,20 @@ def test_pretrain_and_align(capsys, clips, tmp_path):
         "saliency.png",
         "tsne.png",
     }
+
+
+def test_embedders_of_one_objective_and_one_name_are_all_kept(tmp_path):
+    embedder = Embedder.random(Architecture(channels=(4, 8, 8), hidden=16, dimension=16))
+    embedder.made_by["objective"] = "both"
+    paths = [tmp_path / name for name in ("a/e.safetensors", "b/e.safetensors", "f.safetensors")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        embedder.save(path)
+    assert list(named_embedders(paths)) == [
+        f"TDC + CMC, {paths[0]}",
+        f"TDC + CMC, {paths[1]}",
+        "TDC + CMC, f",
+    ]
 
 
 def test_pretrain_refuses_a_place_that_cannot_be_written_to_first(
