@@ -78,15 +78,18 @@ def require_count(name: str, value: object, smallest: int = 0) -> None:
         )
 
 
-def plain_numbers(settings: Any) -> None:
-    """Make Python's numbers of NumPy's in a frozen dataclass, since files hold only those.
+def plain(value: Any) -> Any:
+    """Python's number for one of NumPy's, and anything else as it is.
 
-    Sweeps give such numbers, from `numpy.arange` for example.
+    Sweeps give NumPy's, from `numpy.arange` for example, and files hold Python's only.
     """
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def plain_numbers(settings: Any) -> None:
+    """Make the numbers in a frozen dataclass `plain`."""
     for field in fields(settings):
-        value = getattr(settings, field.name)
-        if isinstance(value, np.generic):
-            object.__setattr__(settings, field.name, value.item())
+        object.__setattr__(settings, field.name, plain(getattr(settings, field.name)))
 
 
 def brief(error: object, limit: int = 300) -> str:

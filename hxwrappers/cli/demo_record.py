@@ -145,7 +145,7 @@ class RecordingSession:
     @property
     def is_kept(self) -> bool:
         """Whether the journal holds something that is saved nowhere and not thrown away."""
-        if self.session is None or self.session.discarded or self.recording.saved:
+        if self.session is None or self.is_done_with:
             return False
         return self.session.timeline.length > 0
 

@@ -218,11 +218,11 @@ def reward(
     from hxwrappers.bridge.imitation import resolve_checkpoints, resolve_embedder  # noqa: PLC0415
     from hxwrappers.video import replay_reward  # noqa: PLC0415
 
-    prepare_output(plot, save)
     if save is not None and save.suffix != ".safetensors":
         raise InvalidArgumentError(
             f"--save {save} could not be read back: checkpoints are files that end in .safetensors."
         )
+    prepare_output(plot, save)
     network = resolve_embedder(embedder)
     track = resolve_checkpoints(demonstration, network, every=every, centre=centre)
     if save is not None:

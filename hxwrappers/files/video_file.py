@@ -85,6 +85,8 @@ def write_video(
     check_video_name(path)
     require_range("frames_per_second", frames_per_second, minimum=0.001, maximum=1000)
     ending = Path(path).suffix.lower()
+    if not lossless and source_rate is not None:
+        sound_rate = _rate_of(ending, sound_rate)
     if size is None:
         size, parts = _cropped(parts)
     fits = ending == ".mkv" or not lossless
@@ -95,8 +97,6 @@ def write_video(
             f"crf {crf}, lossless {lossless}. Use even sides and a "
             "crf from 0 to 51; a lossless one ends in .mkv."
         )
-    if not lossless and source_rate is not None:
-        sound_rate = _rate_of(ending, sound_rate)
     count = 0
 
     def write(temporary: Path) -> None:

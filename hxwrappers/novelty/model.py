@@ -12,6 +12,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from hxwrappers._utils.checks import plain
 from hxwrappers._utils.devices import resolve_device, seeded_weights
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.novelty.moments import InputNormalizer, RewardFilter
@@ -57,9 +58,8 @@ class NoveltyModel(SavedModel):
                 f"{type(self).__name__} has no setting {', '.join(unknown)}; "
                 f"it has {', '.join(sorted(self.defaults))}."
             )
-        # NumPy's numbers, as sweeps give them, have no place in a checkpoint.
-        plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in settings.items()}
-        self.settings: dict[str, Any] = {**self.defaults, **plain}
+        given = {name: plain(value) for name, value in settings.items()}
+        self.settings: dict[str, Any] = {**self.defaults, **given}
         check_settings(self.settings)
         self.layout = ObservationLayout.of(
             observation_space,

@@ -87,13 +87,14 @@ class VecNoveltyResets(VecEnvWrapper):
         if limit is not None:
             require_count("limit", limit, 1)
         super().__init__(venv)
-        bonuses = [layer for layer in wrappers(venv) if isinstance(layer, VecNoveltyBonus)]
+        inside = list(wrappers(venv))
+        bonuses = [layer for layer in inside if isinstance(layer, VecNoveltyBonus)]
         if len(bonuses) != 1:
             raise InvalidArgumentError(
                 "VecNoveltyResets needs one novelty bonus inside it, and there are "
                 f"{len(bonuses)}. Put it around hxwrappers.sb3.VecRNDBonus or VecCNDBonus."
             )
-        for layer in wrappers(venv):
+        for layer in inside:
             if isinstance(layer, VecStickyActions | VecFrameStack | VecNormalize):
                 raise InvalidArgumentError(
                     f"{type(layer).__name__} inside VecNoveltyResets does not see that episodes "
@@ -101,6 +102,7 @@ class VecNoveltyResets(VecEnvWrapper):
                     "frames are the games' own, make_atari(sticky_actions=..., frame_stack=...)."
                 )
         self._bonus = bonuses[0]
+        self._monitors = [layer for layer in inside if isinstance(layer, VecMonitor)]
         self._freezer = _freezer(venv)
         self.game_share, self.way_share = game_share, way_share
         self.every, self.limit = every, limit
@@ -310,10 +312,9 @@ class VecNoveltyResets(VecEnvWrapper):
         observations = observations.copy()
         observations[over] = self._freezer.restore(over, snapshots)
         self._bonus.remember(observations)
-        for layer in wrappers(self.venv):
-            if isinstance(layer, VecMonitor):  # it has not seen the episodes that were cut
-                layer.episode_returns[over] = 0
-                layer.episode_lengths[over] = 0
+        for monitor in self._monitors:  # which have not seen the episodes that were cut
+            monitor.episode_returns[over] = 0
+            monitor.episode_lengths[over] = 0
         at_game = np.array([index for index in over if self._ends[index] is None], np.int64)
         self._freeze(at_game, np.zeros(self.num_envs))
         return observations

@@ -171,7 +171,6 @@ class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConst
         infos = self._explained(infos)
         if dones.any():
             observations, infos = self._restart(observations, infos, dones, outcomes)
-            infos = self._explained(infos)  # now of the episodes that have begun
         return observations, rewards, terminated, truncated, infos
 
     def _restart(
@@ -212,6 +211,7 @@ class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConst
         observations = observations.copy()
         self._begin(over, observations)
         if self.training:
+            # Now of the episodes that have begun.
             infos = self._explained({**infos, **_final_info(infos, dones)})
         return observations, infos
 
