@@ -81,8 +81,10 @@ class EpisodeWatch:
         final = infos.get("final_info")
         if not isinstance(final, Mapping):
             final = {}
-        for found, lanes in ((infos, valid), (final, over)):
-            self._note(found, lanes)
+        # What is told of a last step may stand in both: that counts once, as the step's own.
+        self._note(final, over)
+        self._note(infos, valid, told=final)
+        for found in (infos, final):
             self._add("imitation/share_mean", found, "imitation_share", over)
         for lane in np.flatnonzero(over).tolist():
             reward_sum, length = float(self._rewards[lane]), int(self._lengths[lane])
@@ -110,10 +112,13 @@ class EpisodeWatch:
         self._episodes, self._sums = [], {}
         return report
 
-    def _note(self, infos: Mapping[str, Any], lanes: Mask) -> None:
+    def _note(
+        self, infos: Mapping[str, Any], lanes: Mask, told: Mapping[str, Any] | None = None
+    ) -> None:
         for key in infos:
             if ("/" in key and not key.startswith("_")) or key in _NAMES:
-                self._add(_NAMES.get(key, key), infos, key, lanes)
+                told_before = (told or {}).get(f"_{key}", False)
+                self._add(_NAMES.get(key, key), infos, key, lanes & ~np.asarray(told_before))
 
     def _add(self, name: str, infos: Mapping[str, Any], key: str, lanes: Mask) -> None:
         array = np.asarray(infos.get(key))

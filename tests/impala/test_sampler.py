@@ -326,6 +326,15 @@ def test_infos_of_other_shapes_are_left_alone():
     assert watch.report(0).sums == {"a/one": (1.0, 1)}
 
 
+def test_what_is_told_twice_of_a_last_step_counts_once():
+    watch = EpisodeWatch(2)
+    valid, over = np.ones(2, dtype=bool), np.array([False, True])
+    told = {"intrinsic_reward": np.array([0.0, 5.0]), "_intrinsic_reward": over}
+    infos = {"intrinsic_reward": np.array([1.0, 5.0]), "_intrinsic_reward": valid}
+    watch.step(np.zeros(2), over, valid, infos | {"final_info": told})
+    assert watch.report(0).sums == {"intrinsic_reward": (6.0, 2)}
+
+
 BAD_STEP = 4
 
 
