@@ -12,6 +12,7 @@ from hxwrappers.errors import CheckpointError, InvalidArgumentError, VideoError
 from hxwrappers.files.checkpoints import load_checkpoint, save_checkpoint
 from hxwrappers.video.decoded import DecodedClip
 from hxwrappers.video.embedder import Architecture, AudioNet, Embedder, PairClassifier, VisualNet
+from hxwrappers.video.frames import centre_crop, network_input
 from tests.traps import Trap
 from tests.video.squares import moving_square, tiny
 
@@ -109,6 +110,19 @@ def test_embeddings_have_length_one_and_are_the_same_each_time(embedder):
     assert embedder.embed(stacks(0)).shape == (0, 8)
     assert embedder.frame_size == (20, 20)
     assert (embedder.history, embedder.dimension) == (4, 8)
+
+
+@pytest.mark.parametrize("head", ["linear", "batch_norm"])
+def test_batch_norms_that_learned_are_the_same_inside_convolutions(head):
+    architecture = dataclasses.replace(ARCHITECTURE, head=head)
+    network = VisualNet(architecture)
+    side = architecture.crop_size
+    inputs = network_input(centre_crop(stacks(64), side))
+    for _ in range(5):
+        network.train()(3 * inputs + 1)  # means and variances far from 0 and 1
+    embedder = Embedder(architecture, network)
+    torch.testing.assert_close(embedder.embed(stacks()), network(inputs[:5]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(embedder.maps(stacks()), network.maps(inputs[:5]))
 
 
 def test_only_the_middle_of_a_frame_counts(embedder):
