@@ -11,7 +11,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,7 +38,6 @@ from hxwrappers.demos.environment import (
 )
 from hxwrappers.demos.film import ALE_SAMPLE_RATE
 from hxwrappers.errors import DemoError, InvalidArgumentError
-from hxwrappers.files.atomic import file_lock
 from hxwrappers.recorder import KeyMap, PlaySession, find_keys, parse_bindings
 from hxwrappers.recorder.timeline import distinct_runs
 
@@ -192,45 +191,32 @@ def run_recording(wish: RecordingOptions, tool: str) -> Iterator[RecordingSessio
         )
     game: gym.Env[Any, Any] | None = None
     sitting: RecordingSession | None = None
-    whole = True
-    with _exclusive(journal):
-        try:
-            runs = recover_demos(journal) if was_left else [] if demo is None else [demo]
-            last = runs[-1] if runs else None
-            env_id = _which(env, last)
-            game = _make(env_id, wish.env_args, last)
-            keys = KeyMap(parse_bindings(wish.keys), wish.idle) if wish.keys else find_keys(game)
-            made_by = {"tool": tool, "command": shlex.join(["hxw", *sys.argv[1:]])}
-            with closing(JournalWriter(journal)) as writer:
-                recording = DemoRecording(
-                    game, snapshot_every=wish.snapshot_every, made_by=made_by, journal=writer
-                )
-                sitting = RecordingSession(env_id, out, keys, recording, runs, wish)
-                try:
-                    yield sitting
-                finally:
-                    whole = writer.is_whole
-        finally:
-            if sitting is not None and sitting.is_kept:
-                part = "" if whole else ", as far as there was room for it"
-                print(f"hxw: what was recorded is kept in {journal}{part}", file=sys.stderr)
-            elif not was_left or (sitting is not None and sitting.is_done_with):
-                journal.unlink(missing_ok=True)
-            if game is not None:
-                game.close()
-
-
-@contextmanager
-def _exclusive(journal: Path) -> Iterator[None]:
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(file_lock(journal.with_name(f"{journal.name}.lock"), remove=True))
-        except TimeoutError as error:
-            raise DemoError(
-                f"{journal} is being written by another process; give another name."
-            ) from error
-        yield
+    writer = JournalWriter(journal)
+    try:
+        left = recover_demos(journal) if was_left else []
+        was_left = bool(left)
+        runs = left or ([] if demo is None else [demo])
+        last = runs[-1] if runs else None
+        env_id = _which(env, last)
+        game = _make(env_id, wish.env_args, last)
+        keys = KeyMap(parse_bindings(wish.keys), wish.idle) if wish.keys else find_keys(game)
+        made_by = {"tool": tool, "command": shlex.join(["hxw", *sys.argv[1:]])}
+        recording = DemoRecording(
+            game, snapshot_every=wish.snapshot_every, made_by=made_by, journal=writer
+        )
+        sitting = RecordingSession(env_id, out, keys, recording, runs, wish)
+        yield sitting
+    finally:
+        if sitting is not None and sitting.is_done_with:
+            writer.discard()
+        elif was_left or (sitting is not None and sitting.is_kept):
+            writer.close()
+            part = "" if writer.is_whole else ", as far as there was room for it"
+            print(f"hxw: what was recorded is kept in {journal}{part}", file=sys.stderr)
+        else:
+            writer.discard()
+        if game is not None:
+            game.close()
 
 
 def _which(env_id: str | None, demo: Demo | None) -> str:

@@ -113,6 +113,12 @@ class JournalWriter:
         finally:
             self._held.close()
 
+    def discard(self) -> None:
+        """Delete the file, before another recorder could write it."""
+        with self._held:
+            self._file.close()
+            self.path.unlink(missing_ok=True)
+
     def _write(self, kind: bytes, content: bytes) -> None:
         head = _HEAD.pack(kind, len(content), zlib.crc32(content))
         self._file.append(head + _CHECK.pack(zlib.crc32(head)) + content)

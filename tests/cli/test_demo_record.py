@@ -107,7 +107,7 @@ def test_killed_started_again_and_ended(tmp_path):
             check=False,
         )
         assert again.returncode == 1
-        assert "being written by another process" in again.stderr
+        assert "Another recorder writes this journal" in again.stderr
         play(client, "right", 10)
         process.send_signal(signal.SIGTERM)
         client.until(lambda latest: "over" in latest)
