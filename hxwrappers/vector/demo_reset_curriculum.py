@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hxwrappers._utils.checks import require_count
-from hxwrappers.bridge.environments import AnyVectorWrapper
+from hxwrappers.bridge.environments import AnyVectorWrapper, reset_lanes
 from hxwrappers.bridge.shared_tracker import DemoLike, TrackerHolder, find_tracker
 from hxwrappers.curriculum import AttemptSettings, StartingPoint, SuccessTracker
 from hxwrappers.curriculum.attempt import Attempt, AttemptStatus
@@ -138,12 +138,13 @@ class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConst
 
         Args:
             seed: Of the games, and of this wrapper's own draws.
-            options: For the games.
+            options: For the games; those of `options["reset_mask"]`, or all, begin anew.
         """
+        lanes = np.flatnonzero(reset_lanes(self.env, options))
         if seed is not None:
             self._generator = own_generator(seed if isinstance(seed, int) else seed[0], _OWNER)
         observations, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
-        self._begin(np.arange(self.num_envs), observations)
+        self._begin(lanes, observations)
         return observations, self._explained(infos)
 
     def step(

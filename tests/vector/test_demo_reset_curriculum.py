@@ -112,6 +112,17 @@ def test_it_steps_aside(mode):
     assert envs.tracker.episodes == 0
 
 
+def test_a_mask_begins_episodes_of_some_games_alone():
+    envs = DemoResetCurriculum(games(2), KEY, tracker(400, 410, 420))
+    envs.reset(seed=0)
+    before, *_, infos = envs.step(np.zeros(2, np.int64))
+    assert infos["starting_point"].tolist() == [400, 410]
+    after, infos = envs.reset(options={"reset_mask": np.array([True, False])})
+    assert infos["starting_point"].tolist() == [420, 410]
+    np.testing.assert_array_equal(after[1], before[1])
+    assert (after[0] != before[0]).any()
+
+
 @pytest.mark.slow
 def test_a_seed_repeats_everything():
     def play():
