@@ -22,7 +22,7 @@ import numpy as np
 
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.metadata import DemoMetadata, smallest_integers
-from hxwrappers.errors import DemoError, HxWrappersError
+from hxwrappers.errors import MALFORMED, DemoError, HxWrappersError
 from hxwrappers.files.atomic import AppendFile, file_lock, writing
 from hxwrappers.snapshots.codec import decode, encode
 from hxwrappers.snapshots.store import SnapshotLog, SnapshotStore, inflate
@@ -161,7 +161,7 @@ def recover_demos(path: str | os.PathLike[str]) -> list[Demo]:
         return [run.demo() for run in runs if run.rewards]
     except DemoError:
         raise
-    except (HxWrappersError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (HxWrappersError, *MALFORMED) as error:
         raise DemoError(f"{os.fspath(path)} is a damaged journal: {error}") from error
 
 

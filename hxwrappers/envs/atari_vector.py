@@ -135,8 +135,15 @@ class RestorableAtariVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Begin an episode of each game; game `i` of an integer seed is seeded by `seed + i`.
 
         `options={"reset_mask": mask}` begins episodes of those games alone.
+
+        Raises:
+            InvalidArgumentError: The first reset leaves games out.
         """
         resetting = reset_lanes(self, options)
+        if not self._begun and not resetting.all():
+            raise InvalidArgumentError(
+                "The first reset begins all games; leave reset_mask out of its options."
+            )
         seeds = lane_seeds(seed, resetting)
         chosen = np.flatnonzero(resetting)
         self._reset(chosen, [seeds[index] for index in chosen])

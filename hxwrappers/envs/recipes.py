@@ -33,10 +33,10 @@ def make_vector(name: str, num_envs: int, **options: Any) -> VectorEnv:
 
     Args:
         name: "ALE/..." is made by `make_atari` with the preset "impala" (unless `options` say
-            otherwise), "MiniGrid-..." and "BabyAI-..." by `make_minigrid`, "module:function" by
-            your own function, which gets the options and returns a vector environment if it takes
-            `num_envs`, or a single one; anything else by `gymnasium.make`, `module:` in front of
-            an id naming the module that registers it.
+            otherwise), "MiniGrid-..." and "BabyAI-..." by `make_minigrid`, "procgen/..." by
+            `make_procgen`, "module:function" by your own function, which gets the options and
+            returns a vector environment if it takes `num_envs`, or a single one; anything else by
+            `gymnasium.make`, `module:` in front of an id naming the module that registers it.
         num_envs: How many environments.
         **options: For the function that makes them.
 
@@ -55,6 +55,8 @@ def make_vector(name: str, num_envs: int, **options: Any) -> VectorEnv:
         return make_atari(name, num_envs=num_envs, **({"preset": "impala"} | options))
     if name.startswith(("MiniGrid-", "BabyAI-")):
         return make_minigrid(name, num_envs=num_envs, **options)
+    if name.startswith("procgen/"):
+        return make_procgen(name.removeprefix("procgen/"), num_envs=num_envs, **options)
     if is_own_function(name):
         make = own_function(name)
         if "num_envs" in inspect.signature(make).parameters:
@@ -69,7 +71,7 @@ def recipe_of(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What `make_from_recipe` makes the environment from that a text names.
 
     Args:
-        name: As for `make_vector`, or "procgen/...".
+        name: As for `make_vector`.
         settings: Arguments of the environment; those that only vectors have are left out.
 
     Example:

@@ -14,6 +14,7 @@ from gymnasium import spaces
 
 from hxwrappers.demos import DemoRecording, JournalWriter, recover_demos
 from hxwrappers.errors import DemoError
+from hxwrappers.snapshots.codec import encode
 from tests.demos.samples import frame_env, play, record
 
 CHILD = """
@@ -222,6 +223,16 @@ def test_a_journal_of_steps_without_a_beginning(tmp_path):
     writer.close()
     with pytest.raises(DemoError, match="before any run"):
         recover_demos(path)
+
+
+@pytest.mark.parametrize("content", [{"rewards": [1.0]}, {}, [1], None, "3", {"actions": None}])
+@pytest.mark.parametrize("kind", [b"B", b"P", b"A", b"S", b"R", b"F"])
+def test_whole_records_that_hold_something_else(tmp_path, kind, content):
+    _, writer = journalled(tmp_path / "run.journal")
+    writer._write(kind, encode(content))
+    writer.close()
+    with pytest.raises(DemoError):
+        recover_demos(tmp_path / "run.journal")
 
 
 def test_a_step_costs_little(tmp_path):

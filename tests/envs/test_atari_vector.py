@@ -132,3 +132,9 @@ def test_there_is_nothing_before_a_reset():
     for call in (lambda: envs.step(np.array([0])), lambda: envs.snapshot([0])):
         with pytest.raises(gym.error.ResetNeeded):
             call()
+
+
+def test_the_first_reset_begins_all_games():
+    envs = make(2)
+    with pytest.raises(InvalidArgumentError, match="begins all games"):
+        envs.reset(options={"reset_mask": np.array([True, False])})

@@ -8,7 +8,13 @@ from hxwrappers.bridge.imitation import steps_per_second
 from hxwrappers.cli.demo_record import _speed
 from hxwrappers.demos.environment import frames_per_step
 from hxwrappers.envs import recipes
-from hxwrappers.envs.recipes import frames_per_second, knows_noop, make_from_recipe
+from hxwrappers.envs.recipes import (
+    frames_per_second,
+    knows_noop,
+    make_from_recipe,
+    make_vector,
+    recipe_of,
+)
 from hxwrappers.envs.starts import IdleStart
 from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.recorder import find_keys
@@ -21,6 +27,24 @@ CARTPOLE = {"maker": "gymnasium", "id": "CartPole-v1", "kwargs": {}}
 
 def emulator_stickiness(env):
     return env.unwrapped.ale.getFloat("repeat_action_probability")
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("ALE/Pong-v5", "ale_py"),
+        ("MiniGrid-Empty-5x5-v0", "minigrid"),
+        ("procgen/coinrun", "procgen"),
+        ("CartPole-v1", "gymnasium"),
+    ],
+)
+def test_each_kind_of_name_makes_one_environment_and_many(name, package):
+    pytest.importorskip(package)
+    one, many = make_from_recipe(recipe_of(name, {})), make_vector(name, 2)
+    assert many.num_envs == 2
+    for env in (one, many):
+        env.reset(seed=0)
+        env.close()
 
 
 def layers(env):
