@@ -151,7 +151,7 @@ def render(
     start: int = 0,
     stop: int | None = None,
     every: int = 1,
-    fps: float = 60.0,
+    fps: float | None = None,
 ) -> None:
     """Render a demonstration to an mp4 video.
 
@@ -161,19 +161,24 @@ def render(
         start: The step to begin at.
         stop: The step to stop at.
         every: Show every so many steps.
-        fps: Frames per second.
+        fps: Frames per second; unless given, those of the game, so that it runs at its own speed.
     """
+    from hxwrappers.bridge.imitation import steps_per_second  # noqa: PLC0415 - needs PyTorch
     from hxwrappers.demos import render_demo  # noqa: PLC0415 - needs PyAV
+    from hxwrappers.demos.film import film_rates  # noqa: PLC0415 - likewise
 
-    check_option("--every", every, 1)
-    check_option("--fps", fps, 0.001, 1000)
+    if fps is not None:
+        check_option("--fps", fps, 0.001, 1000)
     demo = _demo_of(file)
+    end = len(demo) if stop is None else stop
     check_option("--start", start, 0, len(demo))
-    check_option("--stop", len(demo) if stop is None else stop, start, len(demo))
+    check_option("--stop", end, start, len(demo))
+    check_option("--every", every, 1, max(1, end - start))
     prepare_output(output)
     env = demo_environment(demo, render_mode="rgb_array")
-    shown = len(range(start, len(demo) if stop is None else stop, max(every, 1)))
-    with progress_bar("frame", shown) as progress:
+    if fps is None:
+        fps = (steps_per_second(env) or film_rates(env)[0]) / every
+    with progress_bar("frame", (end - start) // every) as progress:
         count = render_demo(
             demo,
             env,

@@ -125,7 +125,9 @@ def test_render(capsys, file, tmp_path):
     assert "20 frames" in out
     with av.open(str(video)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        rate = container.streams.video[0].average_rate
     assert len(frames) == 20
+    assert rate == 20  # every third of 60 frames a second
     assert frames[0].shape == (210, 160, 3)
     env = frame_env(render_mode="rgb_array")
     Demo.load(file).restore(env, 90)
@@ -138,6 +140,7 @@ def test_render(capsys, file, tmp_path):
     assert file.read_bytes() == before
     assert run(capsys, "demo", "render", file, "-o", video, "--start", "90")[0] == 1
     assert run(capsys, "demo", "render", file, "-o", video, "--every", "0")[0] == 1
+    assert run(capsys, "demo", "render", file, "-o", video, "--stop", "5", "--every", "6")[0] == 1
     for fps in (0, -15, "inf", "nan"):
         code, _, errors = run(
             capsys, "demo", "render", file, "-o", video, "--stop", 2, "--fps", fps

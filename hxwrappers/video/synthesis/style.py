@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -179,55 +179,9 @@ LOOKS: Mapping[str, Callable[[_Generator], dict[str, Any]]] = {
 """What draws each look."""
 
 
-_CROP = (0.0, 0.4)
-_SECONDS = (0.0, 3600.0)
-_SHARE = (0.0, 1.0)
-_RANGES: dict[str, tuple[float, float]] = {
-    "height": (16, 4320),
-    "width": (16, 7680),
-    "picture_height": (0.05, 1),
-    "picture_aspect": (0, 10),
-    "shift_x": (-1, 1),
-    "shift_y": (-1, 1),
-    "crop_left": _CROP,
-    "crop_top": _CROP,
-    "crop_right": _CROP,
-    "crop_bottom": _CROP,
-    "border": (0, 255),
-    "brightness": (-0.5, 0.5),
-    "contrast": (0.01, 3),
-    "saturation": (0, 3),
-    "hue": (-360, 360),
-    "gamma": (0.1, 4),
-    "blur": (1, 20),
-    "noise": (0, 100),
-    "crf": (0, 51),
-    "frames_per_second": (1, 240),
-    "skip_seconds": _SECONDS,
-    "intro_seconds": _SECONDS,
-    "outro_seconds": _SECONDS,
-    "volume": (0, 100),
-    "sound_noise": (0, 1),
-    "sound_rate": (8000, 192_000),
-    "rescales": (0, 8),
-    "chroma_blur": (0, 40),
-    "ringing": (0, 1.5),
-    "scan_lines": _SHARE,
-    "curvature": (0, 0.5),
-    "vignette": _SHARE,
-    "perspective": (0, 0.3),
-    "shake": (0, 0.1),
-    "webcam": (0, 0.5),
-    "logo": (0, 0.5),
-    "subtitles": (0, 0.3),
-    "timer": (0, 0.3),
-    "drop_share": (0, 0.9),
-    "ghosting": (0, 0.95),
-    "speed": (0.25, 4),
-    "music": _SHARE,
-    "jingles": (0, 60),
-    "silence": _SHARE,
-}
+def _in(default: Any, low: float, high: float) -> Any:
+    """A field that starts at `default` and lies between two numbers."""
+    return field(default=default, metadata={"range": (low, high)})
 
 
 @dataclass(frozen=True)
@@ -296,56 +250,59 @@ class Style:
         ((210, 160), 30)
     """
 
-    height: int = 210
-    width: int = 160
-    picture_height: float = 1.0
-    picture_aspect: float = 0.0
-    shift_x: float = 0.0
-    shift_y: float = 0.0
-    crop_left: float = 0.0
-    crop_top: float = 0.0
-    crop_right: float = 0.0
-    crop_bottom: float = 0.0
-    border: int = 0
-    brightness: float = 0.0
-    contrast: float = 1.0
-    saturation: float = 1.0
-    hue: float = 0.0
-    gamma: float = 1.0
-    blur: float = 1.0
-    noise: float = 0.0
-    crf: int = 12
-    frames_per_second: float = 60.0
-    skip_seconds: float = 0.0
-    intro_seconds: float = 0.0
-    outro_seconds: float = 0.0
-    volume: float = 1.0
-    sound_noise: float = 0.0
-    sound_rate: int = 48_000
+    height: int = _in(210, 16, 4_320)
+    width: int = _in(160, 16, 7_680)
+    picture_height: float = _in(1.0, 0.05, 1)
+    picture_aspect: float = _in(0.0, 0, 10)
+    shift_x: float = _in(0.0, -1, 1)
+    shift_y: float = _in(0.0, -1, 1)
+    crop_left: float = _in(0.0, 0, 0.4)
+    crop_top: float = _in(0.0, 0, 0.4)
+    crop_right: float = _in(0.0, 0, 0.4)
+    crop_bottom: float = _in(0.0, 0, 0.4)
+    border: int = _in(0, 0, 255)
+    brightness: float = _in(0.0, -0.5, 0.5)
+    contrast: float = _in(1.0, 0.01, 3)
+    saturation: float = _in(1.0, 0, 3)
+    hue: float = _in(0.0, -360, 360)
+    gamma: float = _in(1.0, 0.1, 4)
+    blur: float = _in(1.0, 1, 20)
+    noise: float = _in(0.0, 0, 100)
+    crf: int = _in(12, 0, 51)
+    frames_per_second: float = _in(60.0, 1, 240)
+    skip_seconds: float = _in(0.0, 0, 3_600)
+    intro_seconds: float = _in(0.0, 0, 3_600)
+    outro_seconds: float = _in(0.0, 0, 3_600)
+    volume: float = _in(1.0, 0, 100)
+    sound_noise: float = _in(0.0, 0, 1)
+    sound_rate: int = _in(48_000, 8_000, 192_000)
     palette: str = "game"
-    rescales: int = 0
-    chroma_blur: int = 0
-    ringing: float = 0.0
-    scan_lines: float = 0.0
-    curvature: float = 0.0
-    vignette: float = 0.0
-    perspective: float = 0.0
-    shake: float = 0.0
-    webcam: float = 0.0
-    logo: float = 0.0
-    subtitles: float = 0.0
-    timer: float = 0.0
-    drop_share: float = 0.0
-    ghosting: float = 0.0
-    speed: float = 1.0
-    music: float = 0.0
-    jingles: float = 0.0
-    silence: float = 0.0
+    rescales: int = _in(0, 0, 8)
+    chroma_blur: int = _in(0, 0, 40)
+    ringing: float = _in(0.0, 0, 1.5)
+    scan_lines: float = _in(0.0, 0, 1)
+    curvature: float = _in(0.0, 0, 0.5)
+    vignette: float = _in(0.0, 0, 1)
+    perspective: float = _in(0.0, 0, 0.3)
+    shake: float = _in(0.0, 0, 0.1)
+    webcam: float = _in(0.0, 0, 0.5)
+    logo: float = _in(0.0, 0, 0.5)
+    subtitles: float = _in(0.0, 0, 0.3)
+    timer: float = _in(0.0, 0, 0.3)
+    drop_share: float = _in(0.0, 0, 0.9)
+    ghosting: float = _in(0.0, 0, 0.95)
+    speed: float = _in(1.0, 0.25, 4)
+    music: float = _in(0.0, 0, 1)
+    jingles: float = _in(0.0, 0, 60)
+    silence: float = _in(0.0, 0, 1)
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
+        for one in fields(self):
+            if "range" not in one.metadata:
+                continue
+            name, (low, high) = one.name, one.metadata["range"]
             value: Any = getattr(self, name)
-            whole = isinstance(getattr(type(self), name), int)
+            whole = one.type == "int"
             kind = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
             if not (kind and low <= value <= high):
                 number = "a whole number" if whole else "a number"

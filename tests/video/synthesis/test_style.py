@@ -10,13 +10,16 @@ from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.video import Clip
 from hxwrappers.video.synthesis.effects import palette_table
 from hxwrappers.video.synthesis.make import make_video
-from hxwrappers.video.synthesis.style import _RANGES, LOOKS, PALETTES, Style, draw_looks
+from hxwrappers.video.synthesis.style import LOOKS, PALETTES, Style, draw_looks
 from hxwrappers.video.synthesis.styler import Styler
 from tests.video import samples
 
 GAME = np.random.default_rng(0).integers(0, 256, (21, 16, 3), np.uint8).repeat(10, 0).repeat(10, 1)
 SMALL = {"height": 48, "width": 64}
 WHOLE = {field.name for field in fields(Style) if field.type == "int"}
+RANGES = {
+    field.name: field.metadata["range"] for field in fields(Style) if "range" in field.metadata
+}
 NONE = (float("nan"), float("inf"), -float("inf"), "1", None, True, 1j, [1])
 
 
@@ -34,7 +37,7 @@ def test_every_attribute_has_a_range_and_works_at_both_of_its_ends(name):
     if name == "palette":
         ends, bad = PALETTES, ("PAL", "", 3, None)
     else:
-        ends = _RANGES[name]
+        ends = RANGES[name]
         bad = (*NONE, ends[0] - 1, ends[1] + 1, *((ends[0] + 0.5,) if name in WHOLE else ()))
     for end in ends if name not in SMALL else (ends[0],):
         style = Style.of({**SMALL, name: end})
@@ -51,7 +54,7 @@ def test_every_attribute_has_a_range_and_works_at_both_of_its_ends(name):
 def test_any_mix_of_attributes_in_range_works(seed):
     generator = np.random.default_rng(seed)
     drawn = {"palette": str(generator.choice(PALETTES))}
-    for name, (low, high) in _RANGES.items():
+    for name, (low, high) in RANGES.items():
         top = min(high, 160) if name in SMALL else high
         value = generator.choice([low, top, generator.uniform(low, top)])
         drawn[name] = int(value) // 2 * 2 if name in WHOLE else float(value)
