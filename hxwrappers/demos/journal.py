@@ -14,7 +14,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ import numpy as np
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.metadata import DemoMetadata, smallest_integers
 from hxwrappers.errors import MALFORMED, DemoError, HxWrappersError
-from hxwrappers.files.atomic import AppendFile, file_lock, writing
+from hxwrappers.files.atomic import AppendFile, held_alone
 from hxwrappers.snapshots.codec import decode, encode
 from hxwrappers.snapshots.store import SnapshotLog, SnapshotStore, inflate
 
@@ -53,8 +53,14 @@ class JournalWriter:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        place = self.path.resolve()  # one file has one lock, by whatever name it is called
+        refusal = DemoError(
+            f"Another recorder writes this journal, {self.path}; give each its own, or close the "
+            "other one first."
+        )
+        lock = place.with_name(f"{place.name}.writer.lock")
         with ExitStack() as stack:
-            stack.enter_context(_sole_writer(self.path))
+            stack.enter_context(held_alone(lock, refusal, remove=True))
             end = _usable_length(self.path) if self.path.exists() else 0
             self._file = AppendFile(self.path, end)
             if not end:
@@ -122,24 +128,6 @@ class JournalWriter:
     def _write(self, kind: bytes, content: bytes) -> None:
         head = _HEAD.pack(kind, len(content), zlib.crc32(content))
         self._file.append(head + _CHECK.pack(zlib.crc32(head)) + content)
-
-
-@contextmanager
-def _sole_writer(path: Path) -> Iterator[None]:
-    """Hold a lock on a journal, which ends with the process at the latest."""
-    place = path.resolve()  # one file has one lock, by whatever name it is called
-    with ExitStack() as stack:
-        with writing(path):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                lock = place.with_name(f"{place.name}.writer.lock")
-                stack.enter_context(file_lock(lock, remove=True))
-            except TimeoutError as error:
-                raise DemoError(
-                    f"Another recorder writes this journal, {path}; give each its own, or close "
-                    "the other one first."
-                ) from error
-        yield
 
 
 def recover_demos(path: str | os.PathLike[str]) -> list[Demo]:

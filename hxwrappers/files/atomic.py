@@ -7,7 +7,7 @@ import secrets
 import shutil
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -54,6 +54,29 @@ def file_lock(path: Path, *, remove: bool = False) -> Iterator[None]:
         if remove and os.name == "nt":  # where open files cannot be removed
             with suppress(OSError):
                 path.unlink()
+
+
+@contextmanager
+def held_alone(lock: Path, refusal: Exception, *, remove: bool = False) -> Iterator[None]:
+    """Hold a lock that ends with the process at the latest.
+
+    Args:
+        lock: The file that is locked; see `file_lock`.
+        refusal: What is raised where somebody else holds it.
+        remove: See `file_lock`.
+
+    Raises:
+        Exception: `refusal`: it is held already.
+        FileWriteError: The file cannot be made.
+    """
+    with ExitStack() as stack:
+        with writing(lock):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(file_lock(lock, remove=remove))
+            except TimeoutError as error:
+                raise refusal from error
+        yield
 
 
 def acquire_lock(lock: FileLock, patience: float) -> bool:

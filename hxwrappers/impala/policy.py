@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from hxwrappers.errors import (
 )
 from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.files import load_newest as newest_of
-from hxwrappers.files.atomic import file_lock, writing
+from hxwrappers.files.atomic import held_alone
 from hxwrappers.files.checkpoints import checkpoint_errors, limit_parameters
 from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.learner import load_net
@@ -100,25 +100,17 @@ KEPT = 2
 LOCK = ".training.lock"
 
 
-@contextmanager
-def exclusive_run(folder: Path) -> Iterator[None]:
+def exclusive_run(folder: Path) -> AbstractContextManager[None]:
     """Keep other processes from training in a folder, until the end of this one at the latest.
 
     Raises:
         CheckpointError: Another one trains there.
         FileWriteError: The folder cannot be written to.
     """
-    with ExitStack() as stack:
-        with writing(folder / LOCK):
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                stack.enter_context(file_lock(folder / LOCK))
-            except TimeoutError as error:
-                raise CheckpointError(
-                    f"Another process is training in {folder}. Wait for its end, or choose another "
-                    "folder."
-                ) from error
-        yield
+    refusal = (
+        f"Another process is training in {folder}. Wait for its end, or choose another folder."
+    )
+    return held_alone(folder / LOCK, CheckpointError(refusal))
 
 
 def checkpoints(folder: Path) -> list[Path]:
