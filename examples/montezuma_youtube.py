@@ -55,23 +55,40 @@ from hxwrappers.video.synthesis import Style, Truth, make_video
 from hxwrappers.video.synthesis.make import NO_STEP, truth_path
 
 GAME = "ALE/MontezumaRevenge-v5"
-EVERY = {"laptop": 8, "paper": 16}
-"""Frames between two checkpoints."""
-RULES: dict[str, dict[str, Any]] = {
-    "laptop": {"threshold": 0.75, "tolerance": 5},
-    "paper": {"threshold": 0.5, "tolerance": 1},
-}
-"""What reaches a checkpoint; docs/embedding.md has what each pays whom."""
-LEARNING: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, dict[str, Any]] = {
     "laptop": {
-        "net": "nature",
-        "optimizer": "adam",
-        "learning_rate": 5e-4,
-        "entropy_coef": 0.001,
+        "pretraining": "small",
+        "every": 8,  # frames between two checkpoints
+        "rule": {"threshold": 0.8, "tolerance": 4},  # docs/embedding.md says what each pays whom
+        # A quarter of the pixels; and who stands still where nothing is paid begins anew.
+        "game": {"screen_size": 42, "max_frames": 2_400},
+        "total_timesteps": 2_000_000,
+        "num_actors": 2,
+        "num_envs": 8,
+        "impala": {
+            "replay": 3,
+            "replay_size": 16,
+            "net": "nature",
+            # Rewards are few and small.
+            "optimizer": "adam",
+            "learning_rate": 4e-4,
+            "learning_rate_schedule": "constant",
+            "entropy_coef": 0.003,
+        },
     },
-    "paper": {"net": "residual"},
+    # Aytar et al. 2018: 100 actors and 1e9 frames, each of them shown for four.
+    "paper": {
+        "pretraining": "paper",
+        "every": 16,
+        "rule": {"threshold": 0.5, "tolerance": 1},
+        "game": {"max_frames": 18_000},
+        "total_timesteps": 250_000_000,
+        "num_actors": 100,
+        "num_envs": 1,
+        "impala": {"batch_size": 32, "net": "residual", "backend": "ray"},
+    },
 }
-"""What IMPALA learns with: for few and small rewards Adam, and less weight on entropy."""
+"""Embedding, reward, game and learning by size."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +103,11 @@ class Options:
         score: Points at which a search ends.
         search_seconds: Time for each search.
         pretraining_steps: Of the embedding; the preset's where None.
-        total_timesteps: Of the agent.
+        total_timesteps: Of the agent; the preset's where None, as for the two that follow.
         num_actors: Processes that play.
         num_envs: Environments of each.
+        game_reward: Factor of the game's own reward beside that of the video, for example 0.01;
+            with 0 the agent never sees it.
         life_ends: Losing a life ends an episode while learning.
         episodes: How many to play at the end.
         seed: Seed of everything.
@@ -103,14 +122,22 @@ class Options:
     score: float = 400
     search_seconds: float = 120
     pretraining_steps: int | None = None
-    total_timesteps: int = 150_000
-    num_actors: int = 2
-    num_envs: int = 8
+    total_timesteps: int | None = None
+    num_actors: int | None = None
+    num_envs: int | None = None
+    game_reward: float = 0.0
     life_ends: bool = True
     episodes: int = 8
     seed: int = 0
     device: str = "auto"
     threads: int = 1
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The preset, with the options that were given in place of its own."""
+        names = ("total_timesteps", "num_actors", "num_envs")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {**PRESETS[self.preset], **given}
 
 
 def search_player(path: Path, seed: int, score: float, seconds: float) -> None:
@@ -194,7 +221,7 @@ def learn_embedding(options: Options, clips: Sequence[Path]) -> Embedder:
     device = resolve_device(options.device)
     changes = {} if steps is None else {"steps": steps}
     settings = preset(
-        "paper" if options.preset == "paper" else "small",
+        options.chosen["pretraining"],
         precision=hardware_precision("auto", device),
         seed=options.seed,
         **changes,
@@ -221,14 +248,14 @@ def describe(options: Options, clips: Sequence[Path], embedder: Embedder) -> Che
     """The checkpoints to follow, and how well the embedding brings the others to them."""
     size = embedder.frame_size
     first, *others = load_clips(clips, size)
-    track = Checkpoints.of(first, embedder, every=EVERY[options.preset])
+    track = Checkpoints.of(first, embedder, every=options.chosen["every"])
     embedded = [embedder.embed_clip(clip) for clip in (first, others[0])]
     figures = measure_alignment(embedded)
     print(
         f"\nembedding    two-cycle consistency {figures['two_cycle']:.0%} of the followed and the "
         f"next video\ncheckpoints  {len(track)} in {len(first) / 15:.0f} s of video"
     )
-    picture, rule = options.folder / "reward.png", RULES[options.preset]
+    picture, rule = options.folder / "reward.png", options.chosen["rule"]
     replays = {}
     for clip in others:
         replays[clip.name] = replay_reward(np.asarray(clip.frames), track, embedder, **rule)
@@ -249,28 +276,19 @@ def _played(options: Options) -> list[np.ndarray]:
     return frames
 
 
-def make_one(life_ends: bool) -> gym.Env[Any, Any]:
+def make_one(settings: dict[str, Any]) -> gym.Env[Any, Any]:
     """The game as agents usually see it, its full picture in the infos."""
-    return FrameInInfo(
-        make_atari(
-            GAME,
-            render_mode="rgb_array",
-            terminal_on_life_loss=life_ends,
-            max_frames=18_000,
-        )
-    )
+    return FrameInInfo(make_atari(GAME, render_mode="rgb_array", **settings))
 
 
 def make_envs(
-    num_envs: int, life_ends: bool, track: Path, embedder: Path, rule: dict[str, Any]
+    num_envs: int, game: dict[str, Any], track: Path, embedder: Path, reward: dict[str, Any]
 ) -> VectorEnv:
-    """The environments of an actor, which earn the imitation reward alone."""
+    """The environments of an actor, which earn the imitation reward."""
     torch.set_num_threads(1)  # several actors share the machine
-    make = partial(make_one, life_ends)
+    make = partial(make_one, game)
     envs = SyncVectorEnv([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
-    return YouTubeImitationReward(
-        envs, track, embedder, extrinsic_coefficient=0.0, observe_progress=True, **rule
-    )
+    return YouTubeImitationReward(envs, track, embedder, observe_progress=True, **reward)
 
 
 def main() -> None:
@@ -285,37 +303,39 @@ def main() -> None:
     track_path = options.folder / "checkpoints.safetensors"
     track.save(track_path)
 
+    chosen = options.chosen
+    num_envs = chosen["num_envs"]
     settings = ImpalaSettings(
-        num_actors=options.num_actors,
-        envs_per_actor=options.num_envs,
-        batch_size=options.num_envs * (4 if options.preset == "paper" else 1),
+        num_actors=chosen["num_actors"],
+        envs_per_actor=num_envs,
         learner_threads=options.threads,
         device=options.device,
         seed=options.seed,
-        **LEARNING[options.preset],
+        **{"batch_size": num_envs, **chosen["impala"]},
     )
     make = partial(
         make_envs,
-        options.num_envs,
-        options.life_ends,
+        num_envs,
+        {**chosen["game"], "terminal_on_life_loss": options.life_ends},
         track_path,
         options.folder / "embedder.safetensors",
-        RULES[options.preset],
+        {**chosen["rule"], "extrinsic_coefficient": options.game_reward},
     )
     folder = options.folder / "impala"
     run = Impala(make, settings, folder)
     if saved_runs(folder):
         print(f"\nresuming at step {run.resume():,}")
-    log = run.train(options.total_timesteps)
+    log = run.train(chosen["total_timesteps"])
     plot_history(read_run(folder), options.folder / "history.png", "following a video by IMPALA")
     played = run.play(options.episodes)
-    reached = [episode.reward_sum / REWARD for episode in played]
+    paid = [each.reward_sum - options.game_reward * each.score for each in played]
+    reached = [sum_ / REWARD for sum_ in paid]
     print(
         f"\nsteps        {run.num_timesteps:,} in {log.seconds:,.0f} s\n"
         f"checkpoints  {np.mean(reached):.1f} of {len(track)} in the mean of {len(played)} "
         f"episodes, at most {max(reached):.0f}\n"
-        f"the game's   own score, never shown to the agent: "
-        f"{np.mean([episode.score for episode in played]):.0f}\n"
+        f"the game's   own score: {np.mean([episode.score for episode in played]):.0f}; "
+        f"{np.mean([episode.score > 0 for episode in played]):.0%} of the episodes with a reward\n"
         f"curves       {options.folder / 'history.png'}\n"
         f"log          tensorboard --logdir {folder}"
     )
