@@ -2,7 +2,7 @@
 
 python examples/montezuma_cnd.py                     # ten minutes on a laptop's CPU
 python examples/montezuma_cnd.py --resume --minutes 60  # then some 2,000 points a game
-python examples/montezuma_cnd.py --preset overnight  # 512 games side by side
+python examples/montezuma_cnd.py --preset overnight  # eight hours
 python examples/montezuma_cnd.py --preset paper      # 128 environments, 128M steps: a GPU
 """
 
@@ -20,7 +20,7 @@ from hxwrappers.sb3.example import AtariOptions, run_example
 
 PRESETS: dict[str, dict[str, Any]] = {
     "laptop": {"quick": True, "minutes": 10, "num_envs": 64, "checkpoint_every": 500_000},
-    "overnight": {"quick": True, "minutes": 480, "num_envs": 512, "checkpoint_every": 2_000_000},
+    "overnight": {"quick": True, "minutes": 480, "num_envs": 64, "checkpoint_every": 2_000_000},
     "paper": {
         "total_timesteps": 128_000_000,
         "num_envs": 128,

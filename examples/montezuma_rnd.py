@@ -1,7 +1,7 @@
 """Explore Montezuma's Revenge with random network distillation.
 
 python examples/montezuma_rnd.py                     # ten minutes on a laptop's CPU
-python examples/montezuma_rnd.py --preset overnight  # 512 games side by side
+python examples/montezuma_rnd.py --preset overnight  # eight hours
 python examples/montezuma_rnd.py --preset paper      # 128 environments, 500M steps: a GPU
 """
 
@@ -20,7 +20,7 @@ from hxwrappers.sb3.example import AtariOptions, run_example
 
 PRESETS: dict[str, dict[str, Any]] = {
     "laptop": {"quick": True, "minutes": 10, "num_envs": 64, "checkpoint_every": 500_000},
-    "overnight": {"quick": True, "minutes": 480, "num_envs": 512, "checkpoint_every": 2_000_000},
+    "overnight": {"quick": True, "minutes": 480, "num_envs": 64, "checkpoint_every": 2_000_000},
     "paper": {
         "total_timesteps": 500_000_000,
         "num_envs": 128,

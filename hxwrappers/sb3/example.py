@@ -34,8 +34,8 @@ class ExampleOptions:
     """Options of an exploration example.
 
     Attributes:
-        preset: "laptop" trains for ten minutes on a CPU, "overnight" for hours with more games side
-            by side; "paper" is the published configuration.
+        preset: "laptop" trains for ten minutes on a CPU, "overnight" for eight hours; "paper" is
+            the published configuration.
         minutes: How long to train; None takes the preset's. Starting, and what is shown at the
             end, come on top.
         total_timesteps: Steps of all environments together, in the place of minutes; None takes
