@@ -77,15 +77,10 @@ def import_of_id(env_id: str) -> None:
     try:
         import_named(module)
     except ImportError as error:
-        raise import_advice(env_id, error) from error
-
-
-def import_advice(name: str, error: Exception) -> InvalidArgumentError:
-    """The error for what a user named as `module:name` and Python does not find."""
-    return InvalidArgumentError(
-        f"{name} cannot be imported ({error}). Name a module that Python finds, for example one in "
-        "the current folder."
-    )
+        raise InvalidArgumentError(
+            f"{env_id} cannot be imported ({error}). Name a module that Python finds, for example "
+            "one in the current folder."
+        ) from error
 
 
 def load_function(name: str, role: str, error_class: type[Exception]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from hxwrappers._utils.modules import import_advice, import_named, import_of_id
+from hxwrappers._utils.modules import import_of_id, load_function
 from hxwrappers.demos.environment import frames_per_step, import_plugin
 from hxwrappers.envs.atari import ATARI_PRESETS, AtariSettings, make_atari
 from hxwrappers.envs.minigrid import make_minigrid
@@ -103,12 +103,7 @@ def own_function(name: str) -> Callable[..., Any]:
     Raises:
         InvalidArgumentError: There is none.
     """
-    module, _, function = name.partition(":")
-    try:
-        found: Callable[..., Any] = getattr(import_named(module), function)
-    except (ImportError, AttributeError) as error:
-        raise import_advice(name, error) from error
-    return found
+    return load_function(name, "environment", InvalidArgumentError)
 
 
 def _side_by_side(make: Callable[[], gym.Env[Any, Any]], num_envs: int) -> VectorEnv:
