@@ -116,6 +116,11 @@ def import_(
             )
         _save(demo, output, as_json)
         return
+    if output.suffix == ".npz":
+        raise InvalidArgumentError(
+            f"{source} may hold several demonstrations: --output is the folder to put them into, "
+            f"for example {output.with_suffix('')}."
+        )
     index = -1
     for index, demo in enumerate(_demos_of(source, snapshot_every)):
         file = output / f"{index:06d}.npz"

@@ -18,7 +18,11 @@ from hxwrappers.demos.demo import Demo
 from hxwrappers.errors import DemoError
 from hxwrappers.snapshots.base import layer_name, layers_of
 
-_PLUGINS = {"ALE/": ("ale_py", "atari"), "MiniGrid-": ("minigrid", "minigrid")}
+_PLUGINS = {
+    "ALE/": ("ale_py", "atari"),
+    "MiniGrid-": ("minigrid", "minigrid"),
+    "BabyAI-": ("minigrid", "minigrid"),
+}
 _PASSED_OVER = {"DemoRecorder", "OrderEnforcing", "PassiveEnvChecker"}
 _WRAPPERS = {
     "AtariPreprocessing",

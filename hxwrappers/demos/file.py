@@ -38,9 +38,10 @@ MAX_FILE_BYTES = 1 << 32
 # zlib's best is 1032 to 1; a member that claims more than that is lying about its size.
 _MAX_RATIO = 1040
 _HEADER_BYTES = 512
+_DTYPE = rb"[<>|](?:b1|[iu][1248]|f[248])"
 # The header of a .npy file of format 1.0, in the one way in which NumPy writes it.
 _HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>[<>|](?:b1|[iu][1248]|f[248]))', "
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>" + _DTYPE + rb")', "
     rb"'fortran_order': False, 'shape': \((?P<shape>(?:\d{1,18}, ?){0,8}(?:\d{1,18})?)\), \} *\n",
     re.DOTALL,
 )
@@ -71,9 +72,10 @@ def write_demo_file(
         DemoError: The actions are no array of numbers.
         FileWriteError: The file cannot be written.
     """
-    if arrays["actions"].dtype.kind not in "biuf":
+    dtype = arrays["actions"].dtype
+    if not re.fullmatch(_DTYPE, dtype.str.encode()):
         raise DemoError(
-            f"The actions are of dtype {arrays['actions'].dtype}; only numbers can be saved."
+            f"The actions are of dtype {dtype}; only numbers of at most 8 bytes can be saved."
         )
     members = {"metadata": np.frombuffer(metadata.encode(), np.uint8), **arrays}
 

@@ -238,6 +238,8 @@ class ProcgenVectorEnv(VectorEnv):
         """Return a frame of shape `(512, 512, 3)` for each game."""
         if self.render_mode is None:
             return None
+        if self._games is None:
+            raise ResetNeeded("Procgen shows nothing before its first reset(). Call reset().")
         return tuple(info["rgb"].copy() for info in self._games.get_info())
 
     def close_extras(self, **_: Any) -> None:

@@ -22,7 +22,7 @@ from hxwrappers.errors import InvalidArgumentError
 from hxwrappers.files.checkpoints import is_plain
 from hxwrappers.wrappers import StickyActions
 
-_OF_VECTORS = {"autoreset_mode", "backend"}
+_NOT_IN_RECIPES = {"autoreset_mode", "backend", "num_workers", "track_rooms"}
 
 
 def make_vector(name: str, num_envs: int, **options: Any) -> VectorEnv:
@@ -72,13 +72,13 @@ def recipe_of(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         name: As for `make_vector`.
-        settings: Arguments of the environment; those that only vectors have are left out.
+        settings: Arguments of the environment; what only vectors or logs need is left out.
 
     Example:
         >>> recipe_of("CartPole-v1", {})
         {'maker': 'gymnasium', 'id': 'CartPole-v1', 'kwargs': {}}
     """
-    settings = {key: value for key, value in settings.items() if key not in _OF_VECTORS}
+    settings = {key: value for key, value in settings.items() if key not in _NOT_IN_RECIPES}
     if name.startswith("ALE/"):
         return {"maker": "atari", "game": name, "settings": settings}
     if name.startswith(("MiniGrid-", "BabyAI-")):
@@ -116,7 +116,6 @@ def _with_statistics(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]
 
 Recipe = Mapping[str, Any]
 _Maker = Callable[..., gym.Env[Any, Any]]
-_MINIGRID_SETTINGS = {"view", "encoding", "level_seed", "max_steps", "agent_view_size"}
 _RESERVED = frozenset({"id", "game", "name", "render_mode", "num_envs"})
 _PROCGEN_IDLE, _ALE = 4, "ALE/"
 
@@ -260,7 +259,7 @@ def _read(recipe: object) -> tuple[_Maker, dict[str, Any]]:
             known = {"preset", *(field.name for field in dataclasses.fields(ProcgenSettings))}
             return make_procgen, {"game": game, **_settings(rest, "settings", known)}
         case {"maker": "minigrid", "game": str(game), **rest}:
-            return make_minigrid, {"name": game, **_settings(rest, "settings", _MINIGRID_SETTINGS)}
+            return make_minigrid, {"name": game, **_settings(rest, "settings", None)}
         case {"maker": "gymnasium", "id": str(name), **rest}:
             import_plugin(name)
             if name not in gym.registry:

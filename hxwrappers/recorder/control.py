@@ -290,6 +290,7 @@ class SessionControl:
         elif isinstance(message, Speed):
             session.set_speed(message.index)
         elif isinstance(message, TakeOver):
+            self._seek = None  # a place in the take before
             self._timeline.switch(message.number)
             session.rest()
         elif isinstance(message, End):

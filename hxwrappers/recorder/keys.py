@@ -79,7 +79,8 @@ class KeyMap:
         """
         also = {key: [key] for keys in self.bindings if len(keys) == 1 for key in keys}
         for alias, key in self.aliases.items():
-            also.setdefault(key, [key]).append(alias)
+            if key in also:  # others do something together with another key only
+                also[key].append(alias)
         by_action: dict[int, list[str]] = {}
         for key, names in also.items():
             by_action.setdefault(self.bindings[frozenset({key})], []).extend(names)

@@ -95,6 +95,13 @@ def test_every_step_can_be_returned_to(make, tmp_path):
         assert transition.reward == demo.rewards[transition.step - 1]
 
 
+def test_a_dtype_that_a_file_cannot_hold_is_refused_before_it_is_written(pong, tmp_path):
+    _, demo, _ = pong
+    with pytest.raises(DemoError, match="at most 8 bytes"):
+        replace(demo, actions=demo.actions.astype(np.longdouble)).save(tmp_path / "demo.npz")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_holds_everything(pong, tmp_path):
     _, demo, _ = pong
     demo.save(tmp_path / "demo.npz")

@@ -2,6 +2,8 @@
 
 import functools
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import gymnasium as gym
@@ -39,6 +41,16 @@ class Chain(gym.Env):
 
 def make_chain(**kwargs):
     return Chain(**kwargs)
+
+
+@pytest.mark.parametrize("env_id", ["MiniGrid-Empty-5x5-v0", "BabyAI-GoToRedBall-v0"])
+def test_packages_that_register_their_environments_are_imported_for_a_file(env_id):
+    pytest.importorskip("minigrid")
+    code = (
+        "import gymnasium as gym; from hxwrappers.demos.environment import import_plugin; "
+        f"import_plugin({env_id!r}); assert {env_id!r} in gym.registry"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 WAYS = {

@@ -34,6 +34,8 @@ def test_check_env(preset):
     check_env(env)
     assert env.observation_space.shape == (64, 64, 6 if preset == "cnd" else 3)
     env = make_procgen("coinrun", preset=preset, render_mode="rgb_array")
+    with pytest.raises(ResetNeeded):
+        env.unwrapped.render()
     env.reset(seed=0)
     assert env.render().shape == (512, 512, 3)
 

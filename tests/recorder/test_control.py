@@ -73,6 +73,8 @@ def test_playing_going_back_and_branching(control):
     ]
     status = clock.run(press(number=5), TakeOver(1))
     assert (status.mode, status.step, control.run) == ("waiting", 30, 1)
+    status = clock.run(Seek(3), TakeOver(2))  # in one batch: the place was one of the other take
+    assert (status.step, control.run) == (18, 2)
 
 
 def test_only_the_latest_place_of_a_dragged_scrubber_counts(control):

@@ -33,6 +33,12 @@ def test_atari(held, meaning):
     assert env.unwrapped.get_action_meanings()[find_keys(env).action(held)] == meaning
 
 
+def test_an_arrow_for_a_key_that_means_nothing_alone():
+    keys = KeyMap({frozenset({"w", "d"}): 1, frozenset({"d"}): 2}, 0, {"up": "w"})
+    assert keys.single_keys({2: "RIGHT"}) == [(["d"], "RIGHT")]
+    assert keys.action(["up", "d"]) == 1
+
+
 def test_environments_that_wait_for_their_player():
     minigrid = pytest.importorskip("minigrid", reason="MiniGrid is not installed")
     gym.register_envs(minigrid)
