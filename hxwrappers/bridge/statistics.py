@@ -52,7 +52,7 @@ class InnerStatistics:
             layer = layer.env
 
     @contextmanager
-    def unseen(self) -> Iterator[None]:
+    def paused(self) -> Iterator[None]:
         """Keep what is done meanwhile out of the counts and files of finished episodes."""
         kept = [
             {

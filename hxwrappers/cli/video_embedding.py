@@ -192,7 +192,7 @@ def align(
         truth: A .npy file with, for each frame of the first clip, the frame of the second that
             shows the same, or -1.
         tolerance: Frames by which a cycle or a retrieved frame may miss.
-        every: Measure with every so-manieth frame: two players are never in step to a fifteenth
+        every: Measure one frame in so many: two players are never in step to a fifteenth
             of a second, and frames in which nobody moves cannot be told apart.
         pictures: A folder for pictures: the alignment, nearest frames, t-SNE and saliency.
         as_json: Print one JSON document instead.

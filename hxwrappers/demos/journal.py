@@ -23,7 +23,7 @@ import numpy as np
 from hxwrappers.demos.demo import Demo
 from hxwrappers.demos.metadata import DemoMetadata, smallest_integers
 from hxwrappers.errors import MALFORMED, DemoError, HxWrappersError
-from hxwrappers.files.atomic import AppendFile, held_alone
+from hxwrappers.files.atomic import AppendFile, exclusive_lock
 from hxwrappers.snapshots.codec import decode, encode
 from hxwrappers.snapshots.store import SnapshotLog, SnapshotStore, inflate
 
@@ -60,7 +60,7 @@ class JournalWriter:
         )
         lock = place.with_name(f"{place.name}.writer.lock")
         with ExitStack() as stack:
-            stack.enter_context(held_alone(lock, refusal, remove=True))
+            stack.enter_context(exclusive_lock(lock, refusal, remove=True))
             end = _usable_length(self.path) if self.path.exists() else 0
             self._file = AppendFile(self.path, end)
             if not end:

@@ -54,7 +54,7 @@ class SkippedFrames(AtariPreprocessing):
             game._obs_type = shown
 
     def _nobody_looks(self) -> bool:
-        """Whether the layers between hand observations through unseen."""
+        """Whether the layers between hand observations on without a look at them."""
         if self._in_ram is None:
             layers = layers_of(self.env)
             if not all(getattr(layer, "checked_step", True) for layer in layers):

@@ -57,7 +57,7 @@ def file_lock(path: Path, *, remove: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def held_alone(lock: Path, refusal: Exception, *, remove: bool = False) -> Iterator[None]:
+def exclusive_lock(lock: Path, refusal: Exception, *, remove: bool = False) -> Iterator[None]:
     """Hold a lock that ends with the process at the latest.
 
     Args:

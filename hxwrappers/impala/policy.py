@@ -21,7 +21,7 @@ from hxwrappers.errors import (
 )
 from hxwrappers.files import load_checkpoint, save_checkpoint
 from hxwrappers.files import load_newest as newest_of
-from hxwrappers.files.atomic import held_alone
+from hxwrappers.files.atomic import exclusive_lock
 from hxwrappers.files.checkpoints import checkpoint_errors, limit_parameters
 from hxwrappers.impala.layout import EnvSpec
 from hxwrappers.impala.learner import load_net
@@ -110,7 +110,7 @@ def exclusive_run(folder: Path) -> AbstractContextManager[None]:
     refusal = (
         f"Another process is training in {folder}. Wait for its end, or choose another folder."
     )
-    return held_alone(folder / LOCK, CheckpointError(refusal))
+    return exclusive_lock(folder / LOCK, CheckpointError(refusal))
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -237,7 +237,7 @@ class DemoResetCurriculum(
         self._warn_of_options(options, self._players[demo].demo.metadata.options)
         self._demonstrates, self._demonstrated = demonstrates, []
         if demo not in self._replaying_well:
-            with self._statistics.unseen():
+            with self._statistics.paused():
                 self._players[demo].require_replay()
             self._replaying_well.add(demo)
         if seed is not None or self._has_counters:

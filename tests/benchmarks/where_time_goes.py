@@ -93,7 +93,7 @@ def former_replay() -> Iterator[None]:
     """Pictures of every step of a replay, and snapshots unpacked each time."""
     with ExitStack() as stack:
         stack.enter_context(
-            mock.patch.object(AleSnapshotter, "unseen", Snapshotter.hidden_from_env)
+            mock.patch.object(AleSnapshotter, "hidden_from_env", Snapshotter.hidden_from_env)
         )
         stack.enter_context(mock.patch.object(Demo, "unpacked", lambda _, __, unpack: unpack()))
         yield
@@ -174,10 +174,7 @@ def saving(demo: Demo, folder: Path) -> Work:
         states = {str(number): tracker.state_dict() for number in range(ENVS + 1)}
         checkpoints.save_checkpoint(folder / "checkpoint.safetensors", "Example", states)
 
-    def before() -> Any:
-        return mock.patch.object(checkpoints, "deduplicate_tensors", lambda state: state)
-
-    return Work("checkpoints", 1, call, is_torch, before)
+    return Work("checkpoints", 1, call, is_torch)
 
 
 def shares(work: Work) -> None:

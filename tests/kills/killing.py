@@ -134,7 +134,7 @@ def _kill(process: Any, *, only_main: bool) -> None:
 
 
 def _await_writing(run: Path, process: Any, moments: random.Random) -> None:
-    """Wait until it writes for the so-manieth time."""
+    """Wait until it writes once more."""
     for _ in range(moments.randint(1, 4)):
         wait_for("a write", lambda: _temporaries(run) or not process.is_alive(), pause=0.0003)
         if moments.random() < 0.5:
