@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
-from hxwrappers._utils.checks import require_range
+from hxwrappers._utils.checks import require_count, require_range
 from hxwrappers.files.checkpoints import checkpoint_errors
 from hxwrappers.sb3.novelty_resets import require_resets
 from hxwrappers.search import NoveltySearch
 from hxwrappers.search.cells import Limits
+from hxwrappers.search.cells.archive import Entry
 
 
 class WaySearch(BaseCallback):
@@ -21,9 +22,10 @@ class WaySearch(BaseCallback):
     Before a rollout, as long as `VecNoveltyResets` knows no way, and again once half of the agent's
     games earn the reward of those that it knows, the search goes on for some frames.
     The best way that it has found is shortened and given to `VecNoveltyResets.add_demo`, so that
-    episodes start on it, ever earlier. Once the agent has learned it, another search goes on from
-    the states on it, so that the next way continues what the agent can do. A way that the agent
-    does not learn gets another of the same score beside it, from a search with other draws.
+    episodes start on it, ever earlier; the very first is the shortest of several searches. Once the
+    agent has learned it, another search goes on from the states on it, so that the next way
+    continues what the agent can do. A way that the agent does not learn gets another of the same
+    score beside it, from a search with other draws.
     Go-Explore (Ecoffet et al. 2021, arXiv 2004.12919) searches and learns so, one after the other;
     here both take turns.
 
@@ -40,6 +42,9 @@ class WaySearch(BaseCallback):
         shorten_frames: Frames in which a way found is made shorter.
         patience: The agent's steps in which it may learn the ways that it has, before another of
             their score is searched for.
+        searches: Searches for the very first way, with other draws each. Ways to the same reward
+            differ by a factor of two in length and more, and a way that is twice as long takes the
+            agent many times longer to learn.
 
     Raises:
         InvalidArgumentError: A number is out of range, or, when training begins, there is no
@@ -66,14 +71,16 @@ class WaySearch(BaseCallback):
         frames: int = 100_000,
         shorten_frames: int = 200_000,
         patience: int = 250_000,
+        searches: int = 3,
     ) -> None:
         super().__init__()
         require_range("first_frames", first_frames, minimum=0)
         require_range("frames", frames, minimum=1)
         require_range("shorten_frames", shorten_frames, minimum=0)
         require_range("patience", patience, minimum=1)
+        require_count("searches", searches, 1)
         self.search = search
-        self.patience = patience
+        self.patience, self.searches = patience, searches
         self._earlier_frames = 0
         self._shown = b""  # the way given last, until it is learned
         self._known, self._since = 0.0, 0  # score to learn, and the step at which it was new
@@ -107,9 +114,25 @@ class WaySearch(BaseCallback):
         if not self._has_found(known):
             return
         way = self.search.shortened(self.search.best, self.shorten_frames)
+        if not archive.ways:
+            way = self._shortest(way)
         resets.add_demo(self.search.way_to_demo(way))
         self._shown = way.node.trajectory()
         self._since, self._is_stalled = self.num_timesteps, False
+
+    def _shortest(self, way: Entry) -> Entry:
+        """The shortest of ways to one score, each from a search of its own."""
+        best = self.search
+        for _ in range(self.searches - 1):
+            self._go_on_with(self.search.again())
+            self.search.run(Limits(steps=self.first_frames // 4, score=way.score))
+            if self.search.best.score == way.score:
+                other = self.search.shortened(self.search.best, self.shorten_frames)
+                if other.length < way.length:
+                    way, best = other, self.search
+        self._earlier_frames = self.searched_frames - best.progress.steps
+        self.search = best
+        return way
 
     def _has_found(self, known: float) -> bool:
         """Whether the search has a way that is worth to be shown where one of a score is known."""

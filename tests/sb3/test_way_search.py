@@ -91,6 +91,31 @@ def test_a_search_without_success_takes_no_more_frames_than_allowed():
     assert search.progress.steps < 3_000 + played + 2 * 1_500 + 36 * 120
 
 
+def test_the_first_way_is_the_shortest_of_several_searches():
+    steps, frames = [], []
+    for searches in (1, 4):
+        model = model_of("breakout")
+        callback = WaySearch(
+            search_of("ALE/Breakout-v5", explore=60, seed=1),
+            frames=100,
+            shorten_frames=0,
+            searches=searches,
+        )
+        archive = require_resets(model.get_env(), "the test").archive
+        while not archive.ways:
+            assert callback.searched_frames < 100_000
+            model.learn(1, callback=callback, reset_num_timesteps=False)
+        found, (way,) = callback.searched_frames, archive.ways
+        assert callback.search.best.score == archive.score
+        for _ in range(3):
+            model.learn(1, callback=callback, reset_num_timesteps=False)
+        assert callback.searched_frames == found
+        steps.append(way.steps)
+        frames.append(found)
+    assert steps[1] < steps[0]
+    assert frames[1] > frames[0]
+
+
 def run_of(folder, *, search=None):
     search = search or search_of("ALE/MontezumaRevenge-v5")
     callbacks = [WaySearch(search, frames=2_000, shorten_frames=0)]
@@ -208,7 +233,7 @@ def test_a_way_that_is_not_learned_gets_another_of_its_score_beside_it():
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"first_frames": -1}, {"frames": 0}, {"shorten_frames": -1}, {"patience": 0}],
+    [{"first_frames": -1}, {"frames": 0}, {"shorten_frames": -1}, {"patience": 0}, {"searches": 0}],
 )
 def test_numbers_out_of_range(arguments):
     with pytest.raises(InvalidArgumentError, match=next(iter(arguments))):
