@@ -58,7 +58,7 @@ def test_a_way_is_searched_for_until_one_is_known_and_again_when_it_is_learned()
     # Freeway pays for each crossing: the chicken walks up for some 500 frames.
     model = model_of("freeway")
     search = search_of("ALE/Freeway-v5", explore=200)
-    callback = WaySearch(search, frames=20_000, shorten_frames=2_000)
+    callback = WaySearch(search, frames=20_000, shorten_frames=2_000, searches=1)
     archive = require_resets(model.get_env(), "the test").archive
     while not archive.ways:
         assert search.progress.steps < 400_000
@@ -212,7 +212,11 @@ def test_without_starts_on_ways_there_is_nothing_to_do(callback):
 def test_a_way_that_is_not_learned_gets_another_of_its_score_beside_it():
     model = model_of("freeway")
     callback = WaySearch(
-        search_of("ALE/Freeway-v5", explore=200), frames=20_000, shorten_frames=0, patience=200
+        search_of("ALE/Freeway-v5", explore=200),
+        frames=20_000,
+        shorten_frames=0,
+        patience=200,
+        searches=1,
     )
     archive = require_resets(model.get_env(), "the test").archive
     while not archive.ways:
