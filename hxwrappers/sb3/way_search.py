@@ -22,7 +22,7 @@ class WaySearch(BaseCallback):
     Before a rollout, as long as `VecNoveltyResets` knows no way, and again once half of the agent's
     games earn the reward of those that it knows, the search goes on for some frames.
     The best way that it has found is shortened and given to `VecNoveltyResets.add_demo`, so that
-    episodes start on it, ever earlier; the very first is the shortest of several searches. Once the
+    episodes start on it, ever earlier; the very first is the shorter of two searches. Once the
     agent has learned it, another search goes on from the states on it, so that the next way
     continues what the agent can do. A way that the agent does not learn gets another of the same
     score beside it, from a search with other draws.
@@ -71,7 +71,7 @@ class WaySearch(BaseCallback):
         frames: int = 100_000,
         shorten_frames: int = 200_000,
         patience: int = 250_000,
-        searches: int = 3,
+        searches: int = 2,
     ) -> None:
         super().__init__()
         require_range("first_frames", first_frames, minimum=0)
@@ -125,7 +125,7 @@ class WaySearch(BaseCallback):
         best = self.search
         for _ in range(self.searches - 1):
             self._go_on_with(self.search.again())
-            self.search.run(Limits(steps=self.first_frames // 4, score=way.score))
+            self.search.run(Limits(steps=self.first_frames // 8, score=way.score))
             if self.search.best.score == way.score:
                 other = self.search.shortened(self.search.best, self.shorten_frames)
                 if other.length < way.length:
