@@ -38,7 +38,8 @@ def space_data(space: spaces.Space[Any]) -> dict[str, Any]:
             return {"space": "Discrete", "n": int(space.n), "start": int(space.start)}
         case spaces.MultiDiscrete():
             start = space.start.tolist()
-            return {"space": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": start}
+            made = {"nvec": space.nvec.tolist(), "start": start, "dtype": space.dtype.name}
+            return {"space": "MultiDiscrete", **made}
         case spaces.MultiBinary():
             return {"space": "MultiBinary", "shape": list(space.shape)}
         case spaces.Dict():
@@ -76,7 +77,11 @@ def _read(data: object, depth: int) -> spaces.Space[Any]:
             return spaces.Discrete(_sizes([n])[0], start=first)
         case {"space": "MultiDiscrete", "nvec": list(nvec), **more}:
             start: Any = more.get("start")
-            return spaces.MultiDiscrete(list(_sizes(nvec)), start=start)
+            kind = np.dtype(str(more.get("dtype", "int64")))
+            if kind.kind not in "iu":
+                raise ValueError(f"a MultiDiscrete of {kind}")
+            integer: Any = kind.type
+            return spaces.MultiDiscrete(list(_sizes(nvec)), integer, start=start)
         case {"space": "MultiBinary", "shape": list(shape)}:
             sizes = _sizes(shape)
             return spaces.MultiBinary(sizes[0] if len(sizes) == 1 else sizes)

@@ -246,6 +246,7 @@ class TrainingRun:
                 )
         self.folder = Path(self.folder)
         self.interrupted = False
+        self._owns_folder = False
 
     def resume(self) -> int:
         """Load the checkpoint in the folder, and get the number of steps it has behind it.
@@ -268,6 +269,7 @@ class TrainingRun:
             self.history.load_state_dict(history)
             for callback, part in zip(self._stateful, callbacks, strict=True):
                 callback.load_state_dict(part["state"])
+        self._owns_folder = True
         return self.model.num_timesteps
 
     def begin(self, *, resume: bool) -> int:
@@ -287,9 +289,10 @@ class TrainingRun:
             return self.resume()
         if (self.folder / CHECKPOINT).exists():
             raise CheckpointError(
-                f"{self.folder} holds a run already: give --resume to go on with it, or another "
-                "--folder."
+                f"{self.folder} holds a run already: go on with it by resume() (--resume), or "
+                "choose another folder."
             )
+        self._owns_folder = True
         return self.model.num_timesteps
 
     def train(self, total_timesteps: int | None = None) -> History:
@@ -301,11 +304,14 @@ class TrainingRun:
         is then true. A callback whose `_on_step` returns False ends it at once, with a checkpoint.
 
         Raises:
+            CheckpointError: The folder holds a run already, and `resume` was not called.
             WorkerError: The process of an environment has died. What was learned up to then is
                 saved first.
             FileWriteError: The last checkpoint cannot be written; call `save` once there is room.
                 (One in the midst of training is tried again when the next is due.)
         """
+        if not self._owns_folder:
+            self.begin(resume=False)
         model, saved = self.model, self.model.num_timesteps
         log = _TensorBoard(self.folder, saved)
         model.set_logger(Logger(str(self.folder), [log]))

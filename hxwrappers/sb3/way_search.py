@@ -83,6 +83,7 @@ class WaySearch(BaseCallback):
         self.patience, self.searches = patience, searches
         self._earlier_frames = 0
         self._shown = b""  # the way given last, until it is learned
+        self._shortest, self._length, self._over = b"", 0, 0  # of the first searches
         self._known, self._since = 0.0, 0  # score to learn, and the step at which it was new
         self._is_stalled = False
         self.first_frames, self.frames = first_frames, frames
@@ -100,7 +101,7 @@ class WaySearch(BaseCallback):
             if self._shown:
                 self._go_on_with(self.search.from_way(self._shown))
                 self._shown = b""
-        elif not self._is_stalled:
+        elif not self._is_stalled and not self._compares:
             if self.num_timesteps - self._since < self.patience:
                 return
             self._go_on_with(self.search.again())
@@ -111,28 +112,35 @@ class WaySearch(BaseCallback):
             enough = known if self._is_stalled else None
             self.search.run(Limits(steps=self.search.progress.steps + self.frames, score=enough))
         self.logger.record("exploration/searched_frames", self.searched_frames)
-        if not self._has_found(known):
+        if self._compares or not archive.ways:
+            way = self._first_way()
+        else:
+            found = self._has_found(known)
+            way = self.search.shortened(self.search.best, self.shorten_frames) if found else None
+        if way is None:
             return
-        way = self.search.shortened(self.search.best, self.shorten_frames)
-        if not archive.ways:
-            way = self._shortest(way)
         resets.add_demo(self.search.way_to_demo(way))
         self._shown = way.node.trajectory()
         self._since, self._is_stalled = self.num_timesteps, False
 
-    def _shortest(self, way: Entry) -> Entry:
-        """The shortest of ways to one score, each from a search of its own."""
-        best = self.search
-        for _ in range(self.searches - 1):
-            self._go_on_with(self.search.again())
-            self.search.run(Limits(steps=self.first_frames // 8, score=way.score))
-            if self.search.best.score == way.score:
-                other = self.search.shortened(self.search.best, self.shorten_frames)
-                if other.length < way.length:
-                    way, best = other, self.search
-        self._earlier_frames = self.searched_frames - best.progress.steps
-        self.search = best
-        return way
+    @property
+    def _compares(self) -> bool:
+        """Whether the first searches go on although one has found a way."""
+        return bool(self._shortest) and self._over < self.searches
+
+    def _first_way(self) -> Entry | None:
+        """The shortest way of the first searches; None while they go on."""
+        search = self.search
+        is_over = self._compares and search.progress.steps >= self.first_frames // 8
+        if search.best.score > 0:
+            way = search.shortened(search.best, self.shorten_frames)
+            if not self._shortest or way.length < self._length:
+                self._shortest, self._length = way.node.trajectory(), way.length
+        elif not is_over:
+            return None
+        self._over += 1
+        self._go_on_with(search.again())
+        return search.from_way(self._shortest).best if self._over == self.searches else None
 
     def _has_found(self, known: float) -> bool:
         """Whether the search has a way that is worth to be shown where one of a score is known."""
@@ -157,6 +165,8 @@ class WaySearch(BaseCallback):
             "search": self.search.state_dict(),
             "earlier_frames": self._earlier_frames,
             "shown": torch.tensor(list(self._shown), dtype=torch.uint8),
+            "shortest": torch.tensor(list(self._shortest), dtype=torch.uint8),
+            "first": [self._length, self._over],
             "known": self._known,
             "since": self._since,
             "is_stalled": self._is_stalled,
@@ -173,6 +183,8 @@ class WaySearch(BaseCallback):
             search, shown = state["search"], state["shown"].numpy().tobytes()
             numbers = int(state["earlier_frames"]), float(state["known"]), int(state["since"])
             is_stalled = bool(state["is_stalled"])
+            shortest, (length, over) = state["shortest"].numpy().tobytes(), state["first"]
         self.search.load_state_dict(search)
         self._earlier_frames, self._known, self._since = numbers
         self._shown, self._is_stalled = shown, is_stalled
+        self._shortest, self._length, self._over = shortest, int(length), int(over)

@@ -142,7 +142,8 @@ class DemoResetCurriculum(TrackerHolder, AnyVectorWrapper, gym.utils.RecordConst
         """
         lanes = np.flatnonzero(reset_lanes(self.env, options))
         if seed is not None:
-            self._generator = own_generator(seed if isinstance(seed, int) else seed[0], _OWNER)
+            first = int(seed) if isinstance(seed, int | np.integer) else seed[0]
+            self._generator = own_generator(first, _OWNER)
         observations, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
         self._begin(lanes, observations)
         return observations, self._explained(infos)

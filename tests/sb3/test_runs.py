@@ -68,6 +68,19 @@ class StopAt(BaseCallback):
         return self.num_timesteps < self.step
 
 
+def test_a_run_that_is_there_is_not_overwritten(tmp_path):
+    first = build(tmp_path)
+    first.train(64)
+    first.train(96)  # the same run may go on
+    for refused in (lambda run: run.train(64), lambda run: run.begin(resume=False)):
+        with pytest.raises(CheckpointError, match=r"resume\(\)"):
+            refused(build(tmp_path))
+    again = build(tmp_path)
+    assert again.resume() == 96
+    again.train(128)
+    assert build(tmp_path).begin(resume=True) == 128
+
+
 @pytest.mark.parametrize("step", [2, 70, 128])
 @pytest.mark.parametrize("kind", ["exploration", "curriculum"])
 def test_a_callback_ends_a_run_with_a_checkpoint(kind, step, tmp_path):

@@ -20,6 +20,7 @@ from hxwrappers.sb3.space_data import read_space, space_data
         spaces.Discrete(3, start=-1),
         spaces.MultiDiscrete([3, 5]),
         spaces.MultiDiscrete([3, 5], start=[1, -2]),
+        spaces.MultiDiscrete([3, 5], dtype=np.int32),
         spaces.MultiBinary(4),
         spaces.Dict(image=spaces.Box(0, 1, (2, 2)), more=spaces.Dict(key=spaces.Discrete(2))),
     ],
